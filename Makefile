@@ -1,0 +1,63 @@
+# make demo and make test work on a fresh clone: they set up $(VENV) first, and again whenever
+# requirements.txt, pyproject.toml or the version of $(PYTHON) change.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+WORKERS ?= 2
+
+BIN     := $(VENV)/bin
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test check fmt lint types imports build clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.run-$(VERSION)  ## load a made-up project into mixpanel.duckdb; no account needed
+	@$(BIN)/mixpanel-source demo
+
+test: $(VENV)/.dev-$(VERSION)  ## run the tests
+	@$(BIN)/python -m pytest -n $(WORKERS)
+
+check: lint types imports test  ## everything a change has to pass
+
+fmt: $(VENV)/.dev-$(VERSION)  ## format the code and mend what can be mended
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+lint: $(VENV)/.dev-$(VERSION)  ## check style and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev-$(VERSION)  ## check types
+	@$(BIN)/mypy
+
+imports: $(VENV)/.dev-$(VERSION)  ## check that the layers hold
+	@$(BIN)/lint-imports
+
+build: $(VENV)/.dev-$(VERSION)  ## make the wheel and the source archive in dist/
+	@$(BIN)/python -m build --outdir dist
+
+clean:  ## remove the environment, caches and built files; loaded data stays
+	rm -rf $(VENV) dist build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.python-$(VERSION):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "error: Python 3.10 or newer is needed; choose one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.run-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VERSION)
+	@echo "setting up $(VENV) with what running needs ..."
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VERSION)
+	@echo "setting up $(VENV) with what developing needs ..."
+	@$(PIP) --editable '.[postgres,dev]'
+	@touch $(VENV)/.run-$(VERSION) $@
