@@ -1,0 +1,219 @@
+"""The only module that opens sockets or sleeps.
+
+`Client.send` makes one request and lets `read` consume the reply. Sending and reading are one unit:
+whatever goes wrong in either, the unit is tried again whole, so `read` must not let anything out
+before it has returned. There is no other layer of retries.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import requests
+import urllib3
+
+from . import settings
+from .config import Config
+from .errors import MixpanelError, RateLimitedError, ServerError, TruncatedError, UnavailableError
+from .lines import inflate
+from .pacing import Pace, asked_wait, retry_delay
+from .refusals import error_for
+
+T = TypeVar("T")
+
+logger = logging.getLogger("mixpanel_source")
+
+CHUNK_BYTES = 256 * 1024
+REFUSAL_BYTES = 16 * 1024
+
+
+class Clock(Protocol):
+    """What the client needs of time; tests bring their own."""
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of the API."""
+
+    what: str
+    """What is asked, for messages: the table and the days."""
+    family: str
+    """`query` or `export`: the host, and the quota it counts against."""
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] | None = None
+    metered: bool = True
+
+
+class Reply:
+    """A reply of status 200 whose body is still to be read."""
+
+    def __init__(self, response: requests.Response, *, started_at: float, tries: int) -> None:
+        """Wrap a streamed response."""
+        self._response = response
+        self.started_at = started_at
+        """When the request was sent, seconds since the epoch."""
+        self.tries = tries
+        """Which try this is, from 1."""
+        self.gzipped = "gzip" in response.headers.get("Content-Encoding", "").lower()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it travels, compressed if `gzipped`.
+
+        Raises:
+            TruncatedError: if nothing tells the end of the body from a broken connection.
+        """
+        raw = self._response.raw
+        headers = self._response.headers
+        framed = "Content-Length" in headers or getattr(raw, "chunked", False)
+        yield from raw.stream(CHUNK_BYTES, decode_content=False)
+        if not framed and not self.gzipped:
+            raise TruncatedError("the reply does not say where it ends")
+
+    def body(self) -> bytes:
+        """The whole body, decompressed."""
+        return b"".join(inflate(self.chunks()) if self.gzipped else self.chunks())
+
+
+class Client:
+    """Authenticated, paced, retrying access to one Mixpanel project."""
+
+    def __init__(self, config: Config, *, clock: Clock = time) -> None:
+        """Prepare; nothing is sent.
+
+        Args:
+            config: whose credentials, hosts, pace and retries to use.
+            clock: the time, and how to wait.
+        """
+        self._config = config
+        self._clock = clock
+        self._pace = Pace(per_second=config.requests_per_second, per_hour=config.requests_per_hour)
+        self._hosts = {"query": config.base_url, "export": config.export_base_url}
+        self._session = requests.Session()
+        self._session.auth = (config.username, config.secret)
+        self._session.headers.update({"Accept-Encoding": "gzip", "User-Agent": "mixpanel-source"})
+
+    def send(self, request: Request, read: Callable[[Reply], T]) -> T:
+        """Make a request, trying again where that may help, and return what `read` makes of it.
+
+        Args:
+            request: what to ask.
+            read: consumes the reply; called once a try, so it has to start anew each time.
+
+        Raises:
+            RequestError: Mixpanel refused, and would again.
+            UnavailableError: the last of the tries failed as well.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._try(request, read, attempt)
+            except UnavailableError as error:
+                if attempt > self._config.retries:
+                    raise
+                self._wait_after(request, error, attempt)
+
+    def _try(self, request: Request, read: Callable[[Reply], T], attempt: int) -> T:
+        self._wait_for_turn(request)
+        started_at = self._clock.time()
+        with _translated(request):
+            try:
+                response = self._open(request)
+            finally:
+                # only now is it sure that Mixpanel has it: the next may not reach it too soon
+                self._pace.record(request.family, self._clock.time(), metered=request.metered)
+            with response:
+                if response.status_code != requests.codes.ok:
+                    raise self._refusal(request, response)
+                return read(Reply(response, started_at=started_at, tries=attempt))
+
+    def _open(self, request: Request) -> requests.Response:
+        return self._session.request(
+            request.method,
+            self._hosts[request.family] + request.path,
+            params={"project_id": str(self._config.project_id), **request.params},
+            data=request.form,
+            stream=True,
+            allow_redirects=False,
+            timeout=(settings.CONNECT_TIMEOUT_SECONDS, settings.READ_TIMEOUT_SECONDS),
+        )
+
+    def _refusal(self, request: Request, response: requests.Response) -> MixpanelError:
+        body = next(response.iter_content(REFUSAL_BYTES), b"")
+        return error_for(
+            response.status_code,
+            said(body),
+            what=request.what,
+            config=self._config,
+            retry_after_s=asked_wait(response.headers, self._clock.time()),
+        )
+
+    def _wait_for_turn(self, request: Request) -> None:
+        now = self._clock.time()
+        wait_s = self._pace.next_at(request.family, now, metered=request.metered) - now
+        if wait_s > 2 / self._config.requests_per_second:
+            logger.info(
+                "%s: %s requests an hour are used up; going on in %.0f s",
+                request.what,
+                self._config.requests_per_hour,
+                wait_s,
+            )
+        if wait_s > 0:
+            self._clock.sleep(wait_s)
+
+    def _wait_after(self, request: Request, error: UnavailableError, attempt: int) -> None:
+        wait_s = error.retry_after_s
+        if wait_s is None:
+            wait_s = retry_delay(attempt, base_s=self._config.retry_base_seconds)
+        logger.warning(
+            "%s Trying again in %.0f s (%d of %d).", error, wait_s, attempt, self._config.retries
+        )
+        if isinstance(error, RateLimitedError) and request.metered:
+            self._pace.close(request.family, self._clock.time() + wait_s)
+        self._clock.sleep(wait_s)
+
+
+def said(body: bytes) -> str:
+    """The `error` text of a refusal, or what can be seen of another body."""
+    try:
+        reply: Any = json.loads(body)
+    except ValueError:
+        return "an HTML page" if b"<html" in body.lower() else ""
+    error = reply.get("error", "") if isinstance(reply, dict) else ""
+    return error if isinstance(error, str) else ""
+
+
+@contextmanager
+def _translated(request: Request) -> Iterator[None]:
+    """Turn the errors of the HTTP library into ours."""
+    try:
+        yield
+    except TruncatedError as error:
+        raise TruncatedError(f"{request.what}: {error}.") from error
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise ServerError(f"{request.what}: Mixpanel did not answer in time.") from error
+    except (
+        requests.exceptions.ChunkedEncodingError,
+        urllib3.exceptions.ProtocolError,
+        urllib3.exceptions.SSLError,
+    ) as error:
+        raise TruncatedError(f"{request.what}: the connection broke before the end.") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise ServerError(
+            f"{request.what}: no connection to the {request.family} host. Check the network, "
+            "region, base_url and export_base_url."
+        ) from error

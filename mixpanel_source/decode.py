@@ -1,0 +1,269 @@
+"""Lines into typed arrays, keyed by property and JSON type.
+
+Pure and stateless: a block of lines goes in, an arrow table comes out, and nothing is remembered,
+so blocks may be decoded anywhere and in any order. The table has one column for each property and
+JSON type met in it, named `type:property`, and next to them the columns every row has. What becomes
+of these columns in a destination is for `columns` to say.
+
+No array is built by inference: `pa.array([1, 2.5], pa.int64())` is `[1, 2]`, and says nothing.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from itertools import chain
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .lines import INT64_END, Repairs, Row, dump_json, repair_row
+
+SMALL_GROUP = 64
+"""Event types with fewer rows in a block than this are decoded together."""
+
+_INEXACT_NUMBER = "[0-9]e[+]?[0-9]{2}"
+"""How `orjson` writes a number it could only hold as a float; it may have been a long integer."""
+
+
+class JsonType(str, Enum):
+    """The JSON types that values are kept apart by, with the names dlt has for them."""
+
+    BOOL = "bool"
+    BIGINT = "bigint"
+    DOUBLE = "double"
+    TEXT = "text"
+    JSON = "json"
+
+
+_JSON_TYPES: dict[type, JsonType] = {
+    bool: JsonType.BOOL,
+    int: JsonType.BIGINT,
+    float: JsonType.DOUBLE,
+    str: JsonType.TEXT,
+    list: JsonType.JSON,
+    dict: JsonType.JSON,
+}
+ARROW_TYPES: dict[JsonType, pa.DataType] = {
+    JsonType.BOOL: pa.bool_(),
+    JsonType.BIGINT: pa.int64(),
+    JsonType.DOUBLE: pa.float64(),
+    JsonType.TEXT: pa.string(),
+    JsonType.JSON: pa.string(),
+}
+
+
+class Typed(NamedTuple):
+    """A property together with the JSON type its values have."""
+
+    name: str
+    type: JsonType
+
+    @property
+    def field(self) -> str:
+        """The name of the decoded column."""
+        return f"{self.type.value}:{self.name}"
+
+    @classmethod
+    def from_field(cls, name: str) -> Typed | None:
+        """The property behind a decoded column, or None if it is one that every row has."""
+        kind, colon, name = name.partition(":")
+        return cls(name, JsonType(kind)) if colon else None
+
+
+@dataclass(frozen=True)
+class RowKind:
+    """Where the parts of a row are: in an event, or in a profile."""
+
+    name_key: str
+    """Key of the value beside the properties: the event's name, the profile's id."""
+    properties_key: str
+    grouped: bool
+    """Whether rows of the same name have like properties."""
+
+    def properties(self, row: Row) -> Row:
+        """The properties; keys that should not be beside them are taken for properties too."""
+        if len(row) <= 2:  # noqa: PLR2004 - the two keys
+            return row.get(self.properties_key) or {}
+        others = {key: value for key, value in row.items() if key not in self._own_keys}
+        return {**others, **(row.get(self.properties_key) or {})}
+
+    @property
+    def _own_keys(self) -> tuple[str, str]:
+        return self.name_key, self.properties_key
+
+
+EVENT = RowKind("event", "properties", grouped=True)
+PROFILE = RowKind("$distinct_id", "$properties", grouped=False)
+
+
+class Decoded(NamedTuple):
+    """A block of rows as arrow columns."""
+
+    table: pa.Table
+    """`name` (text), `position` (int64, of the line in its window), `raw_properties` (JSON text, if
+    asked for) and the columns named by `Typed.field`; rows in no particular order."""
+    repairs: Repairs
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line read, with what is needed to read it again more exactly."""
+
+    text: bytes
+    position: int
+    name: str
+    properties: Row
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Decodes blocks of lines of one kind."""
+
+    kind: RowKind
+    only: tuple[str, ...] | None = None
+    """Decode just these properties into columns; None for all."""
+    raw: bool = False
+    """Whether to add the column `raw_properties`."""
+
+    def decode(
+        self, lines: Sequence[bytes], *, start: int, dropped: frozenset[int] = frozenset()
+    ) -> Decoded:
+        """Decode the lines `start`, `start` + 1, ... of a window, without those `dropped`."""
+        repairs: Repairs = Counter()
+        with _collector_paused():
+            read = [
+                self._read(line, position, repairs)
+                for position, line in enumerate(lines, start)
+                if position not in dropped
+            ]
+            tables = [self._to_table(group, repairs) for group in self._groups(read)]
+        return Decoded(pa.concat_tables(tables, promote_options="default"), repairs)
+
+    def _read(self, text: bytes, position: int, repairs: Repairs) -> _Line:
+        exact = b"\\u0000" in text
+        if not exact:
+            try:
+                row = orjson.loads(text)
+            except orjson.JSONDecodeError:
+                exact = True
+        if exact:
+            row = repair_row(text, repairs)
+        name = str(row[self.kind.name_key])
+        return _Line(text, position, name, self.kind.properties(row), exact)
+
+    def _groups(self, lines: list[_Line]) -> Iterator[list[_Line]]:
+        if not self.kind.grouped:
+            yield lines
+            return
+        groups: dict[str, list[_Line]] = {}
+        for line in lines:
+            groups.setdefault(line.name, []).append(line)
+        yield [line for group in groups.values() if len(group) < SMALL_GROUP for line in group]
+        yield from (group for group in groups.values() if len(group) >= SMALL_GROUP)
+
+    def _to_table(self, lines: list[_Line], repairs: Repairs) -> pa.Table:
+        rows = [line.properties for line in lines]
+        arrays, doubtful = self._to_arrays(rows)
+        doubtful = {number for number in doubtful if not lines[number].exact}
+        if doubtful:
+            for number in doubtful:
+                rows[number] = self.kind.properties(repair_row(lines[number].text, repairs))
+            arrays, _ = self._to_arrays(rows)
+        fixed = {
+            "name": pa.array([line.name for line in lines], pa.string()),
+            "position": pa.array([line.position for line in lines], pa.int64()),
+        }
+        if self.raw:
+            raw = [self._raw_properties(line, row) for line, row in zip(lines, rows, strict=True)]
+            fixed["raw_properties"] = pa.array(raw, pa.string())
+        return pa.table(fixed | {typed.field: array for typed, array in arrays.items()})
+
+    def _to_arrays(self, rows: list[Row]) -> tuple[dict[Typed, pa.Array], set[int]]:
+        """The arrays, and the numbers of the rows whose values they may not hold exactly."""
+        arrays: dict[Typed, pa.Array] = {}
+        doubtful: set[int] = set()
+        names = dict.fromkeys(chain.from_iterable(rows)) if self.only is None else self.only
+        for name in names:
+            values = [row.get(name) for row in rows]
+            kinds = {_JSON_TYPES[kind] for kind in set(map(type, values)) if kind in _JSON_TYPES}
+            for kind in kinds:
+                mine = values if len(kinds) == 1 else _of_kind(values, kind)
+                arrays[Typed(name, kind)], inexact = _BUILDERS[kind](mine)
+                doubtful.update(inexact)
+        return arrays, doubtful
+
+    def _raw_properties(self, line: _Line, row: Row) -> str:
+        if line.exact:
+            return dump_json(row)
+        raw = _decode_raw(line.text).get(self.kind.properties_key)
+        return bytes(raw).decode() if raw is not None else "{}"
+
+
+_decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def _of_kind(values: list[Any], kind: JsonType) -> list[Any]:
+    return [value if _JSON_TYPES.get(type(value)) is kind else None for value in values]
+
+
+Built = tuple[pa.Array, Sequence[int]]
+
+
+def _build_plain(kind: JsonType) -> Callable[[list[Any]], Built]:
+    arrow_type = ARROW_TYPES[kind]
+    return lambda values: (pa.array(values, arrow_type), ())
+
+
+def _build_bigint(values: list[Any]) -> Built:
+    try:
+        return pa.array(values, pa.int64()), ()
+    except OverflowError:
+        big = [
+            number
+            for number, value in enumerate(values)
+            if value is not None and not -INT64_END <= value < INT64_END
+        ]
+        return pa.nulls(len(values), pa.int64()), big
+
+
+def _build_double(values: list[Any]) -> Built:
+    array = pa.array(values, pa.float64())
+    greatest = pc.max(pc.abs(array)).as_py()
+    if greatest is None or greatest < INT64_END:
+        return array, ()
+    return array, pc.indices_nonzero(pc.greater_equal(pc.abs(array), INT64_END)).to_pylist()
+
+
+def _build_json(values: list[Any]) -> Built:
+    array = pa.array([None if v is None else dump_json(v) for v in values], pa.string())
+    return array, pc.indices_nonzero(pc.match_substring_regex(array, _INEXACT_NUMBER)).to_pylist()
+
+
+_BUILDERS: dict[JsonType, Callable[[list[Any]], Built]] = {
+    JsonType.BOOL: _build_plain(JsonType.BOOL),
+    JsonType.BIGINT: _build_bigint,
+    JsonType.DOUBLE: _build_double,
+    JsonType.TEXT: _build_plain(JsonType.TEXT),
+    JsonType.JSON: _build_json,
+}
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from walking thousands of young dicts; it doubles the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,87 @@
+"""Every error this package raises on purpose.
+
+The tree::
+
+    MixpanelError
+    ├── ConfigError          a setting is missing or wrong; nothing was asked of Mixpanel
+    ├── RequestError         Mixpanel said no, and would say no again
+    │   ├── AuthError        user name, secret, project or region do not fit together
+    │   ├── AccessError      the account may not read this
+    │   └── PlanError        the project's plan does not include this API
+    ├── UnavailableError     trying again may help
+    │   ├── RateLimitedError the quota is used up
+    │   ├── ServerError      5xx, a time-out, a broken connection
+    │   └── TruncatedError   a reply that ended, but not whole
+    └── BusyError            another run of the same pipeline is under way
+
+A message says what was asked, what came back and what to do. It never holds a secret, a property
+value or a piece of a reply that could hold one.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AccessError",
+    "AuthError",
+    "BusyError",
+    "ConfigError",
+    "MixpanelError",
+    "PlanError",
+    "RateLimitedError",
+    "RequestError",
+    "ServerError",
+    "TruncatedError",
+    "UnavailableError",
+]
+
+
+class MixpanelError(Exception):
+    """Root of all errors raised on purpose by this package."""
+
+
+class ConfigError(MixpanelError):
+    """A setting is missing, malformed or contradicts another; the message names it."""
+
+
+class RequestError(MixpanelError):
+    """Mixpanel refused a request for a reason that a retry does not change."""
+
+
+class AuthError(RequestError):
+    """User name, secret, project or region do not fit together."""
+
+
+class AccessError(RequestError):
+    """The service account is known but may not read what was asked."""
+
+
+class PlanError(RequestError):
+    """The project's plan does not include the API that was asked (status 402)."""
+
+
+class UnavailableError(MixpanelError):
+    """A failure that may pass; raised once the retries are used up."""
+
+    retry_after_s: float | None = None
+    """Seconds Mixpanel asked us to wait, if it did."""
+
+
+class RateLimitedError(UnavailableError):
+    """Status 429: too many requests for this project."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        """Keep how long Mixpanel asked us to wait."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ServerError(UnavailableError):
+    """A 5xx status, a time-out or a connection that broke."""
+
+
+class TruncatedError(UnavailableError):
+    """A reply whose end is missing, or which Mixpanel itself declared cut short."""
+
+
+class BusyError(MixpanelError):
+    """Another run of the same pipeline is under way."""

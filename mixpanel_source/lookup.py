@@ -1,0 +1,42 @@
+"""Finds settings where a dlt user keeps them.
+
+Looked up are `[sources.mixpanel]` and, for those who copied the package with `dlt init`,
+`[sources.mixpanel_source]`, in the environment, `.dlt/secrets.toml`, `.dlt/config.toml` and what
+other providers dlt was given, in dlt's order. Left to itself dlt would also take a bare `USERNAME`
+or `REGION` from the environment, which many systems set to something else.
+
+Source: https://dlthub.com/docs/general-usage/credentials/setup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dlt
+
+from .config import SETTING_NAMES, Config, build_config, check_names
+
+SECTIONS = ("sources.mixpanel", "sources.mixpanel_source")
+
+
+def load_config(given: Mapping[str, Any]) -> Config:
+    """The settings of a run: those `given`, and for the others what was configured.
+
+    Args:
+        given: setting name -> value; None means not given.
+
+    Raises:
+        ConfigError: a setting is missing, unknown or malformed.
+    """
+    check_names(given)
+    found = {name: _find(name) for name in SETTING_NAMES if given.get(name) is None}
+    return build_config({**given, **found})
+
+
+def _find(name: str) -> Any:  # noqa: ANN401 - whatever the provider holds
+    for section in SECTIONS:
+        value: Any = dlt.config.get(f"{section}.{name}")
+        if value is not None:
+            return value
+    return None

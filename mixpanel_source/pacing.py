@@ -1,0 +1,92 @@
+"""When the next request may start.
+
+Pure: the time is an argument, in seconds since the epoch, and nothing here waits. The limits hold
+per host family (`query` and `export` count apart); the spacing of one request a second holds over
+all of them.
+
+Source: https://developer.mixpanel.com/reference/rate-limits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+
+HOUR_S = 3600.0
+
+
+class Pace:
+    """Counts the requests made and answers when the next one may be."""
+
+    def __init__(self, *, per_second: float, per_hour: int) -> None:
+        """Start with nothing counted.
+
+        Args:
+            per_second: most requests a second, over all families.
+            per_hour: most metered requests in a rolling hour, for each family; 0 for no bound.
+        """
+        self._spacing_s = 1.0 / per_second
+        self._per_hour = per_hour
+        self._latest = float("-inf")
+        self._metered: dict[str, deque[float]] = {}
+        self._closed_until: dict[str, float] = {}
+
+    def next_at(self, family: str, now: float, *, metered: bool = True) -> float:
+        """The earliest time, not before `now`, at which a request to `family` may start."""
+        # a clock set back must not make us wait for the time it showed before
+        earliest = max(now, min(self._latest, now) + self._spacing_s)
+        if not metered:
+            return earliest
+        earliest = max(earliest, self._closed_until.get(family, now))
+        starts = self._starts(family, now)
+        if self._per_hour and len(starts) >= self._per_hour:
+            earliest = max(earliest, starts[-self._per_hour] + HOUR_S)
+        return earliest
+
+    def record(self, family: str, at: float, *, metered: bool = True) -> None:
+        """Count a request that Mixpanel had received by `at`."""
+        self._latest = at
+        if metered:
+            self._starts(family, at).append(at)
+
+    def close(self, family: str, until: float) -> None:
+        """Let no metered request to `family` start before `until`, as Mixpanel asked."""
+        self._closed_until[family] = max(until, self._closed_until.get(family, until))
+
+    def _starts(self, family: str, now: float) -> deque[float]:
+        starts = self._metered.setdefault(family, deque())
+        while starts and starts[0] <= now - HOUR_S:
+            starts.popleft()
+        return starts
+
+
+def retry_delay(attempt: int, *, base_s: float) -> float:
+    """Seconds to wait before try `attempt` + 1: the base, doubled for each try after the first."""
+    return base_s * float(2 ** (attempt - 1))
+
+
+def asked_wait(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that a refusal asks us to wait, or None if it does not say.
+
+    Reads `Retry-After` (seconds or a date) and, in its absence, the reset times of the exhausted
+    policies in `RateLimit`, as in `"project";r=0;t=3600`.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if text:
+        try:
+            until = parsedate_to_datetime(text)
+        except ValueError:
+            pass
+        else:
+            return max(0.0, until.replace(tzinfo=until.tzinfo or timezone.utc).timestamp() - now)
+    resets = [
+        float(match["reset"])
+        for policy in headers.get("RateLimit", "").split(",")
+        if (match := re.search(r";\s*r=0\s*;.*?\bt=(?P<reset>\d+)", policy))
+    ]
+    return max(resets, default=None)

@@ -1,0 +1,232 @@
+"""Profiles: all of them, replaced at once or not at all.
+
+The pages of one session are a snapshot that Mixpanel keeps for a while. They are spooled one after
+the other and count only together: if the session expires or the number of profiles is not the one
+announced, the dump starts over.
+
+Source: https://developer.mixpanel.com/reference/engage-query.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import dlt
+import msgspec
+from dlt.common.typing import TDataItems
+from dlt.extract import DltResource
+
+from .. import settings
+from ..client import Client, Reply, Request
+from ..columns import ColumnMap
+from ..config import Config
+from ..decode import PROFILE
+from ..errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
+from ..identity import profile_identifier
+from ..layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
+from ..lines import iter_whole_lines
+from ..spool import Spool, Spooled, Verified, spool_name, verify
+from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
+from .tables import (
+    COLUMNS_STATE,
+    build_decoder,
+    closing_items,
+    iter_tables,
+    with_json_columns,
+    with_schema,
+)
+
+logger = logging.getLogger("mixpanel_source")
+
+NAME = "engage"
+RESTARTS = 3
+REPLACE_ALL: Any = {
+    # unlike dlt's own replace this deletes and inserts in one transaction, on any SQL destination
+    "disposition": "merge",
+    "strategy": "delete-insert",
+    "destination_scope": "1 = 1",
+}
+
+
+class _Page(msgspec.Struct):
+    results: list[msgspec.Raw]
+    page_size: int | None = None
+    session_id: str | None = None
+    total: int | None = None
+
+
+def engage_resource(config: Config, job: Job) -> DltResource:
+    """The resource `engage`."""
+    return dlt.resource(
+        _iter_items,
+        name=NAME,
+        write_disposition=REPLACE_ALL,
+        file_format="parquet",
+    )(config, job)
+
+
+def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
+    claim_dataset(config)
+    state = dlt.current.resource_state()
+    columns = ColumnMap(
+        ENGAGE_COLUMNS, state.get(COLUMNS_STATE, ()), max_columns=config.max_columns
+    )
+    known = len(columns.stored)
+    spool, name = open_spool(), spool_name(NAME, config.project_id, config.base_url)
+    spooled, verified = fetch_profiles(job.client(config), spool, name, config)
+    job.spooled.append((spool, name))
+    report = WindowReport.of_snapshot(
+        NAME,
+        rows=0,
+        size=spooled.lines_bytes,
+        requests=spooled.requests,
+        fetched_at=spooled.fetched_at,
+    )
+    report.duplicates_dropped = len(verified.index.dropped)
+    decoder = build_decoder(config, PROFILE)
+    try:
+        with growing_tables():
+            # an empty table replaces too: profiles that were all deleted are gone
+            yield ENGAGE_SCHEMA.empty_table()
+            for table, repairs in iter_tables(spooled, verified, decoder, engage_layout, columns):
+                report.rows += len(table)
+                report.repairs.update(repairs)
+                rows = with_schema(table, ENGAGE_SCHEMA)
+                yield with_json_columns(rows, [*columns.json_columns, "properties"])
+    finally:
+        state[COLUMNS_STATE] = [list(column) for column in columns.stored]
+    job.report(report)
+    yield from closing_items(NAME, job, columns.stored[known:])
+
+
+def fetch_profiles(
+    client: Client, spool: Spool, name: str, config: Config
+) -> tuple[Spooled, Verified]:
+    """All profiles, on disk and verified.
+
+    Raises:
+        TruncatedError: if the dump was cut short each of the times it was tried.
+    """
+    restarts = 0
+    while True:
+        dump = _Dump(client, config)
+        try:
+            verified = verify(
+                iter_whole_lines(spool.write(name, dump.iter_chunks())), profile_identifier()
+            )
+            dump.check_total(len(verified.index))
+        except TruncatedError as failure:
+            restarts += 1
+            if restarts > RESTARTS:
+                raise
+            logger.warning("%s Starting over with the first page.", failure)
+            continue
+        spooled = spool.keep(
+            name,
+            gzipped=False,
+            fetched_at=dump.started_at,
+            requests=dump.requests,
+            lines_bytes=verified.lines_bytes,
+        )
+        return spooled, verified
+
+
+class _Dump:
+    """One session: its pages, and what the first of them said of the others."""
+
+    def __init__(self, client: Client, config: Config) -> None:
+        self._client = client
+        self._config = config
+        self._session_id: str | None = None
+        self._page_size = config.engage_page_size or settings.ENGAGE_PAGE_SIZE
+        self._total: int | None = None
+        self.started_at = 0.0
+        self.requests = 0
+
+    def iter_chunks(self) -> Iterator[bytes]:
+        """Yields the profiles of a page, one a line."""
+        received = number = 0
+        while True:
+            page = self._fetch(number)
+            if page.results:
+                yield b"".join(bytes(row).replace(b"\n", b" ") + b"\n" for row in page.results)
+            received += len(page.results)
+            number += 1
+            if len(page.results) < self._page_size or received == self._total:
+                return
+
+    def check_total(self, received: int) -> None:
+        if self._total is not None and received != self._total:
+            raise TruncatedError(
+                f"engage: {self._total} profiles were announced and {received} came."
+            )
+
+    def _fetch(self, number: int) -> _Page:
+        try:
+            request = build_request(
+                page_size=self._config.engage_page_size, session_id=self._session_id, page=number
+            )
+            page = self._client.send(request, self._read)
+        except (AuthError, AccessError, PlanError):
+            raise
+        except RequestError as refusal:
+            if number == 0:
+                raise
+            raise TruncatedError(f"engage page {number}: the session has expired.") from refusal
+        # what a later page leaves out is as the first page said
+        self._session_id = page.session_id or self._session_id
+        self._page_size = page.page_size or self._page_size
+        self._total = self._total if page.total is None else page.total
+        if self._session_id is None and len(page.results) >= self._page_size:
+            raise TruncatedError("engage: Mixpanel gave no session_id to read on with.")
+        return page
+
+    def _read(self, reply: Reply) -> _Page:
+        self.started_at = self.started_at or reply.started_at
+        self.requests += reply.tries
+        return parse_page(reply.body())
+
+
+def build_request(
+    *, page_size: int | None = None, session_id: str | None = None, page: int = 0
+) -> Request:
+    """The request for a page of profiles; the first one opens the session of the others."""
+    form: dict[str, str] = {}
+    if page_size is not None:
+        form["page_size"] = str(page_size)
+    if session_id is not None:
+        form |= {"session_id": session_id, "page": str(page)}
+    return Request(
+        f"{NAME} page {page}",
+        "query",
+        "POST",
+        settings.ENGAGE_PATH,
+        form=form,
+        # Mixpanel does not count the pages that follow the first
+        metered=session_id is None,
+    )
+
+
+_decode_page = msgspec.json.Decoder(_Page).decode
+
+
+def parse_page(body: bytes) -> _Page:
+    """A page of profiles, each as the bytes it came in.
+
+    Raises:
+        TruncatedError: if the body is no such page.
+    """
+    try:
+        return _decode_page(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        # a lone surrogate or NaN somewhere: keep it, escaped, for the repair of its row
+        page = json.loads(body.decode("utf-8", "surrogateescape"), strict=False)
+        rows = [msgspec.Raw(json.dumps(row).encode()) for row in page.pop("results")]
+        return msgspec.convert({**page, "results": rows}, _Page)
+    except (ValueError, KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
+        raise TruncatedError("the reply is not a page of profiles") from error

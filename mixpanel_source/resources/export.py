@@ -1,0 +1,235 @@
+"""Raw events, day by day.
+
+Each window is downloaded to the spool and verified there before a row of it goes to dlt. The days
+of a window replace what the table holds of them: late events arrive, changed ones change, deleted
+ones go. A day without events is loaded as a mark that deletes and is not itself inserted, so a day that
+was emptied becomes empty.
+
+Source: https://developer.mixpanel.com/reference/raw-event-export.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
+
+import dlt
+import orjson
+import pyarrow as pa
+from dlt.common.typing import TDataItems
+from dlt.extract import DltResource
+
+from .. import settings
+from ..client import Reply, Request
+from ..columns import ColumnMap
+from ..config import Config
+from ..decode import EVENT
+from ..errors import RequestError, UnavailableError
+from ..identity import EPOCH_ORDINAL, Identify, event_identifier
+from ..layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
+from ..ledger import Ledger
+from ..lines import inflate, iter_whole_lines
+from ..spool import Spool, Spooled, Verified, spool_name, verify
+from ..windows import DAY, Window, build_windows, days_to_sync, iter_days, newest_day, settled_on
+from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
+from .tables import (
+    COLUMNS_STATE,
+    build_decoder,
+    closing_items,
+    columns_item,
+    fixed_columns,
+    iter_tables,
+    with_json_columns,
+    with_schema,
+)
+
+logger = logging.getLogger("mixpanel_source")
+
+NAME = "export"
+REPLACE_DAYS: Any = {
+    "disposition": "merge",
+    "strategy": "delete-insert",
+    # every staged day goes, and of what is staged all but the marks comes
+    "destination_scope": "event_date IN (SELECT event_date FROM {staging_table})",
+    "source_filter": "event_key <> ''",
+}
+_FIXED_TYPES = {"time": "timestamp", "distinct_id": "text", "insert_id": "text"}
+
+
+def export_resource(config: Config, job: Job) -> DltResource:
+    """The resource `export`."""
+    return dlt.resource(
+        _iter_items,
+        name=NAME,
+        write_disposition=REPLACE_DAYS,
+        file_format="parquet",
+    )(config, job)
+
+
+def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
+    claim_dataset(config)
+    state = dlt.current.resource_state()
+    ledger = Ledger(state)
+    columns = ColumnMap(
+        EXPORT_COLUMNS, state.get(COLUMNS_STATE, ()), max_columns=config.max_columns
+    )
+    known = len(columns.stored)
+    loader = _WindowLoader(config, job, ledger, columns)
+    if not known:
+        yield columns_item(NAME, fixed_columns(EXPORT_COLUMNS, _FIXED_TYPES))
+    try:
+        with growing_tables():
+            yield from loader.iter_items(plan_windows(config, ledger, job))
+    finally:
+        state[COLUMNS_STATE] = [list(column) for column in columns.stored]
+    yield from closing_items(NAME, job, columns.stored[known:])
+
+
+def plan_windows(config: Config, ledger: Ledger, job: Job) -> list[Window]:
+    """The windows that are to be loaded now, in order."""
+    newest = newest_day(job.now(), zone=config.project_timezone, include_today=config.include_today)
+    if config.range is None:
+        days = days_to_sync(
+            anchor=config.anchor(newest + DAY),
+            newest=newest,
+            synced_through=ledger.synced_through,
+            read_on=ledger.read_on,
+            lookback_days=config.lookback_days,
+        )
+    else:
+        done = ledger.backfilled_through(config.range)
+        first = config.range.first if done is None else done + DAY
+        days = list(iter_days(first, min(config.range.last, newest)))
+    return build_windows(days, window_days=config.window_days)
+
+
+class _WindowLoader:
+    """Fetches windows and turns them into items for dlt."""
+
+    def __init__(self, config: Config, job: Job, ledger: Ledger, columns: ColumnMap) -> None:
+        self._config = config
+        self._job = job
+        self._ledger = ledger
+        self._columns = columns
+        self._spool = open_spool()
+
+    def iter_items(self, windows: list[Window]) -> Iterator[TDataItems]:
+        waiting = deque(windows)
+        while waiting and not self._job.is_checkpoint_due():
+            window = waiting.popleft()
+            try:
+                spooled, verified = self._fetch(window)
+            except UnavailableError as failure:
+                halves = window.halves()
+                if halves:
+                    logger.warning("%s Trying %s and %s apart.", failure, *halves)
+                    waiting.extendleft(reversed(halves))
+                    continue
+                if not self._job.hold(failure):
+                    raise
+                return
+            yield from self._iter_window(window, spooled, verified)
+            self._record(window, spooled)
+
+    def _iter_window(
+        self, window: Window, spooled: Spooled, verified: Verified
+    ) -> Iterator[TDataItems]:
+        report = self._report(window, spooled, verified)
+        decoder = build_decoder(self._config, EVENT, identity=EXPORT_IDENTITY)
+        lay = partial(export_layout, index=verified.index, zone=self._config.project_timezone)
+        for table, repairs in iter_tables(spooled, verified, decoder, lay, self._columns):
+            report.rows += len(table)
+            report.repairs.update(repairs)
+            rows = with_schema(table, EXPORT_SCHEMA)
+            yield with_json_columns(rows, [*self._columns.json_columns, "properties"])
+        marks = _marks(window, verified)
+        if len(marks):
+            yield marks
+        self._job.report(report)
+
+    def _report(self, window: Window, spooled: Spooled, verified: Verified) -> WindowReport:
+        read_on = datetime.fromtimestamp(spooled.fetched_at, timezone.utc).date()
+        settled = settled_on(window.last, lookback_days=self._config.lookback_days)
+        return WindowReport(
+            table_name=NAME,
+            first_day=window.first,
+            last_day=window.last,
+            bytes=spooled.lines_bytes,
+            requests=spooled.requests,
+            fetched_at=spooled.fetched_at,
+            is_final=read_on >= settled,
+            duplicates_dropped=len(verified.index.dropped),
+        )
+
+    def _record(self, window: Window, spooled: Spooled) -> None:
+        if self._config.range is None:
+            self._ledger.record_sync(window, read_at=spooled.fetched_at)
+        else:
+            self._ledger.record_backfill(window, self._config.range, read_at=spooled.fetched_at)
+
+    def _fetch(self, window: Window) -> tuple[Spooled, Verified]:
+        """The window on disk and verified: as an earlier run left it, or fetched now."""
+        config = self._config
+        asked = (config.project_id, config.export_base_url, config.events, config.where)
+        name = spool_name(NAME, window, *asked, config.limit)
+        identify = event_identifier(window)
+        spooled = self._spool.find(name)
+        if spooled is not None and spooled.fetched_at > self._ledger.read_at(window):
+            verified = verify(spooled.line_blocks(), identify)
+        else:
+            read = partial(receive, self._spool, name, identify)
+            spooled, verified = self._job.client(config).send(build_request(window, config), read)
+        self._job.spooled.append((self._spool, name))
+        if config.limit and len(verified.index) >= config.limit:
+            raise RequestError(
+                f"export {window}: the reply holds as many events as limit ({config.limit}) "
+                "allows, so there may be more. Raise limit, or leave it out to load all."
+            )
+        return spooled, verified
+
+
+def receive(spool: Spool, name: str, identify: Identify, reply: Reply) -> tuple[Spooled, Verified]:
+    """Write a reply to the spool, verifying it on the way."""
+    chunks = spool.write(name, reply.chunks())
+    blocks = inflate(chunks) if reply.gzipped else chunks
+    verified = verify(iter_whole_lines(blocks), identify)
+    spooled = spool.keep(
+        name,
+        gzipped=reply.gzipped,
+        fetched_at=reply.started_at,
+        requests=reply.tries,
+        lines_bytes=verified.lines_bytes,
+    )
+    return spooled, verified
+
+
+def build_request(window: Window, config: Config, *, limit: int | None = None) -> Request:
+    """The request for the events of `window`, or for at most `limit` of them."""
+    params = {
+        "from_date": str(window.first),
+        "to_date": str(window.last),
+        "time_in_ms": "true",
+    }
+    if config.events:
+        params["event"] = orjson.dumps(config.events).decode()
+    if config.where:
+        params["where"] = config.where
+    if limit or config.limit:
+        params["limit"] = str(limit or config.limit)
+    return Request(f"{NAME} {window}", "export", "GET", settings.EXPORT_PATH, params)
+
+
+def _marks(window: Window, verified: Verified) -> pa.Table:
+    """A row without a key for each day without events: it empties the day and goes no further."""
+    kept = set(verified.index.days)
+    empty = [day for day in window.days if day.toordinal() - EPOCH_ORDINAL not in kept]
+    columns = {field.name: pa.nulls(len(empty), field.type) for field in EXPORT_SCHEMA}
+    columns |= {
+        "event_date": pa.array(empty, pa.date32()),
+        "event_key": pa.array([""] * len(empty)),
+    }
+    return pa.table(columns, schema=EXPORT_SCHEMA)

@@ -1,0 +1,210 @@
+"""What the resources of one job share: the client, the spool, the checkpoint, the reports."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import dlt
+
+from .. import settings
+from ..client import Client, Clock
+from ..config import Config
+from ..errors import ConfigError, UnavailableError
+from ..lines import Repairs
+from ..spool import Spool
+
+logger = logging.getLogger("mixpanel_source")
+
+PROMOTION = "sources.data_writer.arrow_concat_promote_options"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How much one load package takes; a job loads what it has when either is reached."""
+
+    bytes: int = settings.CHECKPOINT_BYTES
+    """Uncompressed bytes."""
+    seconds: float = settings.CHECKPOINT_SECONDS
+
+
+@dataclass
+class WindowReport:
+    """What became of one window; a row of `_mixpanel_loads`."""
+
+    table_name: str
+    first_day: date
+    last_day: date
+    bytes: int
+    requests: int
+    fetched_at: float
+    is_final: bool
+    rows: int = 0
+    duplicates_dropped: int = 0
+    repairs: Repairs = field(default_factory=Counter)
+
+    @classmethod
+    def of_snapshot(
+        cls, table_name: str, *, rows: int, size: int, requests: int, fetched_at: float
+    ) -> WindowReport:
+        """The report of a table that is read as a whole, under the day (UTC) of the reading."""
+        day = datetime.fromtimestamp(fetched_at, timezone.utc).date()
+        return cls(table_name, day, day, size, requests, fetched_at, is_final=True, rows=rows)
+
+    def as_row(self) -> dict[str, Any]:
+        """The row, with the types that `_mixpanel_loads` has."""
+        return {
+            "table_name": self.table_name,
+            "first_day": self.first_day,
+            "last_day": self.last_day,
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "requests": self.requests,
+            "retries": self.requests - 1,
+            "duplicates_dropped": self.duplicates_dropped,
+            "values_repaired": self.repairs.total(),
+            "repairs": dict(self.repairs),
+            "is_final": self.is_final,
+            "fetched_at": datetime.fromtimestamp(self.fetched_at, timezone.utc),
+        }
+
+    def __str__(self) -> str:
+        """One line for a log."""
+        days = str(self.first_day)
+        if self.first_day != self.last_day:
+            days += f"..{self.last_day}"
+        notes = [f"{self.rows:,} rows", f"{self.bytes / 1e6:,.1f} MB"]
+        if self.requests > 1:
+            notes.append(f"{self.requests} requests")
+        if self.duplicates_dropped:
+            notes.append(f"{self.duplicates_dropped:,} duplicates dropped")
+        notes += [f"{count:,} {kind} repaired" for kind, count in sorted(self.repairs.items())]
+        return f"{self.table_name} {days}: {', '.join(notes)}"
+
+
+class Job:
+    """One run of a job, over as many load packages as it takes.
+
+    Without a checkpoint all is one package, as a plain `pipeline.run(mixpanel_source())` has it.
+    """
+
+    def __init__(self, *, checkpoint: Checkpoint | None = None, clock: Clock = time) -> None:
+        """Start with nothing done.
+
+        Args:
+            checkpoint: when to end a package; None for never.
+            clock: the time, and how to wait.
+        """
+        self.clock = clock
+        self.reports: list[WindowReport] = []
+        """The windows of the package under way."""
+        self.unfinished = False
+        """Whether the package ended at a checkpoint, with more to come."""
+        self.failure: UnavailableError | None = None
+        """What ended the package early, with windows in it that are good."""
+        self.spooled: list[tuple[Spool, str]] = []
+        """What is in the spool for this package; no use any more once it is loaded."""
+        self._checkpoint = checkpoint
+        self._clients: dict[Config, Client] = {}
+        self._package_began = clock.time()
+
+    def begin_package(self) -> None:
+        """Forget the package before."""
+        self.reports = []
+        self.unfinished = False
+        self.failure = None
+        self.spooled = []
+        self._package_began = self.clock.time()
+
+    def end_package(self) -> None:
+        """Clear the spool of what has been loaded."""
+        for spool, name in self.spooled:
+            spool.remove(name)
+
+    def client(self, config: Config) -> Client:
+        """The client for `config`; the same one each time, for it keeps the pace."""
+        if config not in self._clients:
+            self._clients[config] = Client(config, clock=self.clock)
+        return self._clients[config]
+
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        return datetime.fromtimestamp(self.clock.time(), timezone.utc)
+
+    def report(self, report: WindowReport) -> None:
+        """Take note of a window that is in the package whole."""
+        self.reports.append(report)
+        logger.info("%s", report)
+
+    def is_checkpoint_due(self) -> bool:
+        """Whether the package should end before the next window, and marks the job unfinished."""
+        if self._checkpoint is None or not self.reports:
+            return False
+        taken_bytes = sum(report.bytes for report in self.reports)
+        taken_s = self.clock.time() - self._package_began
+        if taken_bytes >= self._checkpoint.bytes or taken_s >= self._checkpoint.seconds:
+            self.unfinished = True
+        return self.unfinished
+
+    def hold(self, failure: UnavailableError) -> bool:
+        """Whether to load what the package has before letting `failure` through."""
+        if self._checkpoint is None or not self.reports:
+            return False
+        self.failure = failure
+        return True
+
+
+def open_spool() -> Spool:
+    """The spool of the pipeline that is running."""
+    return Spool(data_directory() / f"{dlt.current.pipeline().pipeline_name}.spool")
+
+
+def data_directory() -> Path:
+    """Where spools and locks are, beside dlt's own data."""
+    return Path(dlt.current.run_context().data_dir) / "mixpanel_source"
+
+
+def claim_dataset(config: Config) -> None:
+    """Note which project the dataset holds, and refuse to mix another into it.
+
+    Raises:
+        ConfigError: the dataset holds another project.
+    """
+    held = dlt.current.source_state().setdefault("project_id", config.project_id)
+    if held != config.project_id:
+        raise ConfigError(
+            f"project_id is {config.project_id}, but the dataset holds project {held}, and loading "
+            "would mix the two. Choose another dataset or another database."
+        )
+
+
+class _CarriedAsText(logging.Filter):
+    """Silences a warning dlt gives for each table with JSON columns: arrow carries JSON as text."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "several column hints were different" not in record.getMessage()
+
+
+@contextmanager
+def growing_tables() -> Iterator[None]:
+    """Let dlt take arrow tables of one run that have ever more columns, some of them JSON.
+
+    Unless told otherwise dlt refuses tables that differ; `default` adds the missing columns, and
+    does not change a value.
+    """
+    if dlt.config.get(PROMOTION) is None:
+        dlt.config[PROMOTION] = "default"
+    noise = _CarriedAsText()
+    dlt_logger = logging.getLogger("dlt")
+    dlt_logger.addFilter(noise)
+    try:
+        yield
+    finally:
+        dlt_logger.removeFilter(noise)

@@ -1,0 +1,126 @@
+"""Verified windows into the items that are handed to dlt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.common.typing import TDataItems
+
+from .. import settings
+from ..columns import ColumnMap, StoredColumn
+from ..config import Config
+from ..decode import Decoder, RowKind
+from ..layout import Laid
+from ..lines import Repairs
+from ..spool import Spooled, Verified
+from .session import Job
+
+LOADS_TABLE = "_mixpanel_loads"
+LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
+COLUMNS_TABLE = "_mixpanel_columns"
+COLUMNS_KEY = ["table_name", "property", "column_name"]
+COLUMNS_STATE = "columns"
+
+Lay = Callable[[pa.Table], Laid]
+
+
+def build_decoder(config: Config, kind: RowKind, *, identity: tuple[str, ...] = ()) -> Decoder:
+    """The decoder for the property mode that is set.
+
+    Args:
+        config: whose `properties` to heed.
+        kind: events or profiles.
+        identity: properties that are needed even if only the JSON column is wanted.
+    """
+    return Decoder(
+        kind,
+        only=identity if config.properties == "json" else None,
+        raw=config.properties != "columns",
+    )
+
+
+def iter_tables(
+    spooled: Spooled, verified: Verified, decoder: Decoder, lay: Lay, columns: ColumnMap
+) -> Iterator[tuple[pa.Table, Repairs]]:
+    """Yields the rows of a window as arrow tables with the columns of the destination.
+
+    A table has at most about `BATCH_ROWS` rows, or `BATCH_BYTES` bytes of JSON.
+    """
+    for decoded, repairs in _iter_decoded(spooled, verified, decoder):
+        laid = lay(decoded)
+        placed = columns.place(laid.properties, rows=len(decoded))
+        yield pa.table({**laid.fixed, **placed}), repairs
+
+
+def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with the fields of `schema`, nullability included, for columns of those names."""
+    fields = [
+        schema.field(field.name) if field.name in schema.names else field for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+def _iter_decoded(
+    spooled: Spooled, verified: Verified, decoder: Decoder
+) -> Iterator[tuple[pa.Table, Repairs]]:
+    pending: list[pa.Table] = []
+    repairs = Repairs()
+    position = rows = size = 0
+    for lines in spooled.line_blocks():
+        decoded = decoder.decode(lines, start=position, dropped=verified.index.dropped)
+        position += len(lines)
+        rows += len(decoded.table)
+        size += sum(map(len, lines))
+        pending.append(decoded.table)
+        repairs.update(decoded.repairs)
+        if rows >= settings.BATCH_ROWS or size >= settings.BATCH_BYTES:
+            yield pa.concat_tables(pending, promote_options="default"), repairs
+            pending, repairs = [], Repairs()
+            rows = size = 0
+    if rows:
+        yield pa.concat_tables(pending, promote_options="default"), repairs
+
+
+def with_json_columns(table: pa.Table, names: Iterable[str]) -> TDataItems:
+    """Mark which of a table's text columns hold JSON."""
+    hints: Any = {name: {"data_type": "json"} for name in names if name in table.column_names}
+    if not hints:
+        return table
+    return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=hints))
+
+
+def closing_items(
+    table_name: str, job: Job, new_columns: Sequence[StoredColumn]
+) -> Iterator[TDataItems]:
+    """Yields what is said of a resource's data in the same load package as the data."""
+    if new_columns:
+        yield columns_item(table_name, new_columns)
+    reports = [report.as_row() for report in job.reports if report.table_name == table_name]
+    if reports:
+        yield _beside(reports, LOADS_TABLE, LOADS_KEY)
+
+
+def columns_item(table_name: str, columns: Sequence[StoredColumn]) -> TDataItems:
+    """Rows for `_mixpanel_columns`."""
+    rows = [{"table_name": table_name, **column._asdict()} for column in columns]
+    return _beside(rows, COLUMNS_TABLE, COLUMNS_KEY)
+
+
+def fixed_columns(fixed: Mapping[str, str | None], types: Mapping[str, str]) -> list[StoredColumn]:
+    """The columns of properties that every row has a column for."""
+    return [
+        StoredColumn(name, column, types[column])
+        for column, name in fixed.items()
+        if name is not None
+    ]
+
+
+def _beside(rows: list[dict[str, Any]], table: str, key: list[str]) -> TDataItems:
+    """Rows for another table than the resource's own, in the same load package."""
+    hints = dlt.mark.make_hints(
+        table_name=table, write_disposition="merge", primary_key=key, columns={}
+    )
+    return dlt.mark.with_hints(rows, hints, create_table_variant=True)

@@ -1,0 +1,92 @@
+"""What Mixpanel fixes and what we choose: hosts, paths, limits and defaults.
+
+Constants only. What a user sets, and the checks on it, are in `config`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Hosts(NamedTuple):
+    """The two hosts of a region that this package reads from, as base addresses.
+
+    Source: https://developer.mixpanel.com/reference/overview (data residency).
+    """
+
+    query: str
+    """Profiles, cohorts and the app API."""
+    export: str
+    """Raw events."""
+
+
+REGIONS: Final[dict[str, Hosts]] = {
+    "us": Hosts("https://mixpanel.com", "https://data.mixpanel.com"),
+    "eu": Hosts("https://eu.mixpanel.com", "https://data-eu.mixpanel.com"),
+    "in": Hosts("https://in.mixpanel.com", "https://data-in.mixpanel.com"),
+}
+
+EXPORT_PATH: Final = "/api/2.0/export"
+"""Source: https://developer.mixpanel.com/reference/raw-event-export."""
+ENGAGE_PATH: Final = "/api/query/engage"
+"""Source: https://developer.mixpanel.com/reference/engage-query."""
+COHORTS_PATH: Final = "/api/query/cohorts/list"
+"""Source: https://developer.mixpanel.com/reference/cohorts-list."""
+ME_PATH: Final = "/api/app/me"
+"""Who the service account is and which projects it reaches; not counted against any quota."""
+
+EXPORT_LIMIT_MAX: Final = 100_000
+"""Most events a request with `limit` returns.
+
+Source: https://developer.mixpanel.com/reference/raw-event-export.
+"""
+
+ENGAGE_PAGE_SIZE: Final = 1_000
+"""Profiles a page, where the reply does not say.
+
+Source: https://developer.mixpanel.com/reference/engage-query.
+"""
+
+REQUESTS_PER_SECOND: Final = 1.0
+REQUESTS_PER_HOUR: Final = 60
+"""Raw export and the Query API each allow 60 requests in a rolling hour.
+
+Source: https://developer.mixpanel.com/reference/rate-limits.
+"""
+
+RETRIES: Final = 5
+RETRY_BASE_SECONDS: Final = 10.0
+CONNECT_TIMEOUT_SECONDS: Final = 10.0
+READ_TIMEOUT_SECONDS: Final = 300.0
+"""Between two reads; an export may take minutes to send its first byte."""
+
+LOOKBACK_DAYS: Final = 5
+"""The SDKs' endpoint drops events more than five days old.
+
+Source: https://developer.mixpanel.com/reference/track-event.
+"""
+WINDOW_DAYS: Final = 1
+MAX_COLUMNS: Final = 1_000
+PROPERTIES_MODES: Final = ("columns", "json", "both")
+
+PIPELINE_NAME: Final = "mixpanel"
+DATASET_NAME: Final = "mixpanel"
+DUCKDB_FILE: Final = "mixpanel.duckdb"
+DEFAULT_TABLES: Final = ("export", "engage")
+TABLES: Final = ("export", "engage", "cohorts")
+
+CHECKPOINT_BYTES: Final = 512 * 1024 * 1024
+"""Uncompressed export bytes after which a sync loads what it has."""
+CHECKPOINT_SECONDS: Final = 120.0
+"""Seconds of fetching after which a sync loads what it has."""
+
+BATCH_ROWS: Final = 50_000
+"""Most rows of an arrow table handed to dlt."""
+BATCH_BYTES: Final = 64 * 1024 * 1024
+"""Most raw bytes of an arrow table handed to dlt; bounds memory when rows are big."""
+
+MAX_IDENTIFIER_BYTES: Final = 63
+"""PostgreSQL's bound, the smallest of the destinations in wide use.
+
+Source: https://www.postgresql.org/docs/current/sql-syntax-lexical.html.
+"""

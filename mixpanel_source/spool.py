@@ -1,0 +1,157 @@
+"""A window's bytes on disk: whole and proven, or refused.
+
+A reply is written as it comes, compressed if Mixpanel compressed it, and read line by line on the
+way. It counts only if the transfer and the gzip stream end properly and every line is a row of the
+kind expected; only then does the file get its name and its description, and only then may a row of
+it go anywhere. What is spooled and not yet loaded is found again after a crash, so nothing is asked
+of Mixpanel twice.
+
+The directory is readable by its owner alone. It holds data, never credentials.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from .errors import MixpanelError, TruncatedError
+from .identity import Identify, Index
+from .lines import describe_bad_line, inflate, iter_whole_lines
+
+CHUNK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """What is known of a verified window on disk."""
+
+    path: Path
+    gzipped: bool
+    fetched_at: float
+    """When the reply that was spooled began, seconds since the epoch."""
+    requests: int = 1
+    """Requests it took, those that failed included."""
+    lines_bytes: int = 0
+    """Bytes of the lines, uncompressed."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes as they were received."""
+        with self.path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+
+    def line_blocks(self) -> Iterator[list[bytes]]:
+        """Lists of whole lines, in the order Mixpanel sent them."""
+        return iter_whole_lines(inflate(self.chunks()) if self.gzipped else self.chunks())
+
+
+class Spool:
+    """A directory of verified windows, each under a name that says what was asked."""
+
+    def __init__(self, directory: Path) -> None:
+        """Use `directory`, which is made when the first window arrives."""
+        self._directory = directory
+
+    def find(self, name: str) -> Spooled | None:
+        """The verified window of that name, if it is here."""
+        try:
+            described = json.loads(self._description(name).read_text())
+            found = Spooled(**described | {"path": self._bytes(name)})
+        except (OSError, ValueError, TypeError):
+            return None
+        return found if found.path.exists() else None
+
+    def write(self, name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass `chunks` on while writing them to the disk under a provisional name.
+
+        Raises:
+            MixpanelError: if the disk is full or may not be written.
+        """
+        with self._writing():
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = self._provisional(name).open("wb")
+        with file:
+            for chunk in chunks:
+                with self._writing():
+                    file.write(chunk)
+                yield chunk
+
+    def keep(
+        self, name: str, *, gzipped: bool, fetched_at: float, requests: int, lines_bytes: int
+    ) -> Spooled:
+        """Give what `write` wrote its name, now that it is verified."""
+        spooled = Spooled(self._bytes(name), gzipped, fetched_at, requests, lines_bytes)
+        description = asdict(spooled) | {"path": spooled.path.name}
+        with self._writing():
+            self._description(name).unlink(missing_ok=True)
+            self._provisional(name).replace(spooled.path)
+            # the description is last, and whole or not there: it is what makes a window count
+            self._provisional(name).write_text(json.dumps(description))
+            self._provisional(name).replace(self._description(name))
+        return spooled
+
+    def remove(self, name: str) -> None:
+        """Forget a window; nothing happens if it is not here."""
+        for path in (self._description(name), self._bytes(name), self._provisional(name)):
+            path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove the directory and all that is in it."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise MixpanelError(
+                f"The spool directory {self._directory} cannot be written: {error.strerror}. Make "
+                "room, or set DLT_DATA_DIR to a directory on another disk."
+            ) from error
+
+    def _bytes(self, name: str) -> Path:
+        return self._directory / f"{name}.jsonl"
+
+    def _description(self, name: str) -> Path:
+        return self._directory / f"{name}.json"
+
+    def _provisional(self, name: str) -> Path:
+        return self._directory / f"{name}.part"
+
+
+def spool_name(*parts: object) -> str:
+    """A file name for what was asked: readable parts first, then a digest of all of them."""
+    readable = "-".join(str(part) for part in parts[:2])
+    digest = blake2b(json.dumps([str(part) for part in parts]).encode(), digest_size=6).hexdigest()
+    return f"{readable}-{digest}"
+
+
+@dataclass
+class Verified:
+    """What reading a window through has shown."""
+
+    index: Index
+    lines_bytes: int = 0
+
+
+def verify(line_blocks: Iterable[list[bytes]], identify: Identify) -> Verified:
+    """Read a window through and identify its rows.
+
+    Raises:
+        TruncatedError: at the first line that is no row of the kind `identify` knows.
+    """
+    verified = Verified(Index())
+    for lines in line_blocks:
+        for line in lines:
+            try:
+                verified.index.add(identify(line))
+            except ValueError as error:
+                raise TruncatedError(describe_bad_line(line)) from error
+            verified.lines_bytes += len(line) + 1
+    verified.index.settle()
+    return verified
