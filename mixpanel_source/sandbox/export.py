@@ -1,0 +1,182 @@
+"""The raw event export: one JSON object a line, by whole days.
+
+Source: https://developer.mixpanel.com/reference/raw-event-export
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, timedelta
+from itertools import chain, islice
+from typing import Any
+
+from .message import Reply, Request, refused
+from .values import WhereError
+from .where import compile_where
+from .world import World
+
+MAX_LIMIT = 100_000
+LINES_PER_BLOCK = 1000
+FIRST_YEAR = 2000
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME_KEY = re.compile(rb'"time"\s*:\s*')
+# up to eleven digits: seconds until the year 5138, milliseconds only before 1973
+_SECONDS = re.compile(rb"\d{1,11}(?=\s*[,}])")
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+
+Event = dict[str, Any]
+
+
+def export(world: World, request: Request) -> Reply:
+    """Answer with the events of whole days, both ends included.
+
+    Raises:
+        RefusedError: 400, a parameter is missing or wrong.
+    """
+    first, last = parse_days(request, today=world.today())
+    lines = _select(_read_days(world, first, last), request)
+    if _is_true(request.params.get("time_in_ms")):
+        lines = map(to_milliseconds, lines)
+    return Reply(content_type="text/plain", blocks=_join(lines), chunked=True)
+
+
+def parse_days(request: Request, *, today: date) -> tuple[date, date]:
+    """Return the first and the last day asked for.
+
+    Args:
+        request: The request with `from_date` and `to_date`.
+        today: The last day that may be asked for.
+
+    Raises:
+        RefusedError: 400, a day is missing, malformed, too early or too late.
+    """
+    first, last = (_parse_day(request, name) for name in ("from_date", "to_date"))
+    if last > today:
+        raise refused(400, "to_date cannot be later than today", request)
+    if first > last:
+        raise refused(400, "from_date cannot be later than to_date", request)
+    return first, last
+
+
+def to_milliseconds(line: bytes) -> bytes:
+    """Return an event with its `time` in milliseconds; only whole seconds are changed.
+
+    Args:
+        line: An event as it is stored; all its other bytes stay as they are.
+    """
+    at = _find_time(line)
+    seconds = _SECONDS.match(line, at) if at else None
+    return line if seconds is None else line[: seconds.end()] + b"000" + line[seconds.end() :]
+
+
+def _parse_day(request: Request, name: str) -> date:
+    text = request.params.get(name)
+    if not text:
+        raise refused(400, f"{name} is a required parameter", request)
+    day = _read_date(text)
+    if day is None:
+        raise refused(400, f"Error in {name}: invalid date, must be yyyy-mm-dd", request)
+    if day.year < FIRST_YEAR:
+        raise refused(400, f"Error in {name}: invalid date, bad year", request)
+    return day
+
+
+def _read_date(text: str) -> date | None:
+    # fromisoformat() takes other forms as well
+    if not _DATE.fullmatch(text):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _read_days(world: World, first: date, last: date) -> Iterator[bytes]:
+    events = world.project.events
+    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    return chain.from_iterable(list(events.get(day, ())) for day in days)
+
+
+def _select(lines: Iterable[bytes], request: Request) -> Iterable[bytes]:
+    keep = _parse_filter(request)
+    if keep is not None:
+        # at once, so that an expression that fails on a row is still a 400
+        try:
+            lines = [line for line in lines if keep(json.loads(line))]
+        except WhereError as error:
+            raise refused(400, str(error), request) from None
+    limit = _parse_limit(request)
+    return lines if limit is None else islice(lines, limit)
+
+
+def _parse_filter(request: Request) -> Callable[[Event], bool] | None:
+    names = _parse_names(request)
+    where = request.params.get("where")
+    if names is None and not where:
+        return None
+    try:
+        matches = compile_where(where) if where else None
+    except WhereError as error:
+        raise refused(400, str(error), request) from None
+
+    def keep(event: Event) -> bool:
+        if names is not None and event.get("event") not in names:
+            return False
+        return matches is None or matches(event.get("properties", {}))
+
+    return keep
+
+
+def _parse_names(request: Request) -> frozenset[str] | None:
+    text = request.params.get("event")
+    if not text:
+        return None
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None
+    if not isinstance(names, list):
+        raise refused(400, "Error in event: must be a JSON array of event names", request)
+    return frozenset(str(name) for name in names)
+
+
+def _parse_limit(request: Request) -> int | None:
+    text = request.params.get("limit")
+    if not text:
+        return None
+    if not text.isdecimal() or not 0 < int(text) <= MAX_LIMIT:
+        raise refused(400, f"Error in limit: must be between 1 and {MAX_LIMIT}", request)
+    return int(text)
+
+
+def _is_true(text: str | None) -> bool:
+    return (text or "").lower() in {"true", "1"}
+
+
+def _join(lines: Iterable[bytes]) -> Iterator[bytes]:
+    remaining = iter(lines)
+    while block := list(islice(remaining, LINES_PER_BLOCK)):
+        block.append(b"")
+        yield b"\n".join(block)
+
+
+def _find_time(line: bytes) -> int | None:
+    """Return where the value of `properties.time` starts."""
+    if line.count(b'"time"') == 1:
+        found = _TIME_KEY.search(line)
+        return found.end() if found else None
+    # the word is there more than once: the key is the one two objects deep
+    depth = 0
+    for token in _TOKEN.finditer(line):
+        if token[0] in b"{[":
+            depth += 1
+        elif token[0] in b"}]":
+            depth -= 1
+        elif depth == 2 and token[0] == b'"time"':  # noqa: PLR2004 - event, properties
+            key = _TIME_KEY.match(line, token.start())
+            if key:
+                return key.end()
+    return None

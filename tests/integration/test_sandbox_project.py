@@ -1,0 +1,90 @@
+"""The data a sandbox serves: read from files, or made up."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from mixpanel_source.sandbox import Project, made_up_project
+from tests.integration.sandbox_calls import DAY, LINES
+
+
+def test_a_project_is_read_from_files(tmp_path: Path) -> None:
+    """Days, profiles, cohorts, members and groups each come from their file, as they are."""
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "2026-11-03.jsonl.gz").write_bytes(gzip.compress(b"\n".join(LINES)))
+    profile = b'{"$distinct_id":"\xe2\x80\xa8","$properties":{}}'
+    (tmp_path / "engage.jsonl.gz").write_bytes(gzip.compress(profile + b"\n"))
+    (tmp_path / "cohorts.json").write_text('[{"id": 5, "project_id": 77}]')
+    (tmp_path / "cohort-members.json").write_text('{"5": ["u1"]}')
+    (tmp_path / "groups.json").write_text('{"-1": [{"$distinct_id": 1, "$properties": {}}]}')
+    assert Project.from_directory(tmp_path) == Project(
+        events={DAY: LINES},
+        profiles=[profile],
+        cohorts=[{"id": 5, "project_id": 77}],
+        cohort_members={5: ["u1"]},
+        groups={"-1": [b'{"$distinct_id":1,"$properties":{}}']},
+        project_id=77,
+    )
+
+
+def test_what_utf_8_cannot_hold_is_escaped() -> None:
+    """Half a surrogate pair is served the only way it can be."""
+    project = Project()
+    project.add_profile("\ud800", {})
+    assert project.profiles == [b'{"$distinct_id":"\\ud800","$properties":{}}']
+
+
+def test_any_file_of_a_project_may_be_missing(tmp_path: Path) -> None:
+    """An empty directory is an empty project; none at all is an error."""
+    assert Project.from_directory(tmp_path) == Project()
+    with pytest.raises(NotADirectoryError):
+        Project.from_directory(tmp_path / "nowhere")
+
+
+def test_made_up_projects_are_repeatable() -> None:
+    """The same arguments give the same bytes; a day more leaves the days before alone."""
+    first = made_up_project(last_day=date(2026, 11, 19), days=10)
+    again = made_up_project(last_day=date(2026, 11, 19), days=10)
+    longer = made_up_project(last_day=date(2026, 11, 20), days=11)
+    other = made_up_project(last_day=date(2026, 11, 19), days=10, seed=8)
+    assert first == again
+    assert first.events.items() <= longer.events.items()
+    assert not first.events.items() <= other.events.items()
+
+
+def test_the_made_up_project_is_awkward() -> None:
+    """It has what makes real projects hard to load."""
+    project = made_up_project(last_day=date(2026, 11, 20))
+    rows = [json.loads(line) for lines in project.events.values() for line in lines]
+    values: dict[str, set[type]] = {}
+    for row in rows:
+        for name, value in row["properties"].items():
+            values.setdefault(name, set()).add(type(value))
+    assert values["price"] == {int, float}
+    assert values["quantity"] == {int, str}
+    assert values["tags"] == {list}
+    assert values["device"] == {dict}
+    assert values["$os"] == {str, type(None)}
+    assert {"$insert_id", "plan name", "Plan", "plan", "cartTotal", "größe"} <= values.keys()
+    people = {str(row["properties"]["distinct_id"])[:8] for row in rows}
+    assert {"", "$device:"} <= people
+    inserted = [row["properties"]["$insert_id"] for row in rows]
+    assert len(set(inserted)) == len(inserted) - 60
+    assert 220 <= len(project.profiles) <= 280
+    assert [cohort["count"] > 0 for cohort in project.cohorts] == [True, True, True, False]
+
+
+def test_made_up_events_are_filed_under_their_day() -> None:
+    """The day of an event is the UTC date of its time, on days of believable size."""
+    project = made_up_project(last_day=date(2026, 11, 20))
+    assert max(project.events) == date(2026, 11, 20)
+    for day, lines in project.events.items():
+        times = [json.loads(line)["properties"]["time"] for line in lines]
+        assert {datetime.fromtimestamp(time, tz=timezone.utc).date() for time in times} == {day}
+        assert 200 < len(lines) < 420
+        assert times != sorted(times)

@@ -1,0 +1,107 @@
+"""Expressions of `where`, as the sandbox reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mixpanel_source.sandbox.values import WhereError
+from mixpanel_source.sandbox.where import compile_where
+
+ROW = {
+    "plan": "pro",
+    "plan name": 'say "hi"',
+    "city": "München",
+    "count": 3,
+    "price": 9.5,
+    "paid": True,
+    "coupon": None,
+    "tags": ["a", "b"],
+    "time": 1_793_000_000,
+    "$last_seen": "2026-11-03T10:00:00",
+}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'properties["plan"] == "pro"',
+        "properties['plan'] == 'pro'",
+        'user["plan"] != "free"',
+        r'properties["plan name"] == "say \"hi\""',
+        'properties["city"] == "München"',
+        'properties["count"] == 3.0',
+        'properties["count"] > -1 and properties["count"] <= 3',
+        'properties["price"] >= 9.5 and properties["price"] < 1e1',
+        'properties["paid"]',
+        'properties["paid"] == true',
+        'properties["coupon"] == null',
+        'properties["missing"] == undefined',
+        'properties["missing"] != "x"',
+        'not properties["missing"]',
+        'not properties["plan"] == "free"',
+        'defined(properties["plan"]) and not defined(properties["missing"])',
+        '"ro" in properties["plan"]',
+        'properties["plan"] in ["free", "pro"]',
+        '"b" in properties["tags"]',
+        'properties["plan"] == "free" or properties["count"] == 3',
+        '(properties["plan"] == "free" or properties["count"] == 3) and properties["paid"]',
+        'properties["$time"] >= datetime(1793000000)',
+        'event["$time"] < datetime("2026-12-01T00:00:00")',
+        'properties["$last_seen"] >= datetime("2026-11-03T10:00:00")',
+        'properties["$last_seen"] >= "2026-11-01T00:00:00"',
+    ],
+)
+def test_matches(expression: str) -> None:
+    """Each of these holds for the row."""
+    assert compile_where(expression)(ROW)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'properties["plan"] == "Pro"',
+        'properties["count"] == "3"',
+        'properties["paid"] == 1',
+        'properties["plan"] > 1',
+        'properties["missing"] < 1',
+        'properties["missing"]',
+        'not properties["paid"]',
+        'properties["count"] in properties["plan"]',
+        'properties["plan"] in []',
+        'properties["city"] > datetime(1)',
+        'properties["plan"] == "free" and properties["count"] == 3 or false',
+    ],
+)
+def test_does_not_match(expression: str) -> None:
+    """Each of these is false or undefined for the row, and none is an error."""
+    assert not compile_where(expression)(ROW)
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("", "too early"),
+        ('properties["a"] ==', "too early"),
+        ('properties["a" == 1', "expected ]"),
+        ("properties[1] == 1", "in quotes"),
+        ('(properties["a"] == 1', "expected )"),
+        ('properties["a"] == 1 1', "expected the end"),
+        ('properties["a"] = 1', "cannot read"),
+        ('properties["a] == 1', "cannot read"),
+        ("plan == 1", "unexpected plan"),
+        ('- "a" == 1', "number after -"),
+        ('datetime("soon") < 1', "not a date"),
+        ('datetime(properties["a"]) < 1', "takes a string or a number"),
+    ],
+)
+def test_refuses_what_it_cannot_read(expression: str, reason: str) -> None:
+    """The error says what is wrong."""
+    with pytest.raises(WhereError, match=reason.replace(")", r"\)").replace("]", r"\]")):
+        compile_where(expression)
+
+
+def test_refuses_to_take_text_for_truth() -> None:
+    """Conditions are booleans or undefined; anything else is an error when a row has it."""
+    matches = compile_where('properties["plan"] and true')
+    with pytest.raises(WhereError, match="found a str"):
+        matches(ROW)
