@@ -19,6 +19,8 @@ from . import settings
 from .errors import AuthError, BusyError, ConfigError, MixpanelError
 
 if TYPE_CHECKING:
+    from dlt import Pipeline
+
     from .sandbox import Project, Sandbox
     from .sync import Report
 
@@ -38,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # lines of progress are for people, and go where they do not mix with the result
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     logging.getLogger("mixpanel_source").setLevel(logging.DEBUG if options.debug else logging.INFO)
+    # nobody is told that the pipeline runs, and dlt's notes for developers stay off the screen
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+    os.environ.setdefault("RUNTIME__LOG_LEVEL", "WARNING" if options.debug else "ERROR")
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
@@ -69,6 +73,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     target.add_argument(
         "--dataset", default=settings.DATASET_NAME, help="dataset, or schema (default: mixpanel)"
+    )
+    target.add_argument(
+        "--pipeline", default=settings.PIPELINE_NAME, help="name of the pipeline (default: mixpanel)"
     )
     target.add_argument("--json", action="store_true", help="print the result as JSON")
     tables = argparse.ArgumentParser(add_help=False)
@@ -109,21 +116,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_sync(options: argparse.Namespace) -> int:
     """Bring the tables up to date; safe to run at any time."""
-    from .sync import check_tables, open_pipeline, sync
+    from .sync import check_tables, sync
 
     check_tables(options.tables)
-    pipeline = open_pipeline(options.destination, dataset=options.dataset)
-    return _finish(sync(options.tables, pipeline=pipeline), as_json=options.json)
+    return _finish(sync(options.tables, pipeline=_pipeline(options)), as_json=options.json)
 
 
 def run_backfill(options: argparse.Namespace) -> int:
     """Load the events of a range of days; the cursor of syncs stays where it is."""
     from .config import parse_range
-    from .sync import backfill, open_pipeline
+    from .sync import backfill
 
     parse_range("range", options.range)
-    pipeline = open_pipeline(options.destination, dataset=options.dataset)
-    return _finish(backfill(options.range, pipeline=pipeline), as_json=options.json)
+    return _finish(backfill(options.range, pipeline=_pipeline(options)), as_json=options.json)
 
 
 def run_check(options: argparse.Namespace) -> int:
@@ -186,6 +191,12 @@ def run_demo(_options: argparse.Namespace) -> int:
         f"  rm {settings.DUCKDB_FILE} && mixpanel-source check && mixpanel-source sync"
     )
     return code
+
+
+def _pipeline(options: argparse.Namespace) -> Pipeline:
+    from .sync import open_pipeline
+
+    return open_pipeline(options.destination, dataset=options.dataset, name=options.pipeline)
 
 
 def _made_up_project() -> Project:

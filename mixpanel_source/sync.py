@@ -19,6 +19,11 @@ from typing import Any
 
 import dlt
 import fasteners
+from dlt.common.configuration.exceptions import (
+    ConfigFieldMissingException,
+    ConfigurationException,
+)
+from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from . import mixpanel_source, settings
@@ -130,9 +135,12 @@ def check_tables(tables: Sequence[str]) -> None:
 
 
 def open_pipeline(
-    destination: str = "duckdb", *, dataset: str = settings.DATASET_NAME
+    destination: str = "duckdb",
+    *,
+    dataset: str = settings.DATASET_NAME,
+    name: str = settings.PIPELINE_NAME,
 ) -> dlt.Pipeline:
-    """The pipeline `mixpanel`, with what it has loaded as the destination remembers it.
+    """A pipeline for a destination, ready to be handed to a job.
 
     DuckDB cannot tell a schema from the database it is in when both have one name, and a database
     is named after its file: there the tables go to the schema `main`, so that `mixpanel.export` is
@@ -142,29 +150,33 @@ def open_pipeline(
         destination: a destination of dlt; its credentials are found as dlt finds them. DuckDB
             without any goes to `mixpanel.duckdb` in the working directory.
         dataset: the dataset, or schema, of the tables.
+        name: of the pipeline; two of different names may run at the same time.
 
     Raises:
-        ConfigError: there is no such destination.
+        ConfigError: there is no such destination, or it has no credentials.
     """
     try:
-        pipeline = dlt.pipeline(
-            settings.PIPELINE_NAME, destination=destination, dataset_name=dataset
-        )
-        if destination == "duckdb" and _duckdb_file(pipeline).stem == pipeline.dataset_name:
-            pipeline = dlt.pipeline(
-                settings.PIPELINE_NAME, destination=destination, dataset_name=BESIDE_ITS_CATALOG
-            )
-    except dlt.common.exceptions.DltException as error:
-        raise ConfigError(
-            f"destination {destination} cannot be used: {_first_line(error)} Give the name of a "
-            "destination of dlt, such as duckdb or postgres, and its credentials."
-        ) from error
+        pipeline = dlt.pipeline(name, destination=destination, dataset_name=dataset)
+        config: Any = pipeline.destination_client().config
+    except (UnknownDestinationModule, DestinationException, ConfigurationException) as error:
+        raise _destination_error(destination, error) from error
+    if destination == "duckdb" and Path(config.credentials.database).stem == pipeline.dataset_name:
+        return dlt.pipeline(name, destination=destination, dataset_name=BESIDE_ITS_CATALOG)
     return pipeline
 
 
-def _duckdb_file(pipeline: dlt.Pipeline) -> Path:
-    credentials: Any = pipeline.destination_client().config.credentials
-    return Path(credentials.database)
+def _destination_error(destination: str, error: Exception) -> ConfigError:
+    if isinstance(error, ConfigFieldMissingException):
+        return ConfigError(
+            f"destination {destination} has no credentials: set "
+            f"DESTINATION__{destination.upper()}__CREDENTIALS in the environment, or fill in "
+            f"[destination.{destination}.credentials] of .dlt/secrets.toml."
+        )
+    return ConfigError(
+        f"destination {destination} cannot be used ({type(error).__name__}). Give the name of a "
+        "destination of dlt, such as duckdb, postgres or filesystem, and install what it needs: "
+        f'pip install "dlt[{destination}]".'
+    )
 
 
 def location(pipeline: dlt.Pipeline) -> str:

@@ -1,0 +1,49 @@
+"""Loads Mixpanel with dlt: copy this file and keep the function you need.
+
+Settings and credentials are in `.dlt/`, or in the environment as `SOURCES__MIXPANEL__...`. Run it
+from the directory that holds `.dlt/`: `python -m pipelines.mixpanel_pipeline`.
+"""
+
+from __future__ import annotations
+
+import dlt
+
+from mixpanel_source import mixpanel_source
+from mixpanel_source.sync import backfill, open_pipeline, sync
+
+
+def load_new() -> None:
+    """Bring events and profiles up to date, as a scheduler would: the usual thing to do."""
+    report = sync()
+    print(dict(report.rows))
+
+
+def load_range(days: str = "2026-01-01,2026-01-31") -> None:
+    """Load the events of some days; the syncs are not disturbed."""
+    report = backfill(days)
+    print(dict(report.rows))
+
+
+def load_to_postgres() -> None:
+    """Bring all three tables up to date in Postgres."""
+    report = sync(("export", "engage", "cohorts"), pipeline=open_pipeline("postgres"))
+    print(dict(report.rows))
+
+
+def load_with_dlt() -> None:
+    """Run the source as any other source of dlt, all in one load package."""
+    pipeline = dlt.pipeline("mixpanel", destination="duckdb", dataset_name="mixpanel_data")
+    source = mixpanel_source(events=["Signed up", "Order Completed"]).with_resources("export")
+    print(pipeline.run(source))
+
+
+def load_profile_history() -> None:
+    """Keep every version of a profile, with the time from and to which it held."""
+    pipeline = dlt.pipeline("mixpanel", destination="duckdb", dataset_name="mixpanel_history")
+    source = mixpanel_source().with_resources("engage")
+    source.engage.apply_hints(write_disposition={"disposition": "merge", "strategy": "scd2"})
+    print(pipeline.run(source))
+
+
+if __name__ == "__main__":
+    load_new()
