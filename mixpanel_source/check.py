@@ -14,6 +14,7 @@ from .config import Config
 from .errors import AccessError, AuthError, MixpanelError, PlanError
 from .lookup import load_config
 from .resources import cohorts, engage, export
+from .resources.session import data_directory
 from .windows import Window, newest_day
 
 
@@ -38,7 +39,7 @@ def check(
         AuthError: Mixpanel does not know the account or the project.
     """
     config = load_config(given)
-    client = Client(config, clock=clock)
+    client = Client(config, clock=clock, directory=data_directory())
     _check_project(client, config)
     found: dict[str, MixpanelError | None] = {}
     for table in tables:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import settings
-from .errors import AuthError, BusyError, ConfigError, MixpanelError
+from .errors import AuthError, BusyError, ConfigError, MixpanelError, PausedError
 
 if TYPE_CHECKING:
     from dlt import Pipeline
@@ -60,7 +60,7 @@ def exit_code(error: MixpanelError) -> int:
     """The exit code for what went wrong."""
     if isinstance(error, ConfigError | AuthError):
         return WRONG_USAGE
-    return LATER if isinstance(error, BusyError) else FAILED
+    return LATER if isinstance(error, BusyError | PausedError) else FAILED
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -75,7 +75,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--dataset", default=settings.DATASET_NAME, help="dataset, or schema (default: mixpanel)"
     )
     target.add_argument(
-        "--pipeline", default=settings.PIPELINE_NAME, help="name of the pipeline (default: mixpanel)"
+        "--pipeline",
+        default=settings.PIPELINE_NAME,
+        help="name of the pipeline (default: mixpanel)",
+    )
+    target.add_argument(
+        "--max-wait",
+        type=float,
+        default=settings.QUOTA_PATIENCE_SECONDS,
+        metavar="SECONDS",
+        help="longest wait for the quota; after that stop, with exit code 75 (default: 21600)",
     )
     target.add_argument("--json", action="store_true", help="print the result as JSON")
     tables = argparse.ArgumentParser(add_help=False)
@@ -119,7 +128,8 @@ def run_sync(options: argparse.Namespace) -> int:
     from .sync import check_tables, sync
 
     check_tables(options.tables)
-    return _finish(sync(options.tables, pipeline=_pipeline(options)), as_json=options.json)
+    report = sync(options.tables, pipeline=_pipeline(options), max_wait_s=options.max_wait)
+    return _finish(report, as_json=options.json)
 
 
 def run_backfill(options: argparse.Namespace) -> int:
@@ -128,7 +138,8 @@ def run_backfill(options: argparse.Namespace) -> int:
     from .sync import backfill
 
     parse_range("range", options.range)
-    return _finish(backfill(options.range, pipeline=_pipeline(options)), as_json=options.json)
+    report = backfill(options.range, pipeline=_pipeline(options), max_wait_s=options.max_wait)
+    return _finish(report, as_json=options.json)
 
 
 def run_check(options: argparse.Namespace) -> int:
@@ -249,7 +260,8 @@ def _finish(report: Report, *, as_json: bool) -> int:
         )
     for error in report.failures.values():
         print(f"error: {error}", file=sys.stderr)
-    return max((exit_code(error) for error in report.failures.values()), default=DONE)
+    codes = {exit_code(error) for error in report.failures.values()}
+    return min(codes, default=DONE)
 
 
 if __name__ == "__main__":

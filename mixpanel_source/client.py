@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import requests
@@ -20,9 +22,17 @@ import urllib3
 
 from . import settings
 from .config import Config
-from .errors import MixpanelError, RateLimitedError, ServerError, TruncatedError, UnavailableError
+from .errors import (
+    MixpanelError,
+    PausedError,
+    RateLimitedError,
+    ServerError,
+    TruncatedError,
+    UnavailableError,
+)
 from .lines import inflate
-from .pacing import Pace, asked_wait, retry_delay
+from .pacing import Pace, Retries, asked_wait
+from .quota import RequestLog
 from .refusals import error_for
 
 T = TypeVar("T")
@@ -91,66 +101,89 @@ class Reply:
 class Client:
     """Authenticated, paced, retrying access to one Mixpanel project."""
 
-    def __init__(self, config: Config, *, clock: Clock = time) -> None:
+    def __init__(self, config: Config, *, clock: Clock = time, directory: Path) -> None:
         """Prepare; nothing is sent.
 
         Args:
             config: whose credentials, hosts, pace and retries to use.
             clock: the time, and how to wait.
+            directory: where to note the requests made, for the runs that follow within the hour.
         """
         self._config = config
         self._clock = clock
         self._pace = Pace(per_second=config.requests_per_second, per_hour=config.requests_per_hour)
         self._hosts = {"query": config.base_url, "export": config.export_base_url}
+        self._logs = {
+            family: RequestLog(directory, project_id=config.project_id, host=host + family)
+            for family, host in self._hosts.items()
+        }
         self._session = requests.Session()
         self._session.auth = (config.username, config.secret)
         self._session.headers.update({"Accept-Encoding": "gzip", "User-Agent": "mixpanel-source"})
 
-    def send(self, request: Request, read: Callable[[Reply], T]) -> T:
+    def send(
+        self,
+        request: Request,
+        read: Callable[[Reply], T],
+        *,
+        patience_s: float = settings.QUOTA_PATIENCE_SECONDS,
+    ) -> T:
         """Make a request, trying again where that may help, and return what `read` makes of it.
 
         Args:
             request: what to ask.
             read: consumes the reply; called once a try, so it has to start anew each time.
+            patience_s: longest wait that the quota may impose.
 
         Raises:
             RequestError: Mixpanel refused, and would again.
             UnavailableError: the last of the tries failed as well.
+            PausedError: the quota allows no request within `patience_s`.
         """
-        attempt = 0
+        give_up_at = self._clock.time() + patience_s
+        retries = Retries(self._config.retries, base_s=self._config.retry_base_seconds)
         while True:
-            attempt += 1
+            self._wait_for_turn(request, give_up_at)
             try:
-                return self._try(request, read, attempt)
+                return self._try(request, read, retries.tries + 1)
             except UnavailableError as error:
-                if attempt > self._config.retries:
-                    raise
-                self._wait_after(request, error, attempt)
+                resume_at = self._resume_at(request, error, retries)
+                self._wait(request, resume_at, give_up_at, why=error)
 
-    def _try(self, request: Request, read: Callable[[Reply], T], attempt: int) -> T:
-        self._wait_for_turn(request)
+    def _try(self, request: Request, read: Callable[[Reply], T], number: int) -> T:
         started_at = self._clock.time()
         with _translated(request):
-            try:
-                response = self._open(request)
-            finally:
-                # only now is it sure that Mixpanel has it: the next may not reach it too soon
-                self._pace.record(request.family, self._clock.time(), metered=request.metered)
+            response = self._open(request)
             with response:
                 if response.status_code != requests.codes.ok:
                     raise self._refusal(request, response)
-                return read(Reply(response, started_at=started_at, tries=attempt))
+                return read(Reply(response, started_at=started_at, tries=number))
 
     def _open(self, request: Request) -> requests.Response:
-        return self._session.request(
-            request.method,
-            self._hosts[request.family] + request.path,
-            params={"project_id": str(self._config.project_id), **request.params},
-            data=request.form,
-            stream=True,
-            allow_redirects=False,
-            timeout=(settings.CONNECT_TIMEOUT_SECONDS, settings.READ_TIMEOUT_SECONDS),
-        )
+        try:
+            response = self._session.request(
+                request.method,
+                self._hosts[request.family] + request.path,
+                params={"project_id": str(self._config.project_id), **request.params},
+                data=request.form,
+                stream=True,
+                allow_redirects=False,
+                timeout=(settings.CONNECT_TIMEOUT_SECONDS, settings.READ_TIMEOUT_SECONDS),
+            )
+        except requests.RequestException as error:
+            self._record(request, metered=request.metered and not _never_arrived(error))
+            raise
+        # what is refused for the quota does not count against it
+        limited = response.status_code == requests.codes.too_many_requests
+        self._record(request, metered=request.metered and not limited)
+        return response
+
+    def _record(self, request: Request, *, metered: bool) -> None:
+        # only now is it sure that Mixpanel has the request: the next may not reach it too soon
+        now = self._clock.time()
+        self._pace.record(request.family, now, metered=metered)
+        if metered:
+            self._logs[request.family].append(now)
 
     def _refusal(self, request: Request, response: requests.Response) -> MixpanelError:
         body = next(response.iter_content(REFUSAL_BYTES), b"")
@@ -162,29 +195,46 @@ class Client:
             retry_after_s=asked_wait(response.headers, self._clock.time()),
         )
 
-    def _wait_for_turn(self, request: Request) -> None:
+    def _resume_at(self, request: Request, error: UnavailableError, retries: Retries) -> float:
+        """When to try again after `error`, which is raised anew if that is no use."""
         now = self._clock.time()
-        wait_s = self._pace.next_at(request.family, now, metered=request.metered) - now
-        if wait_s > 2 / self._config.requests_per_second:
-            logger.info(
-                "%s: %s requests an hour are used up; going on in %.0f s",
-                request.what,
-                self._config.requests_per_hour,
-                wait_s,
-            )
-        if wait_s > 0:
-            self._clock.sleep(wait_s)
+        limited = isinstance(error, RateLimitedError)
+        delay_s = retries.next_delay(now, asked_s=error.retry_after_s, limited=limited)
+        if delay_s is None:
+            raise error
+        if limited:
+            self._pace.close(request.family, now + delay_s)
+        return max(now + delay_s, self._pace.next_at(request.family, now, metered=request.metered))
 
-    def _wait_after(self, request: Request, error: UnavailableError, attempt: int) -> None:
-        wait_s = error.retry_after_s
-        if wait_s is None:
-            wait_s = retry_delay(attempt, base_s=self._config.retry_base_seconds)
-        logger.warning(
-            "%s Trying again in %.0f s (%d of %d).", error, wait_s, attempt, self._config.retries
+    def _wait_for_turn(self, request: Request, give_up_at: float) -> None:
+        now = self._clock.time()
+        if request.metered:
+            self._pace.restore(request.family, self._logs[request.family].recent(now))
+        turn = self._pace.next_at(request.family, now, metered=request.metered)
+        self._wait(request, turn, give_up_at)
+
+    def _wait(
+        self, request: Request, until: float, give_up_at: float, *, why: Exception | None = None
+    ) -> None:
+        now = self._clock.time()
+        at = datetime.fromtimestamp(until).astimezone().strftime("%H:%M:%S %Z")
+        reason = why or (
+            f"{request.what}: the requests of this hour are used up "
+            f"({self._config.requests_per_hour} an hour)."
         )
-        if isinstance(error, RateLimitedError) and request.metered:
-            self._pace.close(request.family, self._clock.time() + wait_s)
-        self._clock.sleep(wait_s)
+        for_quota = why is None or isinstance(why, RateLimitedError)
+        if for_quota and until > give_up_at:
+            raise PausedError(f"{reason} The next may be made at {at}; run again then.") from why
+        if why is not None or until - now > settings.SHORT_WAIT_SECONDS:
+            logger.warning("%s Going on at %s, in %.0f s.", reason, at, until - now)
+        if until > now:
+            self._clock.sleep(until - now)
+
+
+def _never_arrived(error: requests.RequestException) -> bool:
+    """Whether no connection came about, so that nothing can have been counted."""
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)
 
 
 def said(body: bytes) -> str:

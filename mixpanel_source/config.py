@@ -58,6 +58,12 @@ class Config:
         """Whether `time` is the project's wall clock rather than UTC (projects before 2023)."""
         return self.project_timezone != "UTC"
 
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The filters of the export that are set; empty if all events are loaded."""
+        filters = {"events": list(self.events), "where": self.where, "limit": self.limit}
+        return {name: value for name, value in filters.items() if value}
+
     def anchor(self, today: date) -> date:
         """First day of the first sync: `anchor_date`, or the day a year before `today`."""
         return self.anchor_date or today - DAY * 365

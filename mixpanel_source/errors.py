@@ -12,6 +12,7 @@ The tree::
     │   ├── RateLimitedError the quota is used up
     │   ├── ServerError      5xx, a time-out, a broken connection
     │   └── TruncatedError   a reply that ended, but not whole
+    ├── PausedError          the quota allows no request for longer than we are to wait
     └── BusyError            another run of the same pipeline is under way
 
 A message says what was asked, what came back and what to do. It never holds a secret, a property
@@ -26,6 +27,7 @@ __all__ = [
     "BusyError",
     "ConfigError",
     "MixpanelError",
+    "PausedError",
     "PlanError",
     "RateLimitedError",
     "RequestError",
@@ -81,6 +83,10 @@ class ServerError(UnavailableError):
 
 class TruncatedError(UnavailableError):
     """A reply whose end is missing, or which Mixpanel itself declared cut short."""
+
+
+class PausedError(MixpanelError):
+    """The next request may be made only later than we were told to wait; run again then."""
 
 
 class BusyError(MixpanelError):

@@ -62,6 +62,12 @@ class Ledger:
             backfills.pop(str(wanted), None)
         self._remember(window, read_at, self.synced_through or window.last)
 
+    def note_filters(self, filters: dict[str, Any]) -> bool:
+        """Keep the filters that events are loaded with; tells whether others held before."""
+        before = self._state.get("filters")
+        self._state["filters"] = filters
+        return before is not None and before != filters
+
     @property
     def _read_at(self) -> dict[str, float]:
         read_at: dict[str, float] = self._state.setdefault("read_at", {})

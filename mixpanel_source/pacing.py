@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 
@@ -52,6 +52,10 @@ class Pace:
         if metered:
             self._starts(family, at).append(at)
 
+    def restore(self, family: str, starts: Iterable[float]) -> None:
+        """Take `starts`, ascending, for the metered requests made to `family` so far."""
+        self._metered[family] = deque(starts)
+
     def close(self, family: str, until: float) -> None:
         """Let no metered request to `family` start before `until`, as Mixpanel asked."""
         self._closed_until[family] = max(until, self._closed_until.get(family, until))
@@ -63,9 +67,47 @@ class Pace:
         return starts
 
 
-def retry_delay(attempt: int, *, base_s: float) -> float:
-    """Seconds to wait before try `attempt` + 1: the base, doubled for each try after the first."""
-    return base_s * float(2 ** (attempt - 1))
+class Retries:
+    """How long to wait after each failure of one request, and when to give up.
+
+    A failure of ours or the network's is tried again `most` times, after `base_s` seconds, doubled
+    each time. A refusal for the quota is waited out: as long as was asked, else as any failure and
+    then until the hour has passed in which the quota was used up.
+    """
+
+    def __init__(self, most: int, *, base_s: float) -> None:
+        """Start with no failure.
+
+        Args:
+            most: how often to try again.
+            base_s: seconds before the first of these.
+        """
+        self._most = most
+        self._base_s = base_s
+        self._refused_since: float | None = None
+        self.tries = 0
+        """Failures so far."""
+
+    def next_delay(self, now: float, *, asked_s: float | None, limited: bool) -> float | None:
+        """Seconds to wait after one more failure; None to give up.
+
+        Args:
+            now: seconds since the epoch.
+            asked_s: seconds that Mixpanel asked us to wait, if it did.
+            limited: whether the failure was a refusal for the quota.
+        """
+        self.tries += 1
+        if limited and self._refused_since is None:
+            self._refused_since = now
+        if asked_s is not None and (limited or self.tries <= self._most):
+            return asked_s
+        if self.tries <= self._most:
+            return self._base_s * float(2 ** (self.tries - 1))
+        if not limited or self._refused_since is None:
+            return None
+        # one hour after the other, in case somebody else uses the quota too
+        self._refused_since += HOUR_S
+        return max(self._base_s, self._refused_since - now)
 
 
 def asked_wait(headers: Mapping[str, str], now: float) -> float | None:

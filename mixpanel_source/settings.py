@@ -60,6 +60,11 @@ CONNECT_TIMEOUT_SECONDS: Final = 10.0
 READ_TIMEOUT_SECONDS: Final = 300.0
 """Between two reads; an export may take minutes to send its first byte."""
 
+QUOTA_PATIENCE_SECONDS: Final = 6 * 3_600.0
+"""How long a request that is refused for the quota is waited for, if nothing shorter was asked."""
+SHORT_WAIT_SECONDS: Final = 60.0
+"""A wait longer than this is announced, and what was fetched is loaded before it."""
+
 LOOKBACK_DAYS: Final = 5
 """The SDKs' endpoint drops events more than five days old.
 

@@ -63,6 +63,7 @@ def sync(
     *,
     pipeline: dlt.Pipeline | None = None,
     checkpoint: Checkpoint | None = None,
+    max_wait_s: float = settings.QUOTA_PATIENCE_SECONDS,
     clock: Clock = time,
     **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
 ) -> Report:
@@ -72,6 +73,7 @@ def sync(
         tables: names of tables, in the order to load them.
         pipeline: where to; `open_pipeline()` if not given.
         checkpoint: how much to load at a time.
+        max_wait_s: longest wait that the quota may impose; a longer one ends the job for now.
         clock: the time, and how to wait.
         given: settings, which go before those configured.
 
@@ -87,7 +89,8 @@ def sync(
     config = load_config(given)
     if config.range is not None:
         raise ConfigError("range is set, which is for a backfill: leave it out, or run a backfill.")
-    return _run(tables, pipeline or open_pipeline(), checkpoint, clock, given)
+    job = Job(checkpoint=checkpoint or Checkpoint(), max_wait_s=max_wait_s, clock=clock)
+    return _run(tables, pipeline or open_pipeline(), job, given)
 
 
 def backfill(
@@ -95,6 +98,7 @@ def backfill(
     *,
     pipeline: dlt.Pipeline | None = None,
     checkpoint: Checkpoint | None = None,
+    max_wait_s: float = settings.QUOTA_PATIENCE_SECONDS,
     clock: Clock = time,
     **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
 ) -> Report:
@@ -106,6 +110,7 @@ def backfill(
         wanted: `first,last`, both inclusive, of the form YYYY-MM-DD.
         pipeline: where to; `open_pipeline()` if not given.
         checkpoint: how much to load at a time.
+        max_wait_s: longest wait that the quota may impose; a longer one ends the job for now.
         clock: the time, and how to wait.
         given: settings, which go before those configured.
 
@@ -117,7 +122,8 @@ def backfill(
     parse_range("range", wanted)
     given = {**given, "range": wanted}
     load_config(given)
-    return _run(("export",), pipeline or open_pipeline(), checkpoint, clock, given)
+    job = Job(checkpoint=checkpoint or Checkpoint(), max_wait_s=max_wait_s, clock=clock)
+    return _run(("export",), pipeline or open_pipeline(), job, given)
 
 
 def check_tables(tables: Sequence[str]) -> None:
@@ -188,13 +194,11 @@ def location(pipeline: dlt.Pipeline) -> str:
 def _run(
     tables: Sequence[str],
     pipeline: dlt.Pipeline,
-    checkpoint: Checkpoint | None,
-    clock: Clock,
+    job: Job,
     given: dict[str, Any],
 ) -> Report:
-    job = Job(checkpoint=checkpoint or Checkpoint(), clock=clock)
     report = Report(pipeline)
-    began = clock.time()
+    began = job.clock.time()
     with _alone(pipeline):
         _start_clean(pipeline)
         for table in tables:
@@ -205,7 +209,7 @@ def _run(
                 raise
             except MixpanelError as failure:
                 report.failures[table] = failure
-    report.seconds = clock.time() - began
+    report.seconds = job.clock.time() - began
     return report
 
 
@@ -239,9 +243,16 @@ def _start_clean(pipeline: dlt.Pipeline) -> None:
 def _alone(pipeline: dlt.Pipeline) -> Iterator[None]:
     """Hold the pipeline's lock, so that no two jobs work on one spool and one state."""
     directory = data_directory()
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = fasteners.InterProcessLock(directory / f"{pipeline.pipeline_name}.lock")
-    if not lock.acquire(blocking=False):
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        acquired = lock.acquire(blocking=False)
+    except OSError as error:
+        raise MixpanelError(
+            f"The directory {directory} cannot be written: {error.strerror}. Make it writable, or "
+            "set DLT_DATA_DIR to another."
+        ) from error
+    if not acquired:
         raise BusyError(
             f"Another job of the pipeline {pipeline.pipeline_name} is under way. Wait until it has "
             "ended; if it hangs, end its process."

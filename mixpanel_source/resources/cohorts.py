@@ -48,7 +48,7 @@ def cohorts_resource(config: Config, job: Job) -> DltResource:
 
 def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     claim_dataset(config)
-    cohorts, report = job.client(config).send(build_request(), _read)
+    cohorts, report = job.client(config).send(build_request(), _read, patience_s=job.patience_s)
     # an empty list replaces too
     yield dlt.mark.materialize_table_schema()
     yield cohorts

@@ -20,7 +20,7 @@ from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
 
 from .. import settings
-from ..client import Client, Reply, Request
+from ..client import Reply, Request
 from ..columns import ColumnMap
 from ..config import Config
 from ..decode import PROFILE
@@ -42,7 +42,10 @@ from .tables import (
 logger = logging.getLogger("mixpanel_source")
 
 NAME = "engage"
+READ_AT = "read_at"
 RESTARTS = 3
+FRESH_SECONDS = 3_600.0
+"""How old a dump that a crash left in the spool may be and still be loaded."""
 REPLACE_ALL: Any = {
     # unlike dlt's own replace this deletes and inserts in one transaction, on any SQL destination
     "disposition": "merge",
@@ -76,7 +79,10 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     )
     known = len(columns.stored)
     spool, name = open_spool(), spool_name(NAME, config.project_id, config.base_url)
-    spooled, verified = fetch_profiles(job.client(config), spool, name, config)
+    spooled, verified = _left_by_crash(job, spool, name, after=state.get(READ_AT, 0.0)) or (
+        fetch_profiles(job, spool, name, config)
+    )
+    state[READ_AT] = spooled.fetched_at
     job.spooled.append((spool, name))
     report = WindowReport.of_snapshot(
         NAME,
@@ -102,9 +108,17 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     yield from closing_items(NAME, job, columns.stored[known:])
 
 
-def fetch_profiles(
-    client: Client, spool: Spool, name: str, config: Config
-) -> tuple[Spooled, Verified]:
+def _left_by_crash(
+    job: Job, spool: Spool, name: str, *, after: float
+) -> tuple[Spooled, Verified] | None:
+    """The dump that an earlier run verified but did not load, unless it is too old."""
+    spooled = spool.find(name)
+    if spooled is None or spooled.fetched_at <= max(after, job.clock.time() - FRESH_SECONDS):
+        return None
+    return spooled, verify(spooled.line_blocks(), profile_identifier())
+
+
+def fetch_profiles(job: Job, spool: Spool, name: str, config: Config) -> tuple[Spooled, Verified]:
     """All profiles, on disk and verified.
 
     Raises:
@@ -112,7 +126,7 @@ def fetch_profiles(
     """
     restarts = 0
     while True:
-        dump = _Dump(client, config)
+        dump = _Dump(job, config)
         try:
             verified = verify(
                 iter_whole_lines(spool.write(name, dump.iter_chunks())), profile_identifier()
@@ -137,8 +151,8 @@ def fetch_profiles(
 class _Dump:
     """One session: its pages, and what the first of them said of the others."""
 
-    def __init__(self, client: Client, config: Config) -> None:
-        self._client = client
+    def __init__(self, job: Job, config: Config) -> None:
+        self._job = job
         self._config = config
         self._session_id: str | None = None
         self._page_size = config.engage_page_size or settings.ENGAGE_PAGE_SIZE
@@ -169,7 +183,9 @@ class _Dump:
             request = build_request(
                 page_size=self._config.engage_page_size, session_id=self._session_id, page=number
             )
-            page = self._client.send(request, self._read)
+            page = self._job.client(self._config).send(
+                request, self._read, patience_s=self._job.patience_s
+            )
         except (AuthError, AccessError, PlanError):
             raise
         except RequestError as refusal:

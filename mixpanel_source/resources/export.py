@@ -2,8 +2,8 @@
 
 Each window is downloaded to the spool and verified there before a row of it goes to dlt. The days
 of a window replace what the table holds of them: late events arrive, changed ones change, deleted
-ones go. A day without events is loaded as a mark that deletes and is not itself inserted, so a day that
-was emptied becomes empty.
+ones go. A day without events is loaded as a mark that deletes and is not itself inserted, so that a day
+that was emptied is empty.
 
 Source: https://developer.mixpanel.com/reference/raw-event-export.
 """
@@ -28,7 +28,7 @@ from ..client import Reply, Request
 from ..columns import ColumnMap
 from ..config import Config
 from ..decode import EVENT
-from ..errors import RequestError, UnavailableError
+from ..errors import PausedError, RateLimitedError, TruncatedError, UnavailableError
 from ..identity import EPOCH_ORDINAL, Identify, event_identifier
 from ..layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ..ledger import Ledger
@@ -74,6 +74,12 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     claim_dataset(config)
     state = dlt.current.resource_state()
     ledger = Ledger(state)
+    if ledger.note_filters(config.filters):
+        logger.warning(
+            "export: events, where or limit have changed. From now on days are loaded with %s; "
+            "days loaded before keep what they have until a backfill replaces them.",
+            config.filters or "no filter",
+        )
     columns = ColumnMap(
         EXPORT_COLUMNS, state.get(COLUMNS_STATE, ()), max_columns=config.max_columns
     )
@@ -123,9 +129,9 @@ class _WindowLoader:
             window = waiting.popleft()
             try:
                 spooled, verified = self._fetch(window)
-            except UnavailableError as failure:
+            except (UnavailableError, PausedError) as failure:
                 halves = window.halves()
-                if halves:
+                if halves and not isinstance(failure, RateLimitedError | PausedError):
                     logger.warning("%s Trying %s and %s apart.", failure, *halves)
                     waiting.extendleft(reversed(halves))
                     continue
@@ -163,6 +169,7 @@ class _WindowLoader:
             fetched_at=spooled.fetched_at,
             is_final=read_on >= settled,
             duplicates_dropped=len(verified.index.dropped),
+            filters=self._config.filters,
         )
 
     def _record(self, window: Window, spooled: Spooled) -> None:
@@ -174,18 +181,19 @@ class _WindowLoader:
     def _fetch(self, window: Window) -> tuple[Spooled, Verified]:
         """The window on disk and verified: as an earlier run left it, or fetched now."""
         config = self._config
-        asked = (config.project_id, config.export_base_url, config.events, config.where)
-        name = spool_name(NAME, window, *asked, config.limit)
+        name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
         identify = event_identifier(window)
         spooled = self._spool.find(name)
         if spooled is not None and spooled.fetched_at > self._ledger.read_at(window):
             verified = verify(spooled.line_blocks(), identify)
         else:
             read = partial(receive, self._spool, name, identify)
-            spooled, verified = self._job.client(config).send(build_request(window, config), read)
+            spooled, verified = self._job.client(config).send(
+                build_request(window, config), read, patience_s=self._job.patience_s
+            )
         self._job.spooled.append((self._spool, name))
         if config.limit and len(verified.index) >= config.limit:
-            raise RequestError(
+            raise TruncatedError(
                 f"export {window}: the reply holds as many events as limit ({config.limit}) "
                 "allows, so there may be more. Raise limit, or leave it out to load all."
             )

@@ -17,7 +17,7 @@ import dlt
 from .. import settings
 from ..client import Client, Clock
 from ..config import Config
-from ..errors import ConfigError, UnavailableError
+from ..errors import ConfigError, MixpanelError, PausedError
 from ..lines import Repairs
 from ..spool import Spool
 
@@ -49,6 +49,8 @@ class WindowReport:
     rows: int = 0
     duplicates_dropped: int = 0
     repairs: Repairs = field(default_factory=Counter)
+    filters: dict[str, Any] = field(default_factory=dict)
+    """The filters of the export that were set."""
 
     @classmethod
     def of_snapshot(
@@ -71,6 +73,7 @@ class WindowReport:
             "duplicates_dropped": self.duplicates_dropped,
             "values_repaired": self.repairs.total(),
             "repairs": dict(self.repairs),
+            "filters": self.filters,
             "is_final": self.is_final,
             "fetched_at": datetime.fromtimestamp(self.fetched_at, timezone.utc),
         }
@@ -95,19 +98,27 @@ class Job:
     Without a checkpoint all is one package, as a plain `pipeline.run(mixpanel_source())` has it.
     """
 
-    def __init__(self, *, checkpoint: Checkpoint | None = None, clock: Clock = time) -> None:
+    def __init__(
+        self,
+        *,
+        checkpoint: Checkpoint | None = None,
+        max_wait_s: float = settings.QUOTA_PATIENCE_SECONDS,
+        clock: Clock = time,
+    ) -> None:
         """Start with nothing done.
 
         Args:
             checkpoint: when to end a package; None for never.
+            max_wait_s: longest wait that the quota may impose.
             clock: the time, and how to wait.
         """
+        self._max_wait_s = max_wait_s
         self.clock = clock
         self.reports: list[WindowReport] = []
         """The windows of the package under way."""
         self.unfinished = False
         """Whether the package ended at a checkpoint, with more to come."""
-        self.failure: UnavailableError | None = None
+        self.failure: MixpanelError | None = None
         """What ended the package early, with windows in it that are good."""
         self.spooled: list[tuple[Spool, str]] = []
         """What is in the spool for this package; no use any more once it is loaded."""
@@ -131,7 +142,7 @@ class Job:
     def client(self, config: Config) -> Client:
         """The client for `config`; the same one each time, for it keeps the pace."""
         if config not in self._clients:
-            self._clients[config] = Client(config, clock=self.clock)
+            self._clients[config] = Client(config, clock=self.clock, directory=data_directory())
         return self._clients[config]
 
     def now(self) -> datetime:
@@ -153,11 +164,21 @@ class Job:
             self.unfinished = True
         return self.unfinished
 
-    def hold(self, failure: UnavailableError) -> bool:
+    @property
+    def patience_s(self) -> float:
+        """Longest wait the quota may impose now; a short one while there is something to load."""
+        if self._checkpoint is None or not self.reports:
+            return self._max_wait_s
+        return min(self._max_wait_s, settings.SHORT_WAIT_SECONDS)
+
+    def hold(self, failure: MixpanelError) -> bool:
         """Whether to load what the package has before letting `failure` through."""
         if self._checkpoint is None or not self.reports:
             return False
-        self.failure = failure
+        if isinstance(failure, PausedError):
+            self.unfinished = True
+        else:
+            self.failure = failure
         return True
 
 
