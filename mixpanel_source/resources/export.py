@@ -2,8 +2,8 @@
 
 Each window is downloaded to the spool and verified there before a row of it goes to dlt. The days
 of a window replace what the table holds of them: late events arrive, changed ones change, deleted
-ones go. A day without events is loaded as a mark that deletes and is not itself inserted, so that a day
-that was emptied is empty.
+ones go. A day without events is loaded as a mark that deletes and is not itself inserted, so that
+a day that was emptied is empty.
 
 Source: https://developer.mixpanel.com/reference/raw-event-export.
 """
