@@ -85,6 +85,10 @@ CHECKPOINT_BYTES: Final = 512 * 1024 * 1024
 CHECKPOINT_SECONDS: Final = 120.0
 """Seconds of fetching after which a sync loads what it has."""
 
+BLOCK_ROWS: Final = 10_000
+"""Most rows decoded together; fewer, and there are too few of each event type to gain by it."""
+BLOCK_BYTES: Final = 16 * 1024 * 1024
+"""Most raw bytes decoded together."""
 BATCH_ROWS: Final = 50_000
 """Most rows of an arrow table handed to dlt."""
 BATCH_BYTES: Final = 64 * 1024 * 1024

@@ -69,7 +69,7 @@ def _iter_decoded(
     pending: list[pa.Table] = []
     repairs = Repairs()
     position = rows = size = 0
-    for lines in spooled.line_blocks():
+    for lines in _iter_blocks(spooled.line_blocks()):
         decoded = decoder.decode(lines, start=position, dropped=verified.index.dropped)
         position += len(lines)
         rows += len(decoded.table)
@@ -82,6 +82,20 @@ def _iter_decoded(
             rows = size = 0
     if rows:
         yield pa.concat_tables(pending, promote_options="default"), repairs
+
+
+def _iter_blocks(line_blocks: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
+    """Joins blocks, so that each has enough rows of a kind to be decoded together."""
+    lines: list[bytes] = []
+    size = 0
+    for block in line_blocks:
+        lines += block
+        size += sum(map(len, block))
+        if len(lines) >= settings.BLOCK_ROWS or size >= settings.BLOCK_BYTES:
+            yield lines
+            lines, size = [], 0
+    if lines:
+        yield lines
 
 
 def with_json_columns(table: pa.Table, names: Iterable[str]) -> TDataItems:
