@@ -13,6 +13,7 @@ import tempfile
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 from mixpanel_source.sandbox import Sandbox
 from mixpanel_source.sync import backfill, open_pipeline
@@ -47,7 +48,7 @@ def measure(events_a_day: int) -> float:
     ):
         os.environ["DLT_DATA_DIR"] = directory
         os.environ["DESTINATION__DUCKDB__CREDENTIALS"] = str(Path(directory) / "reload.duckdb")
-        settings = {
+        settings: dict[str, Any] = {
             "username": sandbox.username,
             "secret": sandbox.secret,
             "project_id": project.project_id,
