@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -71,20 +72,18 @@ def _event(chance: random.Random, kinds: list[list[int]], midnight: int) -> byte
 
 
 def _value(chance: random.Random, number: int) -> Any:  # noqa: ANN401 - any JSON value
-    match number % 10:
-        case 0:
-            return chance.randrange(1_000_000)
-        case 1:
-            return chance.random() * 1_000
-        case 2:
-            return chance.random() < 0.5  # noqa: PLR2004 - a fair coin
-        case 3:
-            return [chance.randrange(100) for _ in range(3)]
-        case 4:
-            return {"sku": chance.randrange(1_000), "name": "thing"}
-        case 5:
-            return None
-        case 6:
-            return chance.choice((1, 2.5, 3))
-        case _:
-            return f"value {chance.randrange(10_000)} of some length, as texts are"
+    made = _SPECIAL_VALUES.get(number % 10)
+    return (
+        made(chance) if made else f"value {chance.randrange(10_000)} of some length, as texts are"
+    )
+
+
+_SPECIAL_VALUES: dict[int, Callable[[random.Random], Any]] = {
+    0: lambda chance: chance.randrange(1_000_000),
+    1: lambda chance: chance.random() * 1_000,
+    2: lambda chance: chance.choice((True, False)),
+    3: lambda chance: [chance.randrange(100) for _ in range(3)],
+    4: lambda chance: {"sku": chance.randrange(1_000), "name": "thing"},
+    5: lambda _: None,
+    6: lambda chance: chance.choice((1, 2.5, 3)),
+}

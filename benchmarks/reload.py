@@ -1,8 +1,8 @@
 """Seconds to load a day again, against the number of its events.
 
-The day is one of ten in the table. Were the rows of a day deleted one against the other, as dlt does
-when a table has a primary key beside its merge key, the time would grow with their square: four
-times for each doubling. Run `python -m benchmarks.reload`; it prints a table.
+The day is one of ten in the table. Were each of its rows compared with each row of the table, as
+dlt does when a table has a primary key beside its merge key, the time would grow with the square:
+four times for each doubling. Run `python -m benchmarks.reload`; it prints a table.
 """
 
 from __future__ import annotations
