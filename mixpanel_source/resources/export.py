@@ -28,7 +28,7 @@ from ..client import Reply, Request
 from ..columns import ColumnMap
 from ..config import Config
 from ..decode import EVENT
-from ..errors import PausedError, RateLimitedError, TruncatedError, UnavailableError
+from ..errors import MixpanelError, ServerError, TruncatedError
 from ..identity import EPOCH_ORDINAL, Identify, event_identifier
 from ..layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ..ledger import Ledger
@@ -106,6 +106,8 @@ def plan_windows(config: Config, ledger: Ledger, job: Job) -> list[Window]:
             read_on=ledger.read_on,
             lookback_days=config.lookback_days,
         )
+        # a later package of the same job does not read again what an earlier one has just loaded
+        days = [day for day in days if (NAME, day) not in job.loaded]
     else:
         done = ledger.backfilled_through(config.range)
         first = config.range.first if done is None else done + DAY
@@ -129,9 +131,9 @@ class _WindowLoader:
             window = waiting.popleft()
             try:
                 spooled, verified = self._fetch(window)
-            except (UnavailableError, PausedError) as failure:
+            except MixpanelError as failure:
                 halves = window.halves()
-                if halves and not isinstance(failure, RateLimitedError | PausedError):
+                if halves and isinstance(failure, ServerError | TruncatedError):
                     logger.warning("%s Trying %s and %s apart.", failure, *halves)
                     waiting.extendleft(reversed(halves))
                     continue

@@ -20,6 +20,7 @@ from ..config import Config
 from ..errors import ConfigError, MixpanelError, PausedError
 from ..lines import Repairs
 from ..spool import Spool
+from ..windows import iter_days
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -122,6 +123,8 @@ class Job:
         """What ended the package early, with windows in it that are good."""
         self.spooled: list[tuple[Spool, str]] = []
         """What is in the spool for this package; no use any more once it is loaded."""
+        self.loaded: set[tuple[str, date]] = set()
+        """Table and day of what the packages before have loaded."""
         self._checkpoint = checkpoint
         self._clients: dict[Config, Client] = {}
         self._package_began = clock.time()
@@ -135,7 +138,10 @@ class Job:
         self._package_began = self.clock.time()
 
     def end_package(self) -> None:
-        """Clear the spool of what has been loaded."""
+        """Note what the package has loaded, and clear the spool of it."""
+        for report in self.reports:
+            days = iter_days(report.first_day, report.last_day)
+            self.loaded.update((report.table_name, day) for day in days)
         for spool, name in self.spooled:
             spool.remove(name)
 
