@@ -50,6 +50,32 @@ class Spooled:
         return iter_whole_lines(inflate(self.chunks()) if self.gzipped else self.chunks())
 
 
+@dataclass
+class Verified:
+    """What reading a window through has shown."""
+
+    index: Index
+    lines_bytes: int = 0
+
+
+def verify(line_blocks: Iterable[list[bytes]], identify: Identify) -> Verified:
+    """Read a window through and identify its rows.
+
+    Raises:
+        TruncatedError: at the first line that is no row of the kind `identify` knows.
+    """
+    verified = Verified(Index())
+    for lines in line_blocks:
+        for line in lines:
+            try:
+                verified.index.add(identify(line))
+            except ValueError as error:
+                raise TruncatedError(describe_bad_line(line)) from error
+            verified.lines_bytes += len(line) + 1
+    verified.index.settle()
+    return verified
+
+
 class Spool:
     """A directory of verified windows, each under a name that says what was asked."""
 
@@ -65,6 +91,25 @@ class Spool:
         except (OSError, ValueError, TypeError):
             return None
         return found if found.path.exists() else None
+
+    def find_verified(
+        self, name: str, identify: Identify, *, after: float
+    ) -> tuple[Spooled, Verified] | None:
+        """The window of that name, read through once more, if a run has left it here unloaded.
+
+        Args:
+            name: of the window.
+            identify: what its rows have to be.
+            after: seconds since the epoch; what was fetched then or before is of no use.
+        """
+        spooled = self.find(name)
+        if spooled is None or spooled.fetched_at <= after:
+            return None
+        try:
+            return spooled, verify(spooled.line_blocks(), identify)
+        except (OSError, TruncatedError):
+            # it was whole when it was written; what became of it since, a new one will mend
+            return None
 
     def write(self, name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Pass `chunks` on while writing them to the disk under a provisional name.
@@ -129,29 +174,3 @@ def spool_name(*parts: object) -> str:
     readable = "-".join(str(part) for part in parts[:2])
     digest = blake2b(json.dumps([str(part) for part in parts]).encode(), digest_size=6).hexdigest()
     return f"{readable}-{digest}"
-
-
-@dataclass
-class Verified:
-    """What reading a window through has shown."""
-
-    index: Index
-    lines_bytes: int = 0
-
-
-def verify(line_blocks: Iterable[list[bytes]], identify: Identify) -> Verified:
-    """Read a window through and identify its rows.
-
-    Raises:
-        TruncatedError: at the first line that is no row of the kind `identify` knows.
-    """
-    verified = Verified(Index())
-    for lines in line_blocks:
-        for line in lines:
-            try:
-                verified.index.add(identify(line))
-            except ValueError as error:
-                raise TruncatedError(describe_bad_line(line)) from error
-            verified.lines_bytes += len(line) + 1
-    verified.index.settle()
-    return verified

@@ -38,6 +38,9 @@ logger = logging.getLogger("mixpanel_source")
 BESIDE_ITS_CATALOG = "main"
 """Dataset in a DuckDB file of the dataset's own name; see `open_pipeline`."""
 
+_held: set[Path] = set()
+"""The locks this process holds."""
+
 
 @dataclass
 class Report:
@@ -200,9 +203,9 @@ def _run(
     report = Report(pipeline)
     began = job.clock.time()
     with _alone(pipeline):
-        _start_clean(pipeline)
         for table in tables:
             try:
+                _start_clean(pipeline)
                 for windows in _iter_packages(table, pipeline, job, given):
                     report.windows += windows
             except (AuthError, ConfigError):
@@ -243,10 +246,12 @@ def _start_clean(pipeline: dlt.Pipeline) -> None:
 def _alone(pipeline: dlt.Pipeline) -> Iterator[None]:
     """Hold the pipeline's lock, so that no two jobs work on one spool and one state."""
     directory = data_directory()
-    lock = fasteners.InterProcessLock(directory / f"{pipeline.pipeline_name}.lock")
+    path = directory / f"{pipeline.pipeline_name}.lock"
+    lock = fasteners.InterProcessLock(path)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        acquired = lock.acquire(blocking=False)
+        # the lock itself tells processes apart, not the jobs of one process
+        acquired = path not in _held and lock.acquire(blocking=False)
     except OSError as error:
         raise MixpanelError(
             f"The directory {directory} cannot be written: {error.strerror}. Make it writable, or "
@@ -257,9 +262,11 @@ def _alone(pipeline: dlt.Pipeline) -> Iterator[None]:
             f"Another job of the pipeline {pipeline.pipeline_name} is under way. Wait until it has "
             "ended; if it hangs, end its process."
         )
+    _held.add(path)
     try:
         yield
     finally:
+        _held.discard(path)
         lock.release()
 
 

@@ -17,13 +17,12 @@ from .. import settings
 from ..client import Reply, Request
 from ..config import Config
 from ..errors import TruncatedError
-from .engage import REPLACE_ALL
 from .session import Job, WindowReport, claim_dataset
-from .tables import closing_items
+from .tables import closing_items, replace_all
 
 NAME = "cohorts"
 COLUMNS: Any = {
-    "id": {"data_type": "bigint", "nullable": False},
+    "id": {"data_type": "bigint"},
     "project_id": {"data_type": "bigint"},
     "name": {"data_type": "text"},
     "description": {"data_type": "text"},
@@ -39,7 +38,7 @@ def cohorts_resource(config: Config, job: Job) -> DltResource:
     return dlt.resource(
         _iter_items,
         name=NAME,
-        write_disposition=REPLACE_ALL,
+        write_disposition=replace_all("id"),
         columns=COLUMNS,
         file_format="parquet",
         selected=False,
@@ -49,11 +48,9 @@ def cohorts_resource(config: Config, job: Job) -> DltResource:
 def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     claim_dataset(config)
     cohorts, report = job.client(config).send(build_request(), _read, patience_s=job.patience_s)
-    # an empty list replaces too
-    yield dlt.mark.materialize_table_schema()
-    yield cohorts
+    yield cohorts or [{"id": None}]
     job.report(report)
-    yield from closing_items(NAME, job, ())
+    yield from closing_items(NAME, job, {})
 
 
 def build_request() -> Request:

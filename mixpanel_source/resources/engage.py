@@ -12,16 +12,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import dlt
 import msgspec
+import pyarrow as pa
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
 
 from .. import settings
-from ..client import Reply, Request
-from ..columns import ColumnMap
+from ..client import Request
 from ..config import Config
 from ..decode import PROFILE
 from ..errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
@@ -31,10 +30,11 @@ from ..lines import iter_whole_lines
 from ..spool import Spool, Spooled, Verified, spool_name, verify
 from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
 from .tables import (
-    COLUMNS_STATE,
     build_decoder,
     closing_items,
     iter_tables,
+    replace_all,
+    stored_columns,
     with_json_columns,
     with_schema,
 )
@@ -46,12 +46,6 @@ READ_AT = "read_at"
 RESTARTS = 3
 FRESH_SECONDS = 3_600.0
 """How old a dump that a crash left in the spool may be and still be loaded."""
-REPLACE_ALL: Any = {
-    # unlike dlt's own replace this deletes and inserts in one transaction, on any SQL destination
-    "disposition": "merge",
-    "strategy": "delete-insert",
-    "destination_scope": "1 = 1",
-}
 
 
 class _Page(msgspec.Struct):
@@ -66,7 +60,7 @@ def engage_resource(config: Config, job: Job) -> DltResource:
     return dlt.resource(
         _iter_items,
         name=NAME,
-        write_disposition=REPLACE_ALL,
+        write_disposition=replace_all("distinct_id"),
         file_format="parquet",
     )(config, job)
 
@@ -74,14 +68,11 @@ def engage_resource(config: Config, job: Job) -> DltResource:
 def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     claim_dataset(config)
     state = dlt.current.resource_state()
-    columns = ColumnMap(
-        ENGAGE_COLUMNS, state.get(COLUMNS_STATE, ()), max_columns=config.max_columns
-    )
-    known = len(columns.stored)
     spool, name = open_spool(), spool_name(NAME, config.project_id, config.base_url)
-    spooled, verified = _left_by_crash(job, spool, name, after=state.get(READ_AT, 0.0)) or (
-        fetch_profiles(job, spool, name, config)
-    )
+    after = max(state.get(READ_AT, 0.0), job.clock.time() - FRESH_SECONDS)
+    spooled, verified = spool.find_verified(
+        name, profile_identifier(), after=after
+    ) or fetch_profiles(job, spool, name, config)
     state[READ_AT] = spooled.fetched_at
     job.spooled.append((spool, name))
     report = WindowReport.of_snapshot(
@@ -93,29 +84,16 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     )
     report.duplicates_dropped = len(verified.index.dropped)
     decoder = build_decoder(config, PROFILE)
-    try:
-        with growing_tables():
-            # an empty table replaces too: profiles that were all deleted are gone
-            yield ENGAGE_SCHEMA.empty_table()
-            for table, repairs in iter_tables(spooled, verified, decoder, engage_layout, columns):
-                report.rows += len(table)
-                report.repairs.update(repairs)
-                rows = with_schema(table, ENGAGE_SCHEMA)
-                yield with_json_columns(rows, [*columns.json_columns, "properties"])
-    finally:
-        state[COLUMNS_STATE] = [list(column) for column in columns.stored]
+    with stored_columns(state, ENGAGE_COLUMNS, config) as columns, growing_tables():
+        for table, repairs in iter_tables(spooled, verified, decoder, engage_layout, columns):
+            report.rows += len(table)
+            report.repairs.update(repairs)
+            rows = with_schema(table, ENGAGE_SCHEMA)
+            yield with_json_columns(rows, [*columns.json_columns, "properties"])
+    if not report.rows:
+        yield pa.table({"distinct_id": pa.nulls(1, pa.string())}, schema=ENGAGE_SCHEMA)
     job.report(report)
-    yield from closing_items(NAME, job, columns.stored[known:])
-
-
-def _left_by_crash(
-    job: Job, spool: Spool, name: str, *, after: float
-) -> tuple[Spooled, Verified] | None:
-    """The dump that an earlier run verified but did not load, unless it is too old."""
-    spooled = spool.find(name)
-    if spooled is None or spooled.fetched_at <= max(after, job.clock.time() - FRESH_SECONDS):
-        return None
-    return spooled, verify(spooled.line_blocks(), profile_identifier())
+    yield from closing_items(NAME, job, state)
 
 
 def fetch_profiles(job: Job, spool: Spool, name: str, config: Config) -> tuple[Spooled, Verified]:
@@ -183,8 +161,10 @@ class _Dump:
             request = build_request(
                 page_size=self._config.engage_page_size, session_id=self._session_id, page=number
             )
-            page = self._job.client(self._config).send(
-                request, self._read, patience_s=self._job.patience_s
+            reply, page = self._job.client(self._config).send(
+                request,
+                lambda reply: (reply, parse_page(reply.body())),
+                patience_s=self._job.patience_s,
             )
         except (AuthError, AccessError, PlanError):
             raise
@@ -192,6 +172,8 @@ class _Dump:
             if number == 0:
                 raise
             raise TruncatedError(f"engage page {number}: the session has expired.") from refusal
+        self.started_at = self.started_at or reply.started_at
+        self.requests += reply.tries
         # what a later page leaves out is as the first page said
         self._session_id = page.session_id or self._session_id
         self._page_size = page.page_size or self._page_size
@@ -199,11 +181,6 @@ class _Dump:
         if self._session_id is None and len(page.results) >= self._page_size:
             raise TruncatedError("engage: Mixpanel gave no session_id to read on with.")
         return page
-
-    def _read(self, reply: Reply) -> _Page:
-        self.started_at = self.started_at or reply.started_at
-        self.requests += reply.tries
-        return parse_page(reply.body())
 
 
 def build_request(

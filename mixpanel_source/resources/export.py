@@ -25,7 +25,7 @@ from dlt.extract import DltResource
 
 from .. import settings
 from ..client import Reply, Request
-from ..columns import ColumnMap
+from ..columns import ColumnMap, StoredColumn
 from ..config import Config
 from ..decode import EVENT
 from ..errors import MixpanelError, ServerError, TruncatedError
@@ -37,12 +37,10 @@ from ..spool import Spool, Spooled, Verified, spool_name, verify
 from ..windows import DAY, Window, build_windows, days_to_sync, iter_days, newest_day, settled_on
 from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
 from .tables import (
-    COLUMNS_STATE,
     build_decoder,
     closing_items,
-    columns_item,
-    fixed_columns,
     iter_tables,
+    stored_columns,
     with_json_columns,
     with_schema,
 )
@@ -57,7 +55,12 @@ REPLACE_DAYS: Any = {
     "destination_scope": "event_date IN (SELECT event_date FROM {staging_table})",
     "source_filter": "event_key <> ''",
 }
-_FIXED_TYPES = {"time": "timestamp", "distinct_id": "text", "insert_id": "text"}
+PROPERTY_COLUMNS = (
+    StoredColumn("time", "time", "timestamp"),
+    StoredColumn("distinct_id", "distinct_id", "text"),
+    StoredColumn("$insert_id", "insert_id", "text"),
+)
+"""The columns of the properties that every event has a column for."""
 
 
 def export_resource(config: Config, job: Job) -> DltResource:
@@ -80,19 +83,10 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
             "days loaded before keep what they have until a backfill replaces them.",
             config.filters or "no filter",
         )
-    columns = ColumnMap(
-        EXPORT_COLUMNS, state.get(COLUMNS_STATE, ()), max_columns=config.max_columns
-    )
-    known = len(columns.stored)
-    loader = _WindowLoader(config, job, ledger, columns)
-    if not known:
-        yield columns_item(NAME, fixed_columns(EXPORT_COLUMNS, _FIXED_TYPES))
-    try:
-        with growing_tables():
-            yield from loader.iter_items(plan_windows(config, ledger, job))
-    finally:
-        state[COLUMNS_STATE] = [list(column) for column in columns.stored]
-    yield from closing_items(NAME, job, columns.stored[known:])
+    with stored_columns(state, EXPORT_COLUMNS, config) as columns, growing_tables():
+        loader = _WindowLoader(config, job, ledger, columns)
+        yield from loader.iter_items(plan_windows(config, ledger, job))
+    yield from closing_items(NAME, job, state, PROPERTY_COLUMNS)
 
 
 def plan_windows(config: Config, ledger: Ledger, job: Job) -> list[Window]:
@@ -185,21 +179,20 @@ class _WindowLoader:
         config = self._config
         name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
         identify = event_identifier(window)
-        spooled = self._spool.find(name)
-        if spooled is not None and spooled.fetched_at > self._ledger.read_at(window):
-            verified = verify(spooled.line_blocks(), identify)
-        else:
+        found = self._spool.find_verified(name, identify, after=self._ledger.read_at(window))
+        if found is None:
             read = partial(receive, self._spool, name, identify)
-            spooled, verified = self._job.client(config).send(
+            found = self._job.client(config).send(
                 build_request(window, config), read, patience_s=self._job.patience_s
             )
-        self._job.spooled.append((self._spool, name))
-        if config.limit and len(verified.index) >= config.limit:
+        if config.limit and len(found[1].index) >= config.limit:
+            self._spool.remove(name)
             raise TruncatedError(
                 f"export {window}: the reply holds as many events as limit ({config.limit}) "
                 "allows, so there may be more. Raise limit, or leave it out to load all."
             )
-        return spooled, verified
+        self._job.spooled.append((self._spool, name))
+        return found
 
 
 def receive(spool: Spool, name: str, identify: Identify, reply: Reply) -> tuple[Spooled, Verified]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dlt
@@ -23,6 +24,7 @@ LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
 COLUMNS_TABLE = "_mixpanel_columns"
 COLUMNS_KEY = ["table_name", "property", "column_name"]
 COLUMNS_STATE = "columns"
+TOLD_STATE = "columns_told"
 
 Lay = Callable[[pa.Table], Laid]
 
@@ -53,6 +55,20 @@ def iter_tables(
         laid = lay(decoded)
         placed = columns.place(laid.properties, rows=len(decoded))
         yield pa.table({**laid.fixed, **placed}), repairs
+
+
+def replace_all(key: str) -> Any:  # noqa: ANN401 - a dict that dlt types by its content
+    """The write disposition of a table that is replaced as a whole.
+
+    Unlike dlt's own `replace` it deletes and inserts in one transaction on any SQL destination. If
+    there is nothing to insert, a row without `key` makes the deletion happen and goes no further.
+    """
+    return {
+        "disposition": "merge",
+        "strategy": "delete-insert",
+        "destination_scope": "1 = 1",
+        "source_filter": f"{key} IS NOT NULL",
+    }
 
 
 def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -106,30 +122,38 @@ def with_json_columns(table: pa.Table, names: Iterable[str]) -> TDataItems:
     return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=hints))
 
 
+@contextmanager
+def stored_columns(
+    state: dict[str, Any], fixed: Mapping[str, str | None], config: Config
+) -> Iterator[ColumnMap]:
+    """The columns of a table as `state` has them, stored there again however the load ends."""
+    columns = ColumnMap(fixed, state.get(COLUMNS_STATE, ()), max_columns=config.max_columns)
+    try:
+        yield columns
+    finally:
+        state[COLUMNS_STATE] = [list(column) for column in columns.stored]
+
+
 def closing_items(
-    table_name: str, job: Job, new_columns: Sequence[StoredColumn]
+    table_name: str, job: Job, state: dict[str, Any], fixed: Sequence[StoredColumn] = ()
 ) -> Iterator[TDataItems]:
-    """Yields what is said of a resource's data in the same load package as the data."""
-    if new_columns:
-        yield columns_item(table_name, new_columns)
+    """Yields what is said of a resource's data in the same load package as the data.
+
+    Args:
+        table_name: of the resource.
+        job: whose reports to tell.
+        state: where `stored_columns` keeps the columns, and where is kept which of them were told.
+        fixed: columns of properties that every row has a column for.
+    """
+    columns = [*fixed, *(StoredColumn(*column) for column in state.get(COLUMNS_STATE, ()))]
+    new = columns[state.get(TOLD_STATE, 0) :]
+    if new:
+        state[TOLD_STATE] = len(columns)
+        rows = [{"table_name": table_name, **column._asdict()} for column in new]
+        yield _beside(rows, COLUMNS_TABLE, COLUMNS_KEY)
     reports = [report.as_row() for report in job.reports if report.table_name == table_name]
     if reports:
         yield _beside(reports, LOADS_TABLE, LOADS_KEY)
-
-
-def columns_item(table_name: str, columns: Sequence[StoredColumn]) -> TDataItems:
-    """Rows for `_mixpanel_columns`."""
-    rows = [{"table_name": table_name, **column._asdict()} for column in columns]
-    return _beside(rows, COLUMNS_TABLE, COLUMNS_KEY)
-
-
-def fixed_columns(fixed: Mapping[str, str | None], types: Mapping[str, str]) -> list[StoredColumn]:
-    """The columns of properties that every row has a column for."""
-    return [
-        StoredColumn(name, column, types[column])
-        for column, name in fixed.items()
-        if name is not None
-    ]
 
 
 def _beside(rows: list[dict[str, Any]], table: str, key: list[str]) -> TDataItems:
