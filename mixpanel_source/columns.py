@@ -9,7 +9,8 @@ property keeps its columns for ever, and what else is on a row never matters.
   digits made from the property's name follow.
 - Type: a property's first type is its column's. Values of another type go to a variant column, as
   dlt's do: `price__v_text`. A whole number that a double holds exactly goes into a double column.
-- Cap: when the columns are used up, properties become keys of one JSON column.
+- Cap: when the columns are used up, properties become keys of one JSON column. So do the last of a
+  row that has more values than a row may have.
 
 Source: https://docs.mixpanel.com/docs/data-pipelines (names of properties),
 https://dlthub.com/docs/general-usage/schema (variant columns).
@@ -21,6 +22,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import count
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -31,7 +33,19 @@ from .decode import JsonType, Typed
 from .lines import dump_json
 
 OVERFLOW = "other_properties"
-RESERVED = ("properties", OVERFLOW, "_dlt_id", "_dlt_load_id")
+RESERVED = frozenset(
+    ("properties", OVERFLOW, "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"),
+)
+"""Columns that are never a property's own: ours, and those every table in PostgreSQL has.
+
+Source: https://www.postgresql.org/docs/current/ddl-system-columns.html.
+"""
+ROW_VALUES = 400
+"""Most properties of a row that go to columns of their own.
+
+A row of PostgreSQL has 8160 bytes, of which a value takes up to 18 that cannot be moved elsewhere.
+Source: https://www.postgresql.org/docs/current/limits.html.
+"""
 EXACT_IN_DOUBLE = 2**53
 VARIANT_MARK = "__v_"
 
@@ -39,8 +53,15 @@ _VARIANT_BYTES = len(VARIANT_MARK) + max(len(kind.value) for kind in JsonType)
 _NAME_BYTES = settings.MAX_IDENTIFIER_BYTES - _VARIANT_BYTES
 _HASH_DIGITS = 8
 
-Placed = tuple[str, JsonType, pa.Array]
-"""A column, the JSON type of what goes there, and the values."""
+
+class Placed(NamedTuple):
+    """Values of a property, and where they go."""
+
+    property: str
+    column: str
+    type: JsonType
+    """Of the values, not of the column."""
+    values: pa.Array
 
 
 class StoredColumn(NamedTuple):
@@ -68,7 +89,7 @@ class ColumnMap:
             stored: the columns assigned by the loads before, as the property `stored` gives them.
             max_columns: columns of the table, from which on properties go to one JSON column.
         """
-        self._taken = {*fixed, *RESERVED}
+        self._columns = {*fixed}
         self._bases: dict[str, tuple[str, JsonType | None]] = {
             name: (column, None) for column, name in fixed.items() if name is not None
         }
@@ -99,19 +120,20 @@ class ColumnMap:
         for (name, kind), array in properties.items():
             if array.null_count < rows:
                 by_name.setdefault(name, {})[kind] = array
+        names = sorted(by_name, key=lambda name: (readable_name(name) != name, name))
+        placed = [one for name in names for one in self._place_property(name, by_name[name])]
+        if len(placed) > ROW_VALUES:
+            placed = [*self._narrow(placed, rows)]
         columns: dict[str, list[pa.Array]] = {}
-        overflow: list[tuple[str, JsonType, pa.Array]] = []
-        for name in sorted(by_name, key=lambda name: (readable_name(name) != name, name)):
-            for column, kind, array in self._place_property(name, by_name[name]):
-                if column == OVERFLOW:
-                    overflow.append((name, kind, array))
-                else:
-                    columns.setdefault(column, []).append(array)
-        placed = {
-            name: arrays[0] if len(arrays) == 1 else pc.coalesce(*arrays)
-            for name, arrays in columns.items()
+        for one in placed:
+            if one.column != OVERFLOW:
+                columns.setdefault(one.column, []).append(one.values)
+        merged = {
+            column: arrays[0] if len(arrays) == 1 else pc.coalesce(*arrays)
+            for column, arrays in columns.items()
         }
-        return placed | ({OVERFLOW: _as_objects(overflow, rows)} if overflow else {})
+        overflow = [one for one in placed if one.column == OVERFLOW]
+        return merged | ({OVERFLOW: _as_objects(overflow, rows)} if overflow else {})
 
     def _place_property(self, name: str, arrays: dict[JsonType, pa.Array]) -> Iterator[Placed]:
         if name not in self._bases:
@@ -119,15 +141,27 @@ class ColumnMap:
         column, base = self._bases[name]
         for kind, array in arrays.items():
             if column == OVERFLOW or kind is base:
-                yield column, kind, array
+                yield Placed(name, column, kind, array)
             elif kind is JsonType.BIGINT and base is JsonType.DOUBLE:
-                exact = pc.less_equal(pc.abs(array), EXACT_IN_DOUBLE)
-                yield column, base, pc.if_else(exact, array, None).cast(pa.float64())
-                inexact = pc.if_else(exact, None, array)
+                exact, inexact = _split(array, _is_exact_in_double(array))
+                yield Placed(name, column, base, exact.cast(pa.float64()))
                 if inexact.null_count < len(inexact):
-                    yield self._variant(name, kind), kind, inexact
+                    yield Placed(name, self._variant(name, kind), kind, inexact)
             else:
-                yield self._variant(name, kind), kind, array
+                yield Placed(name, self._variant(name, kind), kind, array)
+
+    def _narrow(self, placed: Iterable[Placed], rows: int) -> Iterator[Placed]:
+        """Yields what was placed, of each row no more than `ROW_VALUES` in columns."""
+        used = pa.repeat(0, rows)
+        for one in placed:
+            used = pc.add(used, pc.is_valid(one.values).cast(pa.int64()))
+            kept, rest = _split(one.values, pc.less_equal(used, ROW_VALUES))
+            if one.column == OVERFLOW or rest.null_count == rows:
+                yield one
+            else:
+                self._restore(StoredColumn(one.property, OVERFLOW, JsonType.JSON.value))
+                yield one._replace(values=kept)
+                yield one._replace(column=OVERFLOW, values=rest)
 
     def _admit(self, name: str, arrays: Mapping[JsonType, pa.Array]) -> None:
         """Give a new property its column, of the type that most of its values have."""
@@ -153,22 +187,21 @@ class ColumnMap:
 
     @property
     def _is_full(self) -> bool:
-        return len(self._taken) >= self._max_columns
+        return len(self._columns) >= self._max_columns
 
     def _new_column(self, name: str) -> str:
         if self._is_full:
             return OVERFLOW
-        column = readable_name(name)
-        digits = _HASH_DIGITS
-        while column in self._taken:
-            column = _with_hash(readable_name(name), name, digits)
-            digits *= 2
+        column = readable = readable_name(name)
+        attempts = count()
+        while column in self._columns or column in RESERVED:
+            column = _with_hash(readable, name, attempt=next(attempts))
         return column
 
     def _restore(self, stored: StoredColumn) -> None:
         """Take up a column: the first of a property is its own, the others are variants."""
         self._stored[stored] = None
-        self._taken.add(stored.column_name)
+        self._columns.add(stored.column_name)
         kind = JsonType(stored.data_type)
         if stored.property not in self._bases:
             self._bases[stored.property] = (stored.column_name, kind)
@@ -187,26 +220,40 @@ def readable_name(name: str) -> str:
     words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", letters)
     text = re.sub(r"[^A-Za-z0-9]+", "_", words).strip("_").lower()
     text = f"mp_{text}".strip("_") if name.startswith("$") else text
-    if not text:
-        text = "property"
-    elif text[0].isdigit():
+    if text[:1].isdigit():
         text = f"_{text}"
-    lost = any(not c.isascii() and c.isprintable() for c in letters) or text == "property"
-    return _with_hash(text, name, _HASH_DIGITS) if lost or len(text) > _NAME_BYTES else text
+    lost = not text or any(not c.isascii() and c.isprintable() for c in letters)
+    if lost or len(text) > _NAME_BYTES:
+        return _with_hash(text or "property", name)
+    return text
 
 
-def _with_hash(column: str, name: str, digits: int) -> str:
-    mark = blake2b(name.encode(), digest_size=32).hexdigest()[:digits]
-    return f"{column[: _NAME_BYTES - digits - 1].rstrip('_')}_{mark}"
+def _with_hash(column: str, name: str, *, attempt: int = 0) -> str:
+    """The column with eight digits made from the name; other digits on each attempt."""
+    salt = attempt.to_bytes(2, "big")
+    mark = blake2b(name.encode(), digest_size=_HASH_DIGITS // 2, salt=salt).hexdigest()
+    return f"{column[: _NAME_BYTES - _HASH_DIGITS - 1].rstrip('_')}_{mark}"
 
 
-def _as_objects(values: list[tuple[str, JsonType, pa.Array]], rows: int) -> pa.Array:
+def _is_exact_in_double(integers: pa.Array) -> pa.Array:
+    # not by the absolute value: that of -2^63 is no int64
+    return pc.and_(
+        pc.greater_equal(integers, -EXACT_IN_DOUBLE), pc.less_equal(integers, EXACT_IN_DOUBLE)
+    )
+
+
+def _split(array: pa.Array, condition: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The values where the condition holds, and those where it does not, else null."""
+    return pc.if_else(condition, array, None), pc.if_else(condition, None, array)
+
+
+def _as_objects(placed: Iterable[Placed], rows: int) -> pa.Array:
     """One JSON object a row, of the properties that have no column; null where there are none."""
     members: list[list[str]] = [[] for _ in range(rows)]
-    for name, kind, array in values:
-        key = dump_json(name)
-        for row, value in enumerate(array.to_pylist()):
+    for one in placed:
+        key = dump_json(one.property)
+        for row, value in enumerate(one.values.to_pylist()):
             if value is not None:
-                text = value if kind is JsonType.JSON else dump_json(value)
+                text = value if one.type is JsonType.JSON else dump_json(value)
                 members[row].append(f"{key}:{text}")
     return pa.array([f"{{{','.join(row)}}}" if row else None for row in members], pa.string())

@@ -78,7 +78,7 @@ def build_config(values: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: on the first setting that is missing, unknown or malformed.
     """
-    given = {name: value for name, value in values.items() if value is not None and value != ""}
+    given = {name: value for name, value in values.items() if _is_given(value)}
     hosts = _hosts(given.pop("region", "us"))
     check_names(given)
     parsed: dict[str, Any] = {"base_url": hosts.query, "export_base_url": hosts.export}
@@ -124,8 +124,8 @@ def parse_day(name: str, value: object) -> date:
 
 def parse_range(name: str, value: object) -> Window:
     """Two days `first,last`, both inclusive, first not after last."""
-    parts = str(value).split(",") if isinstance(value, str) else list(value)  # type: ignore[call-overload]
-    if len(parts) != 2:  # noqa: PLR2004 - two ends
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or len(parts) != 2:  # noqa: PLR2004 - two ends
         raise ConfigError(
             f"{name} is {value!r}; it must be two days first,last of the form YYYY-MM-DD, "
             "such as 2026-01-01,2026-01-31."
@@ -137,6 +137,10 @@ def parse_range(name: str, value: object) -> Window:
             f"{last},{first}."
         )
     return Window(first, last)
+
+
+def _is_given(value: object) -> bool:
+    return value.strip() != "" if isinstance(value, str) else value is not None
 
 
 def _hosts(region: object) -> settings.Hosts:
@@ -161,7 +165,7 @@ def _parse_text(name: str, value: object) -> str:
 
 def _parse_url(name: str, value: object) -> str:
     text = str(value).strip().rstrip("/")
-    if not re.fullmatch(r"https?://[^/\s@]+(/[^\s?#@]*)?", text):
+    if not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#@]*)?", text):
         raise ConfigError(
             f"{name} must be an address such as https://mixpanel.com: http or https, a host, "
             "no user name, no query."
@@ -191,10 +195,17 @@ def _parse_choice(name: str, value: object) -> str:
 
 def _parse_names(name: str, value: object) -> tuple[str, ...]:
     """Event names from a list, or from text with commas between them."""
-    items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
-        raise ConfigError(f"{name} must be event names: a list, or text with commas between them.")
-    return tuple(item.strip() if isinstance(value, str) else item for item in items)
+    items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not all(map(_is_name, items)):
+        raise ConfigError(
+            f"{name} must be event names, none of them blank: a list, or text with commas between "
+            "them."
+        )
+    return tuple(items)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _is_given(value)
 
 
 def _parse_flag(name: str, value: object) -> bool:
@@ -209,7 +220,7 @@ def _number(kind: Callable[[str], T], least: float, most: float) -> Callable[[st
     """A parser of numbers from `least` to `most`."""
     what = "a whole number" if kind is int else "a number"
     bounds = (
-        f"{what} of {least:g} or more" if most == _ANY else f"{what} from {least:g} to {most:g}"
+        f"{what} of {least:,} or more" if most == _ANY else f"{what} from {least:,} to {most:,}"
     )
 
     def parse(name: str, value: object) -> T:
@@ -217,7 +228,7 @@ def _number(kind: Callable[[str], T], least: float, most: float) -> Callable[[st
             number = kind(str(value).strip())
         except ValueError:
             number = None
-        if isinstance(value, bool) or number is None or not least <= number <= most:  # type: ignore[operator]
+        if number is None or not least <= number <= most:  # type: ignore[operator]
             raise ConfigError(f"{name} is {value!r}; it must be {bounds}.")
         return number
 
@@ -233,7 +244,7 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "export_base_url": _parse_url,
     "anchor_date": parse_day,
     "range": parse_range,
-    "lookback_days": _number(int, 0, 3650),
+    "lookback_days": _number(int, 0, settings.LOOKBACK_DAYS_MAX),
     "window_days": _number(int, 1, 366),
     "include_today": _parse_flag,
     "project_timezone": _parse_zone,

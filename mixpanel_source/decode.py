@@ -24,12 +24,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .lines import INT64_END, Repairs, Row, dump_json, repair_row
+from .lines import INT64_END, Repairs, Row, content_digest, dump_json, repair_row
 
 SMALL_GROUP = 64
 """Event types with fewer rows in a block than this are decoded together."""
 
-_INEXACT_NUMBER = "[0-9]e[+]?[0-9]{2}"
+_INEXACT_NUMBER = r"[:,\[]-?[0-9.]+e\+?[0-9]{2}"
 """How `orjson` writes a number it could only hold as a float; it may have been a long integer."""
 
 
@@ -90,14 +90,13 @@ class RowKind:
 
     def properties(self, row: Row) -> Row:
         """The properties; keys that should not be beside them are taken for properties too."""
-        if len(row) <= 2:  # noqa: PLR2004 - the two keys
-            return row.get(self.properties_key) or {}
-        others = {key: value for key, value in row.items() if key not in self._own_keys}
-        return {**others, **(row.get(self.properties_key) or {})}
-
-    @property
-    def _own_keys(self) -> tuple[str, str]:
-        return self.name_key, self.properties_key
+        if len(row) == 2 and self.properties_key in row:  # noqa: PLR2004 - the two keys
+            properties: Row = row[self.properties_key]
+            return properties
+        beside = {**row}
+        del beside[self.name_key]
+        properties = beside.pop(self.properties_key, {})
+        return {**beside, **properties}
 
 
 EVENT = RowKind("event", "properties", grouped=True)
@@ -108,8 +107,9 @@ class Decoded(NamedTuple):
     """A block of rows as arrow columns."""
 
     table: pa.Table
-    """`name` (text), `position` (int64, of the line in its window), `raw_properties` (JSON text, if
-    asked for) and the columns named by `Typed.field`; rows in no particular order."""
+    """`name` (text), `position` (int64, of the line in its window), `digest` (text) and
+    `raw_properties` (JSON text) if asked for, and the columns named by `Typed.field`; rows in no
+    particular order."""
     repairs: Repairs
 
 
@@ -133,6 +133,8 @@ class Decoder:
     """Decode just these properties into columns; None for all."""
     raw: bool = False
     """Whether to add the column `raw_properties`."""
+    digest: bool = False
+    """Whether to add the column `digest`, which changes when anything on the row does."""
 
     def decode(
         self, lines: Sequence[bytes], *, start: int, dropped: frozenset[int] = frozenset()
@@ -157,8 +159,10 @@ class Decoder:
                 exact = True
         if exact:
             row = repair_row(text, repairs)
-        name = str(row[self.kind.name_key])
-        return _Line(text, position, name, self.kind.properties(row), exact)
+        name = row[self.kind.name_key]
+        if isinstance(name, float):  # maybe an integer that only looks like one
+            name = repair_row(text, Counter())[self.kind.name_key]
+        return _Line(text, position, str(name), self.kind.properties(row), exact)
 
     def _groups(self, lines: list[_Line]) -> Iterator[list[_Line]]:
         if not self.kind.grouped:
@@ -182,6 +186,10 @@ class Decoder:
             "name": pa.array([line.name for line in lines], pa.string()),
             "position": pa.array([line.position for line in lines], pa.int64()),
         }
+        if self.digest:
+            contents = ([line.name, row] for line, row in zip(lines, rows, strict=True))
+            digests = [content_digest(content).hex() for content in contents]
+            fixed["digest"] = pa.array(digests, pa.string())
         if self.raw:
             raw = [self._raw_properties(line, row) for line, row in zip(lines, rows, strict=True)]
             fixed["raw_properties"] = pa.array(raw, pa.string())
@@ -204,8 +212,14 @@ class Decoder:
     def _raw_properties(self, line: _Line, row: Row) -> str:
         if line.exact:
             return dump_json(row)
-        raw = _decode_raw(line.text).get(self.kind.properties_key)
-        return bytes(raw).decode() if raw is not None else "{}"
+        beside = _decode_raw(line.text)
+        del beside[self.kind.name_key]
+        properties = bytes(beside.pop(self.kind.properties_key, b"{}"))
+        if not beside:
+            return properties.decode()
+        members = {**beside, **_decode_raw(properties)}
+        texts = (f"{dump_json(name)}:{bytes(value).decode()}" for name, value in members.items())
+        return f"{{{','.join(texts)}}}"
 
 
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -237,10 +251,8 @@ def _build_bigint(values: list[Any]) -> Built:
 
 def _build_double(values: list[Any]) -> Built:
     array = pa.array(values, pa.float64())
-    greatest = pc.max(pc.abs(array)).as_py()
-    if greatest is None or greatest < INT64_END:
-        return array, ()
-    return array, pc.indices_nonzero(pc.greater_equal(pc.abs(array), INT64_END)).to_pylist()
+    is_doubtful = pc.greater_equal(pc.abs(array), float(INT64_END))
+    return array, pc.indices_nonzero(is_doubtful).to_pylist()
 
 
 def _build_json(values: list[Any]) -> Built:

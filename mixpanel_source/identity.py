@@ -16,21 +16,19 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from hashlib import blake2b
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-import orjson
 import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .lines import INT64_END, repair_row
+from .lines import DIGEST_BYTES, INT64_END, content_digest, repair_row
 from .windows import Window
 
 T = TypeVar("T")
 
-KEY_BYTES = 16
+KEY_BYTES = DIGEST_BYTES
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 MS_FROM = 30_000_000_000
 """A `time` of this much is milliseconds: as seconds it would lie in the year 2920."""
@@ -104,7 +102,7 @@ def event_identifier(window: Window) -> Identify:
         sent_id = first_given(row.sent_id, row.preshuffle_id, row.distinct_id)
         if row.insert_id in (None, ""):
             return Identity(_content_key(line, sent_id), True, day, _as_rank(row.processed_ms))
-        key = _digest([event.event, row.insert_id, sent_id, own_day])
+        key = content_digest([event.event, row.insert_id, sent_id, own_day])
         return Identity(key, False, day, _as_rank(row.processed_ms))
 
     return identify
@@ -121,8 +119,10 @@ def profile_identifier() -> Identify:
     def identify(line: bytes) -> Identity:
         nonlocal position
         position += 1
-        profile = _read(line, decode_profile, _Profile)
-        return Identity(_digest([str(profile.distinct_id)]), False, 0, position)
+        distinct_id: object = _read(line, decode_profile, _Profile).distinct_id
+        if isinstance(distinct_id, float):  # maybe an integer that only looks like one
+            distinct_id = repair_row(line, Counter())["$distinct_id"]
+        return Identity(content_digest([str(distinct_id)]), False, 0, position)
 
     return identify
 
@@ -144,12 +144,15 @@ def event_day(time: object) -> int | None:
 
 def parse_moment(text: str) -> datetime | None:
     """An instant from ISO 8601 text, in UTC but without saying so; None if it is no such text."""
-    try:
-        moment = pendulum.parse(text.strip(), exact=True)
-    except ValueError:
+    stripped = text.strip()
+    if not stripped[:1].isdigit():  # pendulum reads durations too, and "now"
         return None
-    if isinstance(moment, pendulum.DateTime):
-        return moment.in_timezone("UTC").naive()
+    try:
+        moment = pendulum.parse(stripped, exact=True)
+        if isinstance(moment, pendulum.DateTime):
+            return moment.in_timezone("UTC").naive()
+    except (ValueError, TypeError, OverflowError):  # the last two for odd intervals and years
+        return None
     if isinstance(moment, pendulum.Date):
         return datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - as documented
     return None
@@ -163,7 +166,7 @@ def first_given(*values: object) -> object:
 def _read(line: bytes, decode: Callable[[bytes], T], kind: type[T]) -> T:
     try:
         return decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
         return msgspec.convert(repair_row(line, Counter()), kind)
@@ -174,15 +177,7 @@ def _read(line: bytes, decode: Callable[[bytes], T], kind: type[T]) -> T:
 def _content_key(line: bytes, sent_id: object) -> bytes:
     row = repair_row(line, Counter())
     properties = {name: value for name, value in row["properties"].items() if name not in _VOLATILE}
-    return _digest([row["event"], sent_id, properties])
-
-
-def _digest(value: list[object]) -> bytes:
-    try:
-        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # an integer beyond 64 bits
-        text = repr(value).encode()
-    return blake2b(text, digest_size=KEY_BYTES).digest()
+    return content_digest([row["event"], sent_id, properties])
 
 
 def _as_rank(processed_ms: object) -> int:
@@ -218,21 +213,18 @@ class Index:
         keys = self._key_array()
         if pc.count_distinct(keys).as_py() == len(keys):
             return
-        names = ("key", "day", "rank", "position")
-        arrays = (keys, pa.array(self.days), pa.array(self._ranks), pa.array(range(len(keys))))
-        rows = pa.table(dict(zip(names, arrays, strict=True)))
-        rows = rows.sort_by([(name, "ascending") for name in names])
+        rows = pa.table({"key": keys, "rank": pa.array(self._ranks)})
+        # stable: of rows of equal rank the last line is the last here
+        positions = pc.sort_indices(rows, sort_keys=[(n, "ascending") for n in rows.column_names])
+        rows = rows.take(positions)
         # row i + 1 repeats row i, and outranks it
-        repeats = pc.and_(
-            pc.equal(rows["key"][1:], rows["key"][:-1]),
-            pc.equal(rows["day"][1:], rows["day"][:-1]),
-        )
+        repeats = pc.equal(rows["key"][1:], rows["key"][:-1])
         dropped: list[int] = []
         number, numbered_row = 0, -1
         for row in pc.indices_nonzero(repeats).to_pylist():
-            outranked, position = rows["position"][row].as_py(), rows["position"][row + 1].as_py()
+            position = positions[row + 1].as_py()
             if not self._numbered[position]:
-                dropped.append(outranked)
+                dropped.append(positions[row].as_py())
                 continue
             number = number + 1 if row == numbered_row else 1
             numbered_row = row + 1
@@ -256,7 +248,7 @@ class Index:
 
     def _number(self, position: int, number: int, *, key: bytes) -> None:
         start = position * KEY_BYTES
-        self.keys[start : start + KEY_BYTES] = _digest([key.hex(), number])
+        self.keys[start : start + KEY_BYTES] = content_digest([key.hex(), number])
 
     def _key_array(self) -> pa.Array:
         return pa.FixedSizeBinaryArray.from_buffers(

@@ -17,9 +17,9 @@ from .identity import MS_FROM, Index, parse_moment
 
 Properties = dict[Typed, pa.Array]
 
-_FIRST_MS = -62_135_596_800_000
-_LAST_MS = 253_402_300_799_999
-"""The years 1 to 9999, which every destination can hold."""
+_FIRST_MS = -62_135_510_400_000
+_LAST_MS = 253_402_214_399_999
+"""The years 1 to 9999, which every destination can hold, less a day at each end for time zones."""
 
 EXPORT_SCHEMA = pa.schema(
     [
@@ -41,10 +41,12 @@ EXPORT_COLUMNS: dict[str, str | None] = {
 }
 """Columns of `export` that are no property's own, with the property each is taken from."""
 
-ENGAGE_SCHEMA = pa.schema([pa.field("distinct_id", pa.string(), nullable=False)])
+ENGAGE_SCHEMA = pa.schema(
+    [pa.field("distinct_id", pa.string()), pa.field("profile_key", pa.string())]
+)
 """The columns of `engage` that every project has."""
 
-ENGAGE_COLUMNS: dict[str, str | None] = {"distinct_id": None}
+ENGAGE_COLUMNS: dict[str, str | None] = dict.fromkeys(ENGAGE_SCHEMA.names)
 """Columns of `engage` that are no property's own."""
 
 EXPORT_IDENTITY = ("time", "distinct_id", "$insert_id")
@@ -100,7 +102,7 @@ def export_layout(table: pa.Table, index: Index, *, zone: str) -> Laid:
 def engage_layout(table: pa.Table) -> Laid:
     """Lay out decoded profiles."""
     decoded, properties = _split(table)
-    fixed = {"distinct_id": decoded["name"]}
+    fixed = {"distinct_id": decoded["name"], "profile_key": decoded["digest"]}
     if "raw_properties" in decoded:
         fixed["properties"] = decoded["raw_properties"]
     return Laid(fixed, properties)
@@ -120,44 +122,40 @@ def _as_text(properties: Properties, name: str, rows: int) -> pa.Array:
 
 
 def _moments(properties: Properties, rows: int) -> tuple[pa.Array, pa.Array]:
-    """The `time` of each row as a timestamp without zone, and as whole milliseconds."""
+    """The `time` of each row as a timestamp without zone, and as whole milliseconds.
+
+    A `time` that these do not give back exactly stays among the properties too.
+    """
     micros = [pa.nulls(rows, pa.int64())]
     numbers = properties.pop(Typed("time", JsonType.BIGINT), None)
     if numbers is not None:
         millis = _whole_millis(numbers)
         micros.append(pc.multiply(millis, 1_000))
-        _keep_rest(properties, Typed("time", JsonType.BIGINT), numbers, taken=millis)
+        rest = pc.if_else(pc.is_valid(millis), None, numbers)
+        if rest.null_count < rows:
+            properties[Typed("time", JsonType.BIGINT)] = rest
     fractions = properties.get(Typed("time", JsonType.DOUBLE))
     if fractions is not None:
         micros.append(_fraction_micros(fractions))
-    texts = properties.pop(Typed("time", JsonType.TEXT), None)
+    texts = properties.get(Typed("time", JsonType.TEXT))
     if texts is not None:
-        parsed = _text_micros(texts)
-        micros.append(parsed)
-        _keep_rest(properties, Typed("time", JsonType.TEXT), texts, taken=None)
-    moments = pc.coalesce(*micros)
+        micros.append(_text_micros(texts))
+    moments = _in_range(pc.coalesce(*micros), per_ms=1_000)
     return moments.cast(pa.timestamp("us")), pc.divide(moments, 1_000)
 
 
-def _keep_rest(
-    properties: Properties, typed: Typed, array: pa.Array, *, taken: pa.Array | None
-) -> None:
-    """Put back the values that the timestamp does not give back exactly."""
-    rest = array if taken is None else pc.if_else(pc.is_valid(taken), None, array)
-    if rest.null_count < len(rest):
-        properties[typed] = rest
-
-
 def _whole_millis(numbers: pa.Array) -> pa.Array:
-    """Milliseconds from seconds or milliseconds; null outside the years 1 to 9999."""
+    """Milliseconds from seconds or milliseconds; null if out of range."""
     numbers = _in_range(numbers)
     is_millis = pc.greater_equal(pc.abs(numbers), MS_FROM)
     millis = pc.if_else(is_millis, numbers, pc.multiply(numbers, 1_000))
     return _in_range(millis)
 
 
-def _in_range(numbers: pa.Array) -> pa.Array:
-    inside = pc.and_(pc.greater_equal(numbers, _FIRST_MS), pc.less_equal(numbers, _LAST_MS))
+def _in_range(numbers: pa.Array, *, per_ms: int = 1) -> pa.Array:
+    inside = pc.and_(
+        pc.greater_equal(numbers, _FIRST_MS * per_ms), pc.less_equal(numbers, _LAST_MS * per_ms)
+    )
     return pc.if_else(inside, numbers, None)
 
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from datetime import date, datetime, timezone
 from typing import Any
 
+from . import settings
 from .windows import DAY, Window
 
-REMEMBERED_DAYS = 60
+REMEMBERED_DAYS = settings.LOOKBACK_DAYS_MAX
 """Days before the newest synced one for which the time of reading is kept."""
 
 

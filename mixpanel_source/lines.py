@@ -16,6 +16,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -23,10 +24,14 @@ import orjson
 from .errors import TruncatedError
 
 BLOCK_BYTES = 2 * 1024 * 1024
+DIGEST_BYTES = 16
 INT64_END = 2**63
 REPLACEMENT = "\ufffd"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_MAX_JOINED_LINES = 64
+_INVALID_BYTE = re.compile("[\udc80-\udcff]")
+_TERMINATED_EARLY = re.compile(rb"terminated[\W_]*early")
+_ERROR_START = re.compile(rb"\s*{\s*\"error\"")
+_MAX_JOINED_LINES = 1_000
 
 Row = dict[str, Any]
 Repairs = Counter[str]
@@ -56,23 +61,20 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def iter_line_blocks(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Split blocks into lists of whole lines without their ends; blank lines are left out."""
+    """Split blocks into lists of whole lines without their ends, blank ones included."""
     rest: list[bytes] = []
     for block in blocks:
         head, newline, tail = block.rpartition(b"\n")
         if not newline:
             rest.append(block)
             continue
-        lines = b"".join((*rest, head)).split(b"\n")
+        yield b"".join((*rest, head)).split(b"\n")
         rest = [tail]
-        yield [line for line in lines if line and not line.isspace()]
-    last = b"".join(rest)
-    if last.strip():
-        yield [last]
+    yield [b"".join(rest)]
 
 
 def iter_whole_lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """As `iter_line_blocks`, with rows that raw line breaks had torn apart joined again.
+    """As `iter_line_blocks`, without blank lines, and with rows torn apart joined again.
 
     Events stored before Mixpanel checked its input may hold a raw line break inside a string, and
     are then served on several lines.
@@ -84,16 +86,16 @@ def iter_whole_lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
     for lines in iter_line_blocks(blocks):
         whole: list[bytes] = []
         for line in lines:
-            if not torn and line.startswith(b"{") and line.endswith((b"}", b"}\r")):
+            if not torn and _looks_whole(line):
                 whole.append(line)
-                continue
-            torn.append(line)
-            joined = b"\n".join(torn)
-            if _is_object(joined):
-                whole.append(joined)
-                torn = []
-            elif not torn[0].startswith(b"{") or len(torn) > _MAX_JOINED_LINES:
-                raise TruncatedError(describe_bad_line(joined))
+            elif torn or line.strip():
+                torn.append(line)
+                joined = b"\n".join(torn)
+                if _is_object(joined):
+                    whole.append(joined)
+                    torn = []
+                elif not torn[0].startswith(b"{") or len(torn) > _MAX_JOINED_LINES:
+                    raise TruncatedError(describe_bad_line(joined))
         yield whole
     if torn:
         raise TruncatedError(describe_bad_line(b"\n".join(torn)))
@@ -102,11 +104,11 @@ def iter_whole_lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
 def describe_bad_line(line: bytes) -> str:
     """Why a line is no row, in words that show none of its content."""
     text = line.lower()
-    if b"terminated early" in text:
+    if _TERMINATED_EARLY.search(text):
         return "Mixpanel ended the reply with 'terminated early'"
     if b"<html" in text or b"<!doctype" in text:
         return "the reply is an HTML page"
-    if line.startswith(b'{"error"'):
+    if _ERROR_START.match(line):
         return "the reply ends with an error message"
     return "the reply holds a line that is not a whole JSON object"
 
@@ -116,13 +118,28 @@ def repair_row(line: bytes, repairs: Repairs) -> Row:
 
     Integers of 2^63 and more, NaN and the infinities become text; NUL, lone surrogates and bytes
     that are no UTF-8 become U+FFFD. Integers inside lists and objects stay as they are, for JSON
-    columns hold them. What was changed is added to `repairs`.
+    columns hold them, unless they have more digits than Python reads. What was changed is added to
+    `repairs`.
 
     Raises:
-        ValueError: if the line is not JSON at all.
+        ValueError: if the line is no JSON object, or nested deeper than Python reads.
     """
-    text = line.decode("utf-8", "surrogateescape")
+    text, invalid_bytes = _INVALID_BYTE.subn(REPLACEMENT, line.decode("utf-8", "surrogateescape"))
+    if invalid_bytes:
+        repairs["utf8"] += invalid_bytes
+    try:
+        row = _load(text, repairs)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    for properties in (row, *(value for value in row.values() if isinstance(value, dict))):
+        for name, value in properties.items():
+            if type(value) is int and not -INT64_END <= value < INT64_END:
+                properties[name] = str(value)
+                repairs["integer"] += 1
+    return row
 
+
+def _load(text: str, repairs: Repairs) -> Row:
     def parse_float(literal: str) -> float | str:
         value = float(literal)
         if math.isfinite(value):
@@ -130,15 +147,17 @@ def repair_row(line: bytes, repairs: Repairs) -> Row:
         repairs["not_finite"] += 1
         return literal
 
-    read = json.loads(text, strict=False, parse_float=parse_float)
+    def parse_int(literal: str) -> int | str:
+        try:
+            return int(literal)
+        except ValueError:  # Python limits the digits it converts
+            repairs["integer"] += 1
+            return literal
+
+    read = json.loads(text, strict=False, parse_float=parse_float, parse_int=parse_int)
     if not isinstance(read, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of error for callers
     row: Row = _repair(read, repairs)
-    for properties in (row, *(value for value in row.values() if isinstance(value, dict))):
-        for name, value in properties.items():
-            if type(value) is int and not -INT64_END <= value < INT64_END:
-                properties[name] = str(value)
-                repairs["integer"] += 1
     return row
 
 
@@ -150,11 +169,35 @@ def dump_json(value: object) -> str:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _is_object(text: bytes) -> bool:
+def content_digest(value: object) -> bytes:
+    """`DIGEST_BYTES` bytes that tell a JSON value from others, whatever the order of its keys."""
     try:
-        return isinstance(repair_row(text, Counter()), dict)
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer beyond 64 bits
+        text = json.dumps(value, sort_keys=True).encode()
+    return blake2b(text, digest_size=DIGEST_BYTES).digest()
+
+
+def _looks_whole(line: bytes) -> bool:
+    return line.startswith(b"{") and line.endswith((b"}", b"}\r")) and not _is_in_string(line)
+
+
+def _is_in_string(text: bytes) -> bool:
+    """Whether JSON text that begins outside a string ends within one."""
+    if b"\\" not in text:
+        return text.count(b'"') % 2 == 1
+    unpaired = text.replace(b"\\\\", b"")
+    return (unpaired.count(b'"') - unpaired.count(b'\\"')) % 2 == 1
+
+
+def _is_object(text: bytes) -> bool:
+    if _is_in_string(text):
+        return False
+    try:
+        repair_row(text, Counter())
     except ValueError:
         return False
+    return True
 
 
 def _repair(value: Any, repairs: Repairs) -> Any:  # noqa: ANN401 - any JSON value
@@ -174,6 +217,5 @@ def _repair_text(text: str, repairs: Repairs) -> str:
     if not _UNSTORABLE.search(text):
         return text
     for character in _UNSTORABLE.findall(text):
-        kind = "nul" if character == "\x00" else "surrogate"
-        repairs["utf8" if "\udc80" <= character <= "\udcff" else kind] += 1
+        repairs["nul" if character == "\x00" else "surrogate"] += 1
     return _UNSTORABLE.sub(REPLACEMENT, text)

@@ -16,6 +16,8 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 HOUR_S = 3600.0
+LONGEST_BELIEVED_S = 30 * 24 * HOUR_S
+"""A longer wait than this is not what a quota asks for, and is taken for no answer."""
 
 
 class Pace:
@@ -37,7 +39,8 @@ class Pace:
     def next_at(self, family: str, now: float, *, metered: bool = True) -> float:
         """The earliest time, not before `now`, at which a request to `family` may start."""
         # a clock set back must not make us wait for the time it showed before
-        earliest = max(now, min(self._latest, now) + self._spacing_s)
+        self._latest = min(self._latest, now)
+        earliest = max(now, self._latest + self._spacing_s)
         if not metered:
             return earliest
         earliest = max(earliest, self._closed_until.get(family, now))
@@ -64,6 +67,8 @@ class Pace:
         starts = self._metered.setdefault(family, deque())
         while starts and starts[0] <= now - HOUR_S:
             starts.popleft()
+        if starts and starts[-1] > now:  # the clock was set back
+            starts = self._metered[family] = deque(min(at, now) for at in starts)
         return starts
 
 
@@ -72,7 +77,8 @@ class Retries:
 
     A failure of ours or the network's is tried again `most` times, after `base_s` seconds, doubled
     each time. A refusal for the quota is waited out: as long as was asked, else as any failure and
-    then until the hour has passed in which the quota was used up.
+    then until the hour has passed in which the quota was used up. To be asked to wait no time at
+    all is not to be asked.
     """
 
     def __init__(self, most: int, *, base_s: float) -> None:
@@ -99,7 +105,7 @@ class Retries:
         self.tries += 1
         if limited and self._refused_since is None:
             self._refused_since = now
-        if asked_s is not None and (limited or self.tries <= self._most):
+        if asked_s and (limited or self.tries <= self._most):
             return asked_s
         if self.tries <= self._most:
             return self._base_s * float(2 ** (self.tries - 1))
@@ -116,19 +122,29 @@ def asked_wait(headers: Mapping[str, str], now: float) -> float | None:
     Reads `Retry-After` (seconds or a date) and, in its absence, the reset times of the exhausted
     policies in `RateLimit`, as in `"project";r=0;t=3600`.
     """
-    text = headers.get("Retry-After", "").strip()
+    for asked_s in (
+        _retry_after(headers.get("Retry-After", "").strip(), now),
+        _longest_reset(headers.get("RateLimit", "")),
+    ):
+        if asked_s is not None and asked_s <= LONGEST_BELIEVED_S:
+            return asked_s
+    return None
+
+
+def _retry_after(text: str, now: float) -> float | None:
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
-    if text:
-        try:
-            until = parsedate_to_datetime(text)
-        except ValueError:
-            pass
-        else:
-            return max(0.0, until.replace(tzinfo=until.tzinfo or timezone.utc).timestamp() - now)
+    try:
+        until = parsedate_to_datetime(text)
+        return max(0.0, until.replace(tzinfo=until.tzinfo or timezone.utc).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _longest_reset(text: str) -> float | None:
     resets = [
         float(match["reset"])
-        for policy in headers.get("RateLimit", "").split(",")
+        for policy in text.split(",")
         if (match := re.search(r";\s*r=0\s*;.*?\bt=(?P<reset>\d+)", policy))
     ]
     return max(resets, default=None)

@@ -25,6 +25,15 @@ from .errors import (
 )
 
 SAID_CHARACTERS = 200
+_FAULTS = (
+    ("to_date.* today", "project_timezone: the project's day must not end before ours"),
+    ("from_date|to_date", "anchor_date and range"),
+    ("where|expression|selector", "where"),
+    ("error in event", "events"),
+    ("error in limit", "limit"),
+    ("page_size", "engage_page_size"),
+)
+"""What a refusal says, and the settings to check then."""
 
 
 def error_for(  # noqa: PLR0911 - one line a cause, in the order in which they are told apart
@@ -39,8 +48,11 @@ def error_for(  # noqa: PLR0911 - one line a cause, in the order in which they a
         config: to name the settings at fault, and to keep the secret out of the message.
         retry_after_s: seconds that Mixpanel asked us to wait.
     """
-    lower = text.lower()
-    asked = f"{what}: status {status}{_quoted(text, config)}."
+    said = _legible(text, config)
+    # not the addresses and not the filter: their words say nothing about the cause
+    lower = said.lower()
+    quoted = f', "{said[:SAID_CHARACTERS].strip()}"' if said else ""
+    asked = f"{what}: status {status}{quoted}."
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(
             f"{what}: too many requests for project_id {config.project_id} (status 429).",
@@ -58,21 +70,23 @@ def error_for(  # noqa: PLR0911 - one line a cause, in the order in which they a
             f"{asked} Check project_id ({config.project_id}): the service account must be a member "
             f"of it. Check region too: a project is in one of {_regions()}."
         )
-    if status == HTTPStatus.UNAUTHORIZED or _is_wrong_credential(lower):
-        return AuthError(
-            f"{asked} Check username and secret: those of a service account that has not expired. "
-            f"Check region too, one of {_regions()}: another region does not know the account."
-        )
     if status == HTTPStatus.FORBIDDEN:
         return AccessError(
             f"{asked} Give the service account a role in project_id {config.project_id} that may "
             "read this (owner, admin, analyst or consumer), or ask for newer days."
         )
-    return RequestError(f"{asked}{_advice(lower)}")
+    if status == HTTPStatus.UNAUTHORIZED or _is_wrong_credential(lower):
+        return AuthError(
+            f"{asked} Check username and secret: those of a service account that has not expired. "
+            f"Check region too, one of {_regions()}: another region does not know the account."
+        )
+    return RequestError(f"{asked}{_advice(status, lower)}")
 
 
 def _is_timeout(status: int, text: str) -> bool:
-    return status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT) and "timeout" in text
+    return status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT) and (
+        "timeout" in text or "timed out" in text
+    )
 
 
 def _is_wrong_project(text: str) -> bool:
@@ -85,22 +99,18 @@ def _is_wrong_credential(text: str) -> bool:
     return any(sign in text for sign in ("authenticat", "credential", "service account", "secret"))
 
 
-def _advice(text: str) -> str:
-    if "to_date" in text:
-        return " Check project_timezone: the project's day must not end before ours."
-    if "where" in text or "expression" in text or "selector" in text:
-        return " Check where."
-    return ""
+def _advice(status: int, text: str) -> str:
+    if status == HTTPStatus.NOT_FOUND or status < HTTPStatus.BAD_REQUEST:
+        return " Check region, base_url and export_base_url."
+    return next((f" Check {fault}." for signs, fault in _FAULTS if re.search(signs, text)), "")
 
 
 def _regions() -> str:
     return ", ".join(settings.REGIONS)
 
 
-def _quoted(text: str, config: Config) -> str:
-    """What Mixpanel said, short, on one line and without anything we keep to ourselves."""
-    for hidden in (config.secret, config.username, config.where or ""):
-        if hidden:
-            text = text.replace(hidden, "...")
-    text = re.sub(r"https?://\S+", "", " ".join(text.split()))
-    return f', "{text[:SAID_CHARACTERS].strip()}"' if text.strip() else ""
+def _legible(text: str, config: Config) -> str:
+    """The text on one line, without addresses and without what we sent and keep to ourselves."""
+    for hidden in filter(None, (config.secret, config.username, config.where)):
+        text = text.replace(hidden, "...")
+    return " ".join(re.sub(r"https?://\S+", "", text).split())

@@ -70,6 +70,8 @@ LOOKBACK_DAYS: Final = 5
 
 Source: https://developer.mixpanel.com/reference/track-event.
 """
+LOOKBACK_DAYS_MAX: Final = 366
+"""As far back as the ledger remembers when a day was read."""
 WINDOW_DAYS: Final = 1
 MAX_COLUMNS: Final = 1_000
 PROPERTIES_MODES: Final = ("columns", "json", "both")

@@ -76,20 +76,21 @@ def days_to_sync(
 ) -> list[date]:
     """The days a sync has to fetch, oldest first.
 
-    Those are all days after the last synced one, and of the `lookback_days` before them each that
-    was not yet final when it was last read. A sync that was interrupted therefore goes on where it
-    stopped, and does not read settled days again.
+    Those are all days after the last synced one, and of the days up to it each that was not yet
+    final when it was last read. A sync that was interrupted therefore goes on where it stopped, and
+    does not read settled days again.
 
     Args:
         anchor: first day of the first sync.
         newest: last day to fetch, see `newest_day`.
         synced_through: newest day that a sync has loaded; None before the first.
         read_on: for days loaded lately, the date (UTC) of the request that was loaded.
-        lookback_days: days that are read again.
+        lookback_days: days after which a day is final, see `settled_on`.
     """
     if synced_through is None:
         return list(iter_days(anchor, newest))
-    first_again = max(anchor, synced_through - DAY * (lookback_days - 1))
+    # no day before this one can have been read too early, for none is read before it has begun
+    first_again = max(anchor, synced_through - DAY * lookback_days)
     again = (
         day
         for day in iter_days(first_again, min(synced_through, newest))

@@ -41,7 +41,13 @@ def load_profile_history() -> None:
     """Keep every version of a profile, with the time from and to which it held."""
     pipeline = dlt.pipeline("mixpanel", destination="duckdb", dataset_name="mixpanel_history")
     source = mixpanel_source().with_resources("engage")
-    source.engage.apply_hints(write_disposition={"disposition": "merge", "strategy": "scd2"})
+    source.engage.apply_hints(
+        write_disposition={
+            "disposition": "merge",
+            "strategy": "scd2",
+            "row_version_column_name": "profile_key",
+        }
+    )
     print(pipeline.run(source))
 
 

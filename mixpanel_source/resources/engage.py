@@ -91,7 +91,8 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
             rows = with_schema(table, ENGAGE_SCHEMA)
             yield with_json_columns(rows, [*columns.json_columns, "properties"])
     if not report.rows:
-        yield pa.table({"distinct_id": pa.nulls(1, pa.string())}, schema=ENGAGE_SCHEMA)
+        nothing = {field.name: pa.nulls(1, field.type) for field in ENGAGE_SCHEMA}
+        yield pa.table(nothing, schema=ENGAGE_SCHEMA)
     job.report(report)
     yield from closing_items(NAME, job, state)
 

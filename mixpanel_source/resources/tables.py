@@ -13,7 +13,7 @@ from dlt.common.typing import TDataItems
 from .. import settings
 from ..columns import ColumnMap, StoredColumn
 from ..config import Config
-from ..decode import Decoder, RowKind
+from ..decode import PROFILE, Decoder, RowKind
 from ..layout import Laid
 from ..lines import Repairs
 from ..spool import Spooled, Verified
@@ -41,6 +41,7 @@ def build_decoder(config: Config, kind: RowKind, *, identity: tuple[str, ...] = 
         kind,
         only=identity if config.properties == "json" else None,
         raw=config.properties != "columns",
+        digest=kind is PROFILE,
     )
 
 

@@ -1,0 +1,297 @@
+"""What a user may set, and what is said of what does not fit."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import date, datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixpanel_source import settings
+from mixpanel_source.config import (
+    SETTING_NAMES,
+    Config,
+    build_config,
+    check_names,
+    parse_day,
+    parse_range,
+)
+from mixpanel_source.errors import ConfigError
+from mixpanel_source.windows import Window
+
+SECRET = "hunter2-XyZ"
+REQUIRED = {"username": "robot.1a2b.mp-service-account", "secret": SECRET, "project_id": 42}
+JANUARY = Window(date(2026, 1, 1), date(2026, 1, 31))
+
+VALID: list[tuple[str, Any, Any]] = [
+    ("username", " robot ", "robot"),
+    ("secret", f"{SECRET}\n", SECRET),
+    ("project_id", 1, 1),
+    ("project_id", " 3000001 ", 3_000_001),
+    ("base_url", "https://eu.mixpanel.com/", "https://eu.mixpanel.com"),
+    ("base_url", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ("export_base_url", "https://proxy.example/mixpanel/", "https://proxy.example/mixpanel"),
+    ("anchor_date", "2024-02-29", date(2024, 2, 29)),
+    ("anchor_date", date(2024, 2, 29), date(2024, 2, 29)),
+    ("anchor_date", datetime(2024, 2, 29, 23, tzinfo=timezone.utc), date(2024, 2, 29)),
+    ("range", "2026-01-01,2026-01-31", JANUARY),
+    ("range", " 2026-01-01 , 2026-01-31 ", JANUARY),
+    ("range", ["2026-01-01", date(2026, 1, 31)], JANUARY),
+    ("range", JANUARY, JANUARY),
+    ("range", "2026-01-01,2026-01-01", Window(date(2026, 1, 1), date(2026, 1, 1))),
+    ("lookback_days", 0, 0),
+    ("lookback_days", "366", 366),
+    ("window_days", 366, 366),
+    ("include_today", True, True),
+    ("include_today", "TRUE", True),
+    ("include_today", " false ", False),
+    ("include_today", 1, True),
+    ("include_today", "0", False),
+    ("project_timezone", "US/Pacific", "US/Pacific"),
+    ("events", "Sign up, Purchase", ("Sign up", "Purchase")),
+    ("events", ["Sign up, free", " spaced "], ("Sign up, free", " spaced ")),
+    ("events", ("A",), ("A",)),
+    ("events", [], ()),
+    ("where", ' properties["a"] == 1 ', 'properties["a"] == 1'),
+    ("limit", "100000", 100_000),
+    ("properties", "json", "json"),
+    ("properties", "both", "both"),
+    ("max_columns", 10, 10),
+    ("requests_per_second", "0.5", 0.5),
+    ("requests_per_second", 3, 3.0),
+    ("requests_per_hour", 0, 0),
+    ("retries", "0", 0),
+    ("retry_base_seconds", 0, 0.0),
+    ("engage_page_size", 500, 500),
+]
+
+INVALID: list[tuple[str, Any, str]] = [
+    ("username", 5, "must be text"),
+    ("secret", 5_550_123, "must be text"),
+    ("project_id", "my project", "a whole number of 1 or more"),
+    ("project_id", 0, "a whole number of 1 or more"),
+    ("project_id", -3, "a whole number of 1 or more"),
+    ("project_id", True, "a whole number of 1 or more"),
+    ("project_id", 1.5, "a whole number of 1 or more"),
+    ("project_id", "1e3", "a whole number of 1 or more"),
+    ("region", "uk", "us, eu, in"),
+    ("region", 5, "us, eu, in"),
+    ("base_url", "mixpanel.com", "http or https"),
+    ("base_url", "ftp://mixpanel.com", "http or https"),
+    ("base_url", "https://", "http or https"),
+    ("base_url", f"https://robot:{SECRET}@mixpanel.com", "no user name"),
+    ("base_url", "https://mixpanel.com?a=1", "no query"),
+    ("export_base_url", "https://mixpanel.com/api?a=1", "no query"),
+    ("export_base_url", "https://mixpanel.com#top", "no query"),
+    ("export_base_url", "https://mix panel.com", "http or https"),
+    ("anchor_date", "2023-02-29", "YYYY-MM-DD"),
+    ("anchor_date", "20230201", "YYYY-MM-DD"),
+    ("anchor_date", "01/02/2023", "YYYY-MM-DD"),
+    ("anchor_date", "2023-02-01T00:00:00", "YYYY-MM-DD"),
+    ("anchor_date", "٢٠٢٣-٠٢-٠١", "YYYY-MM-DD"),
+    ("anchor_date", 20230201, "YYYY-MM-DD"),
+    ("range", "2026-01-01", "two days first,last"),
+    ("range", "2026-01-01,2026-01-02,2026-01-03", "two days first,last"),
+    ("range", 2026, "two days first,last"),
+    ("range", date(2026, 1, 1), "two days first,last"),
+    ("range", [], "two days first,last"),
+    ("range", "2026-01-31,2026-01-01", "2026-01-01,2026-01-31"),
+    ("range", "2026-01-01,soon", "YYYY-MM-DD"),
+    ("lookback_days", -1, "a whole number from 0 to 366"),
+    ("lookback_days", 367, "a whole number from 0 to 366"),
+    ("window_days", 0, "a whole number from 1 to 366"),
+    ("window_days", "wide", "a whole number from 1 to 366"),
+    ("include_today", "yes", "true or false"),
+    ("include_today", 2, "true or false"),
+    ("project_timezone", "Berlin", "IANA time zone"),
+    ("project_timezone", "Europe", "IANA time zone"),
+    ("project_timezone", "../UTC", "IANA time zone"),
+    ("project_timezone", "UTC\0", "IANA time zone"),
+    ("project_timezone", 5, "IANA time zone"),
+    ("events", 5, "event names"),
+    ("events", [1], "event names"),
+    ("events", "a,,b", "none of them blank"),
+    ("events", ",", "none of them blank"),
+    ("events", ["a", " "], "none of them blank"),
+    ("where", ["a"], "must be text"),
+    ("limit", 0, "a whole number from 1 to 100,000"),
+    ("limit", 100_001, "a whole number from 1 to 100,000"),
+    ("properties", "csv", "columns, json, both"),
+    ("properties", ["json"], "columns, json, both"),
+    ("max_columns", 9, "a whole number from 10 to 10,000"),
+    ("requests_per_second", 0, "a number from 0.001 to 1,000"),
+    ("requests_per_second", "nan", "a number from 0.001 to 1,000"),
+    ("requests_per_second", "inf", "a number from 0.001 to 1,000"),
+    ("requests_per_hour", -1, "a whole number from 0 to 1,000,000"),
+    ("requests_per_hour", "60.0", "a whole number from 0 to 1,000,000"),
+    ("retries", 101, "a whole number from 0 to 100"),
+    ("retry_base_seconds", -0.5, "a number from 0 to 3,600"),
+    ("engage_page_size", 0, "a whole number from 1 to 1,000,000"),
+]
+
+
+def build(**given: Any) -> Config:
+    """A config with what is required, and with what is given."""
+    return build_config({**REQUIRED, **given})
+
+
+@pytest.mark.parametrize(("name", "value", "parsed"), VALID, ids=repr)
+def test_valid(name: str, value: Any, parsed: Any) -> None:
+    """Text, as the environment has it, and proper types, as a call has them, come to the same."""
+    found = getattr(build(**{name: value}), name)
+    assert found == parsed
+    assert type(found) is type(parsed)
+
+
+@pytest.mark.parametrize(("name", "value", "words"), INVALID, ids=repr)
+def test_invalid(name: str, value: Any, words: str) -> None:
+    """The message names the setting and what is valid, and keeps the secret."""
+    with pytest.raises(ConfigError) as raised:
+        build(**{name: value})
+    message = str(raised.value)
+    assert message.startswith(f"{name} ")
+    assert words in message
+    assert SECRET not in message
+    if name == "secret":
+        assert str(value) not in message
+
+
+def test_each_setting_is_in_the_tables() -> None:
+    """No setting goes untested; the region becomes the two addresses and is no field."""
+    assert {name for name, *_ in VALID} | {"region"} == set(SETTING_NAMES)
+    assert {name for name, *_ in INVALID} == set(SETTING_NAMES)
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", "\n"])
+@pytest.mark.parametrize("name", sorted(set(SETTING_NAMES) - set(REQUIRED)))
+def test_default(name: str, nothing: str | None) -> None:
+    """None and blank text mean the default, as a line left empty in a file does."""
+    assert build(**{name: nothing}) == build()
+
+
+def test_defaults() -> None:
+    """They are those that the settings list."""
+    config = build()
+    assert (config.base_url, config.export_base_url) == settings.REGIONS["us"]
+    assert config.window_days == 1
+    assert config.lookback_days == 5
+    assert (config.requests_per_second, config.requests_per_hour) == (1, 60)
+    assert config.properties == "columns"
+    assert not config.include_today
+    assert not config.local_time
+    assert config.filters == {}
+
+
+@pytest.mark.parametrize("given", [None, "", " \t", "absent"])
+@pytest.mark.parametrize("name", REQUIRED)
+def test_missing(name: str, given: str | None) -> None:
+    """What is required and not given is asked for, with the three places to put it."""
+    values: dict[str, Any] = {**REQUIRED, name: given}
+    if given == "absent":
+        del values[name]
+    with pytest.raises(ConfigError, match=f"^{name} is not set") as raised:
+        build_config(values)
+    for place in ("secrets.toml", f"SOURCES__MIXPANEL__{name.upper()}", "argument"):
+        assert place in str(raised.value)
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("region", ["us", "eu", "in", " EU ", "In"])
+def test_region(region: str) -> None:
+    """A region picks both hosts."""
+    config = build(region=region)
+    assert (config.base_url, config.export_base_url) == settings.REGIONS[region.strip().lower()]
+
+
+def test_address_goes_before_region() -> None:
+    """One host may be replaced, and the other still comes from the region."""
+    config = build(region="eu", base_url="http://localhost:1")
+    assert config.base_url == "http://localhost:1"
+    assert config.export_base_url == settings.REGIONS["eu"].export
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("projectid", "project_id"),
+        ("user_name", "username"),
+        ("api_secret", "secret"),
+        ("Region", "region"),
+        ("start_date", "anchor_date"),
+        ("lookback_day", "lookback_days"),
+        ("time_zone", "project_timezone"),
+        ("export_url", "export_base_url"),
+        ("request_per_hour", "requests_per_hour"),
+        ("event", "events"),
+        ("page_size", "engage_page_size"),
+    ],
+)
+def test_misspelt_name(misspelt: str, meant: str) -> None:
+    """A setting that does not exist is refused with the nearest one."""
+    with pytest.raises(ConfigError, match=f"no setting {misspelt}: did you mean {meant}") as raised:
+        build(**{misspelt: SECRET})
+    assert SECRET not in str(raised.value)
+
+
+def test_name_like_no_other() -> None:
+    """Where nothing is near, all settings are listed."""
+    with pytest.raises(ConfigError) as raised:
+        check_names({"qqq": 1})
+    assert all(name in str(raised.value) for name in SETTING_NAMES)
+
+
+def test_config_is_printed_without_the_secret() -> None:
+    """Neither the secret nor the filter, which holds property values, is in its text."""
+    config = build(where='properties["mail"] == "a@b.example"')
+    assert SECRET not in f"{config} {config!r}"
+    assert "a@b.example" not in f"{config!r}"
+
+
+def test_anchor() -> None:
+    """The first sync starts at the anchor date, or a year ago."""
+    assert build().anchor(date(2026, 11, 21)) == date(2025, 11, 21)
+    assert build(anchor_date="2024-05-01").anchor(date(2026, 11, 21)) == date(2024, 5, 1)
+
+
+def test_filters() -> None:
+    """Only what is set, in a form that JSON can hold."""
+    config = build(events="A,B", where="true", limit=5)
+    assert config.filters == {"events": ["A", "B"], "where": "true", "limit": 5}
+
+
+def test_local_time() -> None:
+    """Only projects in another zone have times of their own."""
+    assert build(project_timezone="Europe/Berlin").local_time
+
+
+@given(day=st.dates())
+def test_any_day(day: date) -> None:
+    """Each date is understood in the form it is asked for."""
+    assert parse_day("anchor_date", str(day)) == day
+
+
+@given(first=st.dates(), last=st.dates())
+def test_any_range(first: date, last: date) -> None:
+    """Two days in order are a range; the other way round the message turns them."""
+    if first <= last:
+        assert parse_range("range", f"{first},{last}") == Window(first, last)
+        return
+    with pytest.raises(ConfigError, match=f"{last},{first}"):
+        parse_range("range", f"{first},{last}")
+
+
+odd_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(name=st.sampled_from(SETTING_NAMES), value=odd_values)
+def test_nothing_but_config_errors(name: str, value: Any) -> None:
+    """Whatever a file or a call holds, it is taken or refused in our words."""
+    with suppress(ConfigError):
+        build(**{name: value})
