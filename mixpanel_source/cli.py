@@ -40,9 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # lines of progress are for people, and go where they do not mix with the result
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     logging.getLogger("mixpanel_source").setLevel(logging.DEBUG if options.debug else logging.INFO)
-    # nobody is told that the pipeline runs, and dlt's notes for developers stay off the screen
+    # nobody is told that the pipeline runs, and what dlt logs, values of events at times, stays off
+    # the screen: what matters of it comes as an error
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-    os.environ.setdefault("RUNTIME__LOG_LEVEL", "WARNING" if options.debug else "ERROR")
+    os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)

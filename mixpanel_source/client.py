@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 import requests
 import urllib3
+from requests.auth import HTTPBasicAuth
 
 from . import settings
 from .config import Config
@@ -118,7 +119,8 @@ class Client:
             for family, host in self._hosts.items()
         }
         self._session = requests.Session()
-        self._session.auth = (config.username, config.secret)
+        # as bytes: of text that is not latin-1 requests makes an error that shows it
+        self._session.auth = HTTPBasicAuth(config.username.encode(), config.secret.encode())
         self._session.headers.update({"Accept-Encoding": "gzip", "User-Agent": "mixpanel-source"})
 
     def send(
@@ -140,7 +142,9 @@ class Client:
             UnavailableError: the last of the tries failed as well.
             PausedError: the quota allows no request within `patience_s`.
         """
-        give_up_at = self._clock.time() + patience_s
+        # the second between two requests is no wait for the quota
+        spacing_s = 1.0 / self._config.requests_per_second
+        give_up_at = self._clock.time() + max(patience_s, spacing_s)
         retries = Retries(self._config.retries, base_s=self._config.retry_base_seconds)
         while True:
             self._wait_for_turn(request, give_up_at)
@@ -219,8 +223,8 @@ class Client:
         now = self._clock.time()
         at = datetime.fromtimestamp(until).astimezone().strftime("%H:%M:%S %Z")
         reason = why or (
-            f"{request.what}: the requests of this hour are used up "
-            f"({self._config.requests_per_hour} an hour)."
+            f"{request.what}: the requests of this hour to project_id {self._config.project_id} "
+            "are used up."
         )
         for_quota = why is None or isinstance(why, RateLimitedError)
         if for_quota and until > give_up_at:

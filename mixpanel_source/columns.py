@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from hashlib import blake2b
 from itertools import count
 from typing import NamedTuple
@@ -122,7 +123,7 @@ class ColumnMap:
                 by_name.setdefault(name, {})[kind] = array
         names = sorted(by_name, key=lambda name: (readable_name(name) != name, name))
         placed = [one for name in names for one in self._place_property(name, by_name[name])]
-        if len(placed) > ROW_VALUES:
+        if len(placed) > ROW_VALUES and _widest_row(placed) > ROW_VALUES:
             placed = [*self._narrow(placed, rows)]
         columns: dict[str, list[pa.Array]] = {}
         for one in placed:
@@ -152,9 +153,9 @@ class ColumnMap:
 
     def _narrow(self, placed: Iterable[Placed], rows: int) -> Iterator[Placed]:
         """Yields what was placed, of each row no more than `ROW_VALUES` in columns."""
-        used = pa.repeat(0, rows)
+        used = pa.repeat(pa.scalar(0, pa.uint16()), rows)
         for one in placed:
-            used = pc.add(used, pc.is_valid(one.values).cast(pa.int64()))
+            used = pc.add(used, _count_values(one))
             kept, rest = _split(one.values, pc.less_equal(used, ROW_VALUES))
             if one.column == OVERFLOW or rest.null_count == rows:
                 yield one
@@ -233,6 +234,16 @@ def _with_hash(column: str, name: str, *, attempt: int = 0) -> str:
     salt = attempt.to_bytes(2, "big")
     mark = blake2b(name.encode(), digest_size=_HASH_DIGITS // 2, salt=salt).hexdigest()
     return f"{column[: _NAME_BYTES - _HASH_DIGITS - 1].rstrip('_')}_{mark}"
+
+
+def _widest_row(placed: Iterable[Placed]) -> int:
+    """How many values the row has that has most."""
+    return int(pc.max(reduce(pc.add, map(_count_values, placed))).as_py())
+
+
+def _count_values(placed: Placed) -> pa.Array:
+    """1 for each row that has a value, else 0."""
+    return pc.is_valid(placed.values).cast(pa.uint16())
 
 
 def _is_exact_in_double(integers: pa.Array) -> pa.Array:

@@ -63,6 +63,10 @@ class Ledger:
             backfills.pop(str(wanted), None)
         self._remember(window, read_at, self.synced_through or window.last)
 
+    def end_backfill(self, wanted: Window) -> None:
+        """Note that there is nothing left to load of `wanted`: the next time it starts anew."""
+        self._state.get("backfills", {}).pop(str(wanted), None)
+
     def note_filters(self, filters: dict[str, Any]) -> bool:
         """Keep the filters that events are loaded with; tells whether others held before."""
         before = self._state.get("filters")

@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import dlt
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.typing import AnyType
 
 from .config import SETTING_NAMES, Config, build_config, check_names
 
-SECTIONS = ("sources.mixpanel", "sources.mixpanel_source")
+SECTIONS = (("sources", "mixpanel"), ("sources", "mixpanel_source"))
 
 
 def load_config(given: Mapping[str, Any]) -> Config:
@@ -35,8 +37,11 @@ def load_config(given: Mapping[str, Any]) -> Config:
 
 
 def _find(name: str) -> Any:  # noqa: ANN401 - whatever the provider holds
+    # not by dlt.config: what is read there is written, secret or not, into the trace of the run
+    providers = Container()[PluggableRunContext].providers.providers
     for section in SECTIONS:
-        value: Any = dlt.config.get(f"{section}.{name}")
-        if value is not None:
-            return value
+        for provider in providers:
+            value, _ = provider.get_value(name, AnyType, None, *section)
+            if value is not None:
+                return value
     return None

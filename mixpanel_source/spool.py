@@ -12,7 +12,6 @@ The directory is readable by its owner alone. It holds data, never credentials.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -120,11 +119,17 @@ class Spool:
         with self._writing():
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = self._provisional(name).open("wb")
-        with file:
-            for chunk in chunks:
-                with self._writing():
-                    file.write(chunk)
-                yield chunk
+        whole = False
+        try:
+            with file:
+                for chunk in chunks:
+                    with self._writing():
+                        file.write(chunk)
+                    yield chunk
+            whole = True
+        finally:
+            if not whole:
+                self._provisional(name).unlink(missing_ok=True)
 
     def keep(
         self, name: str, *, gzipped: bool, fetched_at: float, requests: int, lines_bytes: int
@@ -146,8 +151,9 @@ class Spool:
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove the directory and all that is in it."""
-        shutil.rmtree(self._directory, ignore_errors=True)
+        """Forget all windows."""
+        for path in self._directory.glob("*"):
+            path.unlink(missing_ok=True)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

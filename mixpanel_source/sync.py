@@ -8,7 +8,9 @@ was interrupted is dropped and loaded anew, for loading the rest of it would loa
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import dlt
-import fasteners
 from dlt.common.configuration.exceptions import (
     ConfigFieldMissingException,
     ConfigurationException,
@@ -31,15 +32,18 @@ from .client import Clock
 from .config import parse_range
 from .errors import AuthError, BusyError, ConfigError, MixpanelError
 from .lookup import load_config
-from .resources.session import Checkpoint, Job, WindowReport, data_directory
+from .resources.session import (
+    Checkpoint,
+    Job,
+    WindowReport,
+    data_directory,
+    pipeline_spool,
+)
 
 logger = logging.getLogger("mixpanel_source")
 
 BESIDE_ITS_CATALOG = "main"
 """Dataset in a DuckDB file of the dataset's own name; see `open_pipeline`."""
-
-_held: set[Path] = set()
-"""The locks this process holds."""
 
 
 @dataclass
@@ -212,6 +216,9 @@ def _run(
                 raise
             except MixpanelError as failure:
                 report.failures[table] = failure
+        if not report.failures:
+            # what is still there was fetched for other settings, or loaded just before a crash
+            pipeline_spool(pipeline.pipeline_name).clear()
     report.seconds = job.clock.time() - began
     return report
 
@@ -246,28 +253,24 @@ def _start_clean(pipeline: dlt.Pipeline) -> None:
 def _alone(pipeline: dlt.Pipeline) -> Iterator[None]:
     """Hold the pipeline's lock, so that no two jobs work on one spool and one state."""
     directory = data_directory()
-    path = directory / f"{pipeline.pipeline_name}.lock"
-    lock = fasteners.InterProcessLock(path)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # the lock itself tells processes apart, not the jobs of one process
-        acquired = path not in _held and lock.acquire(blocking=False)
+        file = (directory / f"{pipeline.pipeline_name}.lock").open("a")
     except OSError as error:
         raise MixpanelError(
             f"The directory {directory} cannot be written: {error.strerror}. Make it writable, or "
             "set DLT_DATA_DIR to another."
         ) from error
-    if not acquired:
-        raise BusyError(
-            f"Another job of the pipeline {pipeline.pipeline_name} is under way. Wait until it has "
-            "ended; if it hangs, end its process."
-        )
-    _held.add(path)
-    try:
+    with file:
+        try:
+            # unlike lockf it keeps the threads of one process apart; closing the file ends it
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"Another job of the pipeline {pipeline.pipeline_name} is under way. Wait until it "
+                "has ended; if it hangs, end its process."
+            ) from None
         yield
-    finally:
-        _held.discard(path)
-        lock.release()
 
 
 @contextmanager
@@ -292,6 +295,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _first_line(error: BaseException | None) -> str:
+    """What a destination said, without what it quotes: that may be a value."""
     text = str(error).strip() or type(error).__name__
-    line = text.splitlines()[0].strip()
+    line = re.sub(r"""(["']).*?(\1|$)""", "...", text.splitlines()[0].strip())
     return line if line.endswith(".") else f"{line}."

@@ -48,6 +48,8 @@ from .tables import (
 logger = logging.getLogger("mixpanel_source")
 
 NAME = "export"
+FRESH_SECONDS = 24 * 3_600.0
+"""How old a window that a crash left in the spool may be and still be loaded."""
 REPLACE_DAYS: Any = {
     "disposition": "merge",
     "strategy": "delete-insert",
@@ -136,6 +138,8 @@ class _WindowLoader:
                 return
             yield from self._iter_window(window, spooled, verified)
             self._record(window, spooled)
+        if not waiting and self._config.range is not None:
+            self._ledger.end_backfill(self._config.range)
 
     def _iter_window(
         self, window: Window, spooled: Spooled, verified: Verified
@@ -179,7 +183,8 @@ class _WindowLoader:
         config = self._config
         name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
         identify = event_identifier(window)
-        found = self._spool.find_verified(name, identify, after=self._ledger.read_at(window))
+        after = max(self._ledger.read_at(window), self._job.clock.time() - FRESH_SECONDS)
+        found = self._spool.find_verified(name, identify, after=after)
         if found is None:
             read = partial(receive, self._spool, name, identify)
             found = self._job.client(config).send(

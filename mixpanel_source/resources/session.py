@@ -188,9 +188,14 @@ class Job:
         return True
 
 
+def pipeline_spool(name: str) -> Spool:
+    """The spool of the pipeline of that name."""
+    return Spool(data_directory() / f"{name}.spool")
+
+
 def open_spool() -> Spool:
     """The spool of the pipeline that is running."""
-    return Spool(data_directory() / f"{dlt.current.pipeline().pipeline_name}.spool")
+    return pipeline_spool(dlt.current.pipeline().pipeline_name)
 
 
 def data_directory() -> Path:

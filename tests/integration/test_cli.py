@@ -1,0 +1,325 @@
+"""The command line: what it does, how it ends, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from mixpanel_source import cli
+from mixpanel_source.sandbox import SECRET, Fault, Project, Sandbox
+from tests.integration.jobs import UNLIMITED, make_project
+from tests.integration.sandbox_calls import wait_until
+
+DATABASE = Path("mixpanel.duckdb")
+PROGRAM = [sys.executable, "-m", "mixpanel_source.cli"]
+
+
+@pytest.fixture
+def project() -> Project:
+    """Three days of events, up to yesterday."""
+    yesterday = datetime.now(timezone.utc).date() - timedelta(days=1)
+    return make_project(yesterday - timedelta(days=2), yesterday)
+
+
+@pytest.fixture
+def sandbox(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Serve the project, with all that is needed to read it in the environment."""
+    with Sandbox(project, **UNLIMITED) as running:
+        values = {
+            "USERNAME": running.username,
+            "SECRET": running.secret,
+            "PROJECT_ID": project.project_id,
+            "BASE_URL": running.url,
+            "EXPORT_BASE_URL": running.url,
+            "ANCHOR_DATE": min(project.events),
+            "REQUESTS_PER_SECOND": 1000,
+            "REQUESTS_PER_HOUR": 0,
+            "RETRY_BASE_SECONDS": 0.01,
+        }
+        for name, value in values.items():
+            monkeypatch.setenv(f"SOURCES__MIXPANEL__{name}", str(value))
+        yield running
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command in this process."""
+
+    def run_command(*arguments: str) -> Done:
+        capsys.readouterr()
+        try:
+            code = cli.main(arguments)
+        except SystemExit as end:  # argparse leaves this way
+            code = int(end.code or 0)
+        return Done(code, *capsys.readouterr())
+
+    return run_command
+
+
+def query(statement: str) -> list[tuple[Any, ...]]:
+    """What the file that commands load to by default answers."""
+    with duckdb.connect(str(DATABASE), read_only=True) as connection:
+        rows: list[tuple[Any, ...]] = connection.execute(statement).fetchall()
+    return rows
+
+
+def count(table: str) -> int:
+    """Rows of a table."""
+    rows: int = query(f"SELECT count(*) FROM mixpanel.{table}")[0][0]
+    return rows
+
+
+def loaded_tables() -> list[str]:
+    """The tables of ours that are there."""
+    if not DATABASE.exists():
+        return []
+    return [name for (name,) in query("SHOW TABLES") if not name.startswith("_dlt")]
+
+
+def test_sync_loads_and_says_so(sandbox: Sandbox, run: Any) -> None:
+    """`sync` loads events and profiles to `mixpanel.duckdb` and ends with 0, each time."""
+    for _ in range(2):
+        done = run("sync")
+        assert done.code == cli.DONE
+        assert "export: 9 rows\nengage: 5 rows\n" in done.out
+        assert "mixpanel.duckdb" in done.out
+        assert (count("export"), count("engage")) == (9, 5)
+    assert {record.status for record in sandbox.requests} == {200}
+
+
+def test_json_is_one_object(sandbox: Sandbox, run: Any) -> None:
+    """With `--json` the result is one JSON object on stdout, failures included."""
+    sandbox.inject(Fault("500", table="engage", times=6))
+    done = run("sync", "--json", "--tables", "export,engage,cohorts", "--dataset", "other")
+    result = json.loads(done.out)
+    assert done.code == cli.FAILED
+    assert result["rows"] == {"export": 9, "cohorts": 1}
+    assert result["requests"] == 4
+    assert result["dataset"] == "other"
+    assert list(result["failures"]) == ["engage"]
+    assert_one_line(done.err, "engage page 0")
+
+
+def test_backfill_loads_its_range(sandbox: Sandbox, project: Project, run: Any) -> None:
+    """`backfill` loads the days of `--range` alone."""
+    first = min(project.events)
+    done = run("backfill", "--range", f"{first},{first}", "--json")
+    assert done.code == cli.DONE
+    assert json.loads(done.out)["rows"] == {"export": 3}
+    assert len(sandbox.requests) == 1
+
+
+def test_check_says_what_would_load(sandbox: Sandbox, run: Any) -> None:
+    """`check` asks once for each table, and once for the project."""
+    done = run("check", "--tables", "export,engage,cohorts")
+    assert (done.code, done.err) == (cli.DONE, "")
+    assert done.out.splitlines() == [
+        "export: will load",
+        "engage: will load",
+        "cohorts: will load",
+    ]
+    assert len(sandbox.requests) == 4
+    assert not DATABASE.exists()
+
+
+def test_check_says_what_would_not(sandbox: Sandbox, project: Project, run: Any) -> None:
+    """On the free plan `check` ends with 1, and says which tables would load all the same."""
+    project.plan = "free"
+    done = run("check", "--tables", "export,cohorts")
+    assert done.code == cli.FAILED
+    assert done.out.startswith("export: will load\ncohorts: ")
+    assert "plan" in done.out
+    assert len(sandbox.requests) == 3
+
+
+def assert_one_line(text: str, *parts: str) -> None:
+    """It is one line that says it is an error, with these parts, without a secret."""
+    lines = text.splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].startswith("error: ")
+    assert [part for part in parts if part not in lines[0]] == []
+    assert SECRET not in text
+
+
+MISTAKES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
+    "wrong secret": ({"SECRET": "wrong"}, ["sync"], ["secret", "us, eu, in"]),
+    "wrong username": ({"USERNAME": "who"}, ["sync"], ["username", "us, eu, in"]),
+    "wrong project": ({"PROJECT_ID": "42"}, ["sync"], ["project_id (42)", "member"]),
+    "wrong project, checked": ({"PROJECT_ID": "42"}, ["check"], ["project_id 42", "1234567"]),
+    "unknown region": ({"REGION": "mars"}, ["sync"], ["region", "'mars'", "us, eu, in"]),
+    "malformed anchor": (
+        {"ANCHOR_DATE": "01/02/2026"},
+        ["sync"],
+        ["anchor_date", "01/02/2026", "YYYY-MM-DD"],
+    ),
+    "malformed range": (
+        {},
+        ["backfill", "--range", "2026-1-1,2026-01-31"],
+        ["range", "2026-1-1", "YYYY-MM-DD"],
+    ),
+    "half a range": ({}, ["backfill", "--range", "2026-01-01"], ["range", "first,last"]),
+    "range upside down": (
+        {},
+        ["backfill", "--range", "2026-01-31,2026-01-01"],
+        ["range", "upside down", "2026-01-01,2026-01-31"],
+    ),
+    "unknown table": ({}, ["sync", "--tables", "people"], ["people", "export, engage, cohorts"]),
+    "no table": ({}, ["sync", "--tables", ","], ["tables", "export, engage, cohorts"]),
+    "unknown destination": ({}, ["sync", "--destination", "oracle9"], ["oracle9", "duckdb"]),
+    "destination without credentials": (
+        {},
+        ["sync", "--destination", "postgres"],
+        ["postgres", "DESTINATION__POSTGRES__CREDENTIALS"],
+    ),
+    "missing secret": (
+        {"SECRET": ""},
+        ["sync"],
+        ["secret is not set", "SOURCES__MIXPANEL__SECRET", ".dlt/secrets.toml"],
+    ),
+    "missing project": ({"PROJECT_ID": ""}, ["check"], ["project_id is not set"]),
+    "malformed number": ({"LOOKBACK_DAYS": "five"}, ["sync"], ["lookback_days", "'five'"]),
+    "unknown zone": ({"PROJECT_TIMEZONE": "Mars/X"}, ["sync"], ["project_timezone", "Mars/X"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_told_in_one_line(
+    sandbox: Sandbox, run: Any, monkeypatch: pytest.MonkeyPatch, mistake: str
+) -> None:
+    """A mistake ends with 2 and one line that names the setting and what is valid."""
+    environment, arguments, parts = MISTAKES[mistake]
+    for name, value in environment.items():
+        monkeypatch.setenv(f"SOURCES__MIXPANEL__{name}", value)
+    done = run(*arguments)
+    assert done.code == cli.WRONG_USAGE
+    assert_one_line(done.err, *parts)
+    assert done.out == ""
+    assert len(sandbox.requests) <= 1
+    assert loaded_tables() == []
+
+
+def test_free_plan_fails_cohorts_alone(sandbox: Sandbox, project: Project, run: Any) -> None:
+    """On the free plan cohorts fail in one line that names the plan, and the events are there."""
+    project.plan = "free"
+    done = run("sync", "--tables", "export,cohorts")
+    assert done.code == cli.FAILED
+    assert_one_line(done.err, "cohorts", "402", "plan of project_id 1234567", "tables")
+    assert count("export") == 9
+    assert len(sandbox.requests) == 4
+
+
+def test_spent_quota_is_for_later(sandbox: Sandbox, run: Any) -> None:
+    """Refused for the quota for longer than `--max-wait`, it ends with 75; what came is loaded."""
+    sandbox.inject(Fault("429", table="export", request=2, seconds=1800))
+    done = run("sync", "--tables", "export", "--max-wait", "5")
+    assert done.code == cli.LATER
+    assert_one_line(done.err, "of this hour", "run again")
+    assert "0 an hour" not in done.err.replace("60 an hour", "")
+    assert count("export") == 3
+    assert run("sync").code == cli.DONE
+    assert count("export") == 9
+
+
+def test_unknown_command_shows_the_commands(run: Any) -> None:
+    """Mistakes in the command itself end with 2 as well."""
+    done = run("snyc")
+    assert done.code == cli.WRONG_USAGE
+    assert "Traceback" not in done.err
+    assert re.search(r"sync.*backfill.*check.*sandbox.*demo", done.err)
+
+
+@pytest.mark.parametrize("mistake", ["--data=nowhere", "--fault=earthquake", "--fault=500:day=x"])
+def test_sandbox_mistakes_are_told_in_one_line(run: Any, mistake: str) -> None:
+    """What the sandbox cannot serve or break is said before it starts."""
+    done = run("sandbox", "--port", "0", mistake)
+    assert done.code == cli.WRONG_USAGE
+    assert_one_line(done.err)
+
+
+def test_demo_needs_nothing(run: Any) -> None:
+    """`demo` fills `mixpanel.duckdb` without a setting and says what to do next."""
+    done = run("demo")
+    assert (done.code, done.err) == (cli.DONE, "")
+    assert count("export") > 5000
+    assert count("engage") > 200
+    assert count("cohorts") == 4
+    assert cli.DEMO_QUERY in done.out
+    assert len(query(cli.DEMO_QUERY)) > 3
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own, which is ended in the end."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([*PROGRAM, *arguments], stdout=pipe, stderr=pipe, text=True)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_two_processes_do_not_mix(sandbox: Sandbox, run: Any) -> None:
+    """While a process syncs another is told to come back, 75; when it was killed, all is well."""
+    sandbox.inject(Fault("slow", table="export", request=2, seconds=60))
+    with started("sync", "--tables", "export"):
+        wait_until(lambda: len(sandbox.requests) == 2)
+        done = run("sync")
+        assert done.code == cli.LATER
+        assert_one_line(done.err, "pipeline mixpanel", "under way")
+    assert run("sync").code == cli.DONE
+    assert count("export") == 9
+
+
+def test_sandbox_can_be_synced_from(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sandbox` prints the settings that make `sync` read from it, and ends when interrupted."""
+    with started("sandbox", "--port", "0", "--fault", "500:request=3") as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        while not line.startswith("export SOURCES__MIXPANEL__ANCHOR_DATE="):
+            if setting := re.fullmatch(r"export (\w+)=(\S+)\n", line):
+                monkeypatch.setenv(setting[1], setting[2])
+            line = process.stdout.readline()
+        yesterday = date.fromisoformat(line.strip()[-10:]) + timedelta(days=cli.DEMO_DAYS - 1)
+        for name, value in {
+            "ANCHOR_DATE": yesterday - timedelta(days=1),
+            "REQUESTS_PER_SECOND": 3,
+            "RETRY_BASE_SECONDS": 0.01,
+        }.items():
+            monkeypatch.setenv(f"SOURCES__MIXPANEL__{name}", str(value))
+        done = run("sync", "--json")
+        assert (done.code, done.err) == (cli.DONE, "")
+        assert json.loads(done.out)["rows"]["export"] > 300
+        process.send_signal(2)
+        assert process.wait(10) == cli.DONE
+
+
+def test_module_runs_as_a_program() -> None:
+    """Started as a program it has its own stderr: no log, no traceback, one line."""
+    done = subprocess.run(
+        [*PROGRAM, "sync"], capture_output=True, text=True, check=False, env=dict(os.environ)
+    )
+    assert done.returncode == cli.WRONG_USAGE
+    assert_one_line(done.stderr, "username is not set")
+    assert done.stdout == ""

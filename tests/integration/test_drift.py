@@ -1,0 +1,98 @@
+"""A property whose type changes: each value stays what it was, in the column of its type."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+
+from mixpanel_source import settings
+from mixpanel_source.sandbox import Project
+from tests.integration.fidelity import (
+    Clock,
+    assert_kept,
+    load,
+    on_each_destination,
+    open_pipeline,
+    read_columns,
+)
+from tests.json_values import to_line
+
+DAY = date(2026, 11, 18)
+MIDNIGHT_S = 1_794_960_000
+VALUES: dict[str, Any] = {
+    "bool": True,
+    "int": 1,
+    "long": 2**53 + 1,
+    "float": 1.5,
+    "text": "1",
+    "list": [1],
+    "object": {"a": 1},
+}
+DATA_TYPES = {
+    "bool": "bool",
+    "int": "bigint",
+    "long": "bigint",
+    "float": "double",
+    "text": "text",
+    "list": "json",
+    "object": "json",
+}
+PAIRS = list(product(VALUES, VALUES))
+STAGES = ("in one batch", "across batches", "across days", "across runs")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@on_each_destination
+def test_a_value_of_another_type_is_kept(
+    destination: str,
+    stage: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of any two types, one after the other, both come back from a column of their own type."""
+    project, clock = Project(), Clock(DAY + timedelta(days=2))
+    pipeline = open_pipeline(destination, request)
+    add(project, DAY, {pair_name(*pair): VALUES[pair[0]] for pair in PAIRS})
+    if stage == "across batches":
+        for name in ("BLOCK_ROWS", "BATCH_ROWS"):
+            monkeypatch.setattr(settings, name, 1)
+        # more than is read at a time
+        add(project, DAY, {"filler": "x" * 5_000_000})
+    elif stage == "across runs":
+        load(project, pipeline, clock=clock)
+    second = DAY + timedelta(days=1) if stage == "across days" else DAY
+    add(project, second, {pair_name(*pair): VALUES[pair[1]] for pair in PAIRS})
+    load(project, pipeline, clock=clock)
+    assert_kept(project, pipeline)
+    columns = read_columns(pipeline, "export")
+    for first, then in PAIRS:
+        found = dict(columns[pair_name(first, then)])
+        wanted = expected_types(first, then, together=stage == STAGES[0])
+        assert sorted(found.values()) == sorted(wanted)
+        if stage != STAGES[0]:
+            own = [data_type for column, data_type in found.items() if "__v_" not in column]
+            assert own == [DATA_TYPES[first]]
+
+
+def expected_types(first: str, then: str, *, together: bool) -> set[str]:
+    """The types of the columns that a property has after values of two kinds."""
+    kinds = {first, then}
+    if kinds == {"int", "float"} and (together or first == "float"):
+        return {"double"}
+    return {DATA_TYPES[kind] for kind in kinds}
+
+
+def pair_name(first: str, then: str) -> str:
+    """The property that has a value of one kind first and then one of another."""
+    return f"{first} then {then}"
+
+
+def add(project: Project, day: date, properties: dict[str, Any]) -> None:
+    """Add an event to a day."""
+    lines = project.events.setdefault(day, [])
+    time_s = MIDNIGHT_S + (day - DAY).days * 86_400 + len(lines)
+    identity = {"time": time_s, "distinct_id": "u", "$insert_id": f"{day}-{len(lines)}"}
+    lines.append(to_line("e", {**properties, **identity}))
