@@ -9,7 +9,6 @@ was interrupted is dropped and loaded anew, for loading the rest of it would loa
 from __future__ import annotations
 
 import fcntl
-import logging
 import re
 import time
 from collections import Counter
@@ -39,8 +38,6 @@ from .resources.session import (
     data_directory,
     pipeline_spool,
 )
-
-logger = logging.getLogger("mixpanel_source")
 
 BESIDE_ITS_CATALOG = "main"
 """Dataset in a DuckDB file of the dataset's own name; see `open_pipeline`."""
