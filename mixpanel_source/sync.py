@@ -164,15 +164,25 @@ def open_pipeline(
 
     Raises:
         ConfigError: there is no such destination, or it has no credentials.
+        BusyError: a job of that pipeline is under way that was started in another directory.
     """
     try:
         pipeline = dlt.pipeline(name, destination=destination, dataset_name=dataset)
+        _move_here(pipeline)
         config: Any = pipeline.destination_client().config
     except (UnknownDestinationModule, DestinationException, ConfigurationException) as error:
         raise _destination_error(destination, error) from error
     if destination == "duckdb" and Path(config.credentials.database).stem == pipeline.dataset_name:
         return dlt.pipeline(name, destination=destination, dataset_name=BESIDE_ITS_CATALOG)
     return pipeline
+
+
+def _move_here(pipeline: dlt.Pipeline) -> None:
+    """Let relative paths start in this directory, and not where the pipeline first ran."""
+    here = str(Path(dlt.current.run_context().local_dir).absolute())
+    if pipeline.get_local_state_val("initial_cwd") != here:
+        with _alone(pipeline):
+            pipeline.drop()
 
 
 def _destination_error(destination: str, error: Exception) -> ConfigError:

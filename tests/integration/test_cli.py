@@ -323,3 +323,17 @@ def test_module_runs_as_a_program() -> None:
     assert done.returncode == cli.WRONG_USAGE
     assert_one_line(done.stderr, "username is not set")
     assert done.stdout == ""
+
+
+def test_database_is_where_the_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another directory `mixpanel.duckdb` is written there, not where the pipeline first ran."""
+    for variable in ("DLT_LOCAL_DIR", "DLT_PROJECT_DIR"):
+        monkeypatch.delenv(variable)
+    for name in ("one", "two"):
+        directory = tmp_path / name
+        directory.mkdir()
+        command = [sys.executable, "-m", "mixpanel_source.cli", "demo"]
+        subprocess.run(command, cwd=directory, check=True, capture_output=True)
+        assert (directory / "mixpanel.duckdb").exists()
