@@ -1,0 +1,147 @@
+"""The pipeline a job runs in: opened, held for the job alone, started clean."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.common.configuration.exceptions import (
+    ConfigFieldMissingException,
+    ConfigurationException,
+)
+from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from . import settings
+from .errors import BusyError, ConfigError, MixpanelError
+from .resources.session import data_directory
+
+BESIDE_ITS_CATALOG = "main"
+"""Dataset in a DuckDB file of the dataset's own name; see `open_pipeline`."""
+
+
+def open_pipeline(
+    destination: str = "duckdb",
+    *,
+    dataset: str = settings.DATASET_NAME,
+    name: str = settings.PIPELINE_NAME,
+) -> dlt.Pipeline:
+    """A pipeline for a destination, ready to be handed to a job.
+
+    DuckDB cannot tell a schema from the database it is in when both have one name, and a database
+    is named after its file: there the tables go to the schema `main`, so that `mixpanel.export` is
+    the table's name in `mixpanel.duckdb` as anywhere else.
+
+    Args:
+        destination: a destination of dlt; its credentials are found as dlt finds them. DuckDB
+            without any goes to `mixpanel.duckdb` in the working directory.
+        dataset: the dataset, or schema, of the tables.
+        name: of the pipeline; two of different names may run at the same time.
+
+    Raises:
+        ConfigError: there is no such destination, or it has no credentials.
+        BusyError: a job of that pipeline is under way that was started in another directory.
+    """
+    try:
+        pipeline = dlt.pipeline(name, destination=destination, dataset_name=dataset)
+        _move_here(pipeline)
+        config: Any = pipeline.destination_client().config
+    except (UnknownDestinationModule, DestinationException, ConfigurationException) as error:
+        raise _destination_error(destination, error) from error
+    if destination == "duckdb" and Path(config.credentials.database).stem == pipeline.dataset_name:
+        return dlt.pipeline(name, destination=destination, dataset_name=BESIDE_ITS_CATALOG)
+    return pipeline
+
+
+def _move_here(pipeline: dlt.Pipeline) -> None:
+    """Let relative paths start in this directory, and not where the pipeline first ran."""
+    here = str(Path(dlt.current.run_context().local_dir).absolute())
+    if pipeline.get_local_state_val("initial_cwd") != here:
+        with alone(pipeline):
+            pipeline.drop()
+
+
+def _destination_error(destination: str, error: Exception) -> ConfigError:
+    if isinstance(error, ConfigFieldMissingException):
+        return ConfigError(
+            f"destination {destination} has no credentials: set "
+            f"DESTINATION__{destination.upper()}__CREDENTIALS in the environment, or fill in "
+            f"[destination.{destination}.credentials] of .dlt/secrets.toml."
+        )
+    return ConfigError(
+        f"destination {destination} cannot be used ({type(error).__name__}). Give the name of a "
+        "destination of dlt, such as duckdb, postgres or filesystem, and install what it needs: "
+        f'pip install "dlt[{destination}]".'
+    )
+
+
+def location(pipeline: dlt.Pipeline) -> str:
+    """Where the tables are, without credentials."""
+    config: Any = pipeline.destination_client().config
+    return f"{config.data_location()}, dataset {pipeline.dataset_name}"
+
+
+@contextmanager
+def alone(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Hold the pipeline's lock, so that no two jobs work on one spool and one state."""
+    directory = data_directory()
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (directory / f"{pipeline.pipeline_name}.lock").open("a")
+    except OSError as error:
+        raise MixpanelError(
+            f"The directory {directory} cannot be written: {error.strerror}. Make it writable, or "
+            "set DLT_DATA_DIR to another."
+        ) from error
+    with file:
+        try:
+            # unlike lockf it keeps the threads of one process apart; closing the file ends it
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"Another job of the pipeline {pipeline.pipeline_name} is under way. Wait until it "
+                "has ended; if it hangs, end its process."
+            ) from None
+        yield
+
+
+def start_clean(pipeline: dlt.Pipeline) -> None:
+    """Forget what an interrupted run left here, and learn from the destination what is loaded."""
+    with own_errors():
+        if pipeline.has_pending_data:
+            pipeline.abort_packages()
+        pipeline.drop()
+        pipeline.sync_destination()
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Let our own errors out of the wrapping that dlt gives them, and name the step of others."""
+    try:
+        yield
+    except PipelineStepFailed as failure:
+        own = next((e for e in _causes(failure) if isinstance(e, MixpanelError)), None)
+        if own is not None:
+            raise own from None
+        raise MixpanelError(
+            f"dlt could not {failure.step} the data: {_first_line(failure.exception)} What was "
+            "loaded before is safe; run again once the cause is gone."
+        ) from failure
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _first_line(error: BaseException | None) -> str:
+    """What a destination said, without what it quotes: that may be a value."""
+    text = str(error).strip() or type(error).__name__
+    line = re.sub(r"""(["']).*?(\1|$)""", "...", text.splitlines()[0].strip())
+    return line if line.endswith(".") else f"{line}."
