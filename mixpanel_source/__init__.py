@@ -81,4 +81,6 @@ def mixpanel_source(  # noqa: PLR0913 - one argument a setting, as dlt users exp
     values = {name: value for name, value in locals().items() if name != "job"}
     config = load_config(values)
     job = job or Job()
+    # the name of a property stays text, even where it looks like a date
+    dlt.current.source_schema().remove_type_detection("iso_timestamp")
     return [build(config, job) for build in RESOURCES]

@@ -208,7 +208,7 @@ class Client:
             raise error
         if limited:
             self._pace.close(request.family, now + delay_s)
-        return max(now + delay_s, self._pace.next_at(request.family, now, metered=request.metered))
+        return now + delay_s
 
     def _wait_for_turn(self, request: Request, give_up_at: float) -> None:
         now = self._clock.time()

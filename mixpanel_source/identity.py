@@ -138,6 +138,8 @@ def event_day(time: object) -> int | None:
         return None if moment is None else moment.toordinal() - EPOCH_ORDINAL
     if isinstance(time, bool) or not isinstance(time, (int, float)):
         return None
+    if abs(time) >= INT64_END:
+        return None
     seconds = time / 1000 if abs(time) >= MS_FROM else time
     return int(seconds // 86_400)
 

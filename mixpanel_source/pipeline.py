@@ -15,6 +15,7 @@ from dlt.common.configuration.exceptions import (
     ConfigurationException,
 )
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.common.exceptions import DltException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from . import settings
@@ -59,11 +60,22 @@ def open_pipeline(
 
 
 def _move_here(pipeline: dlt.Pipeline) -> None:
-    """Let relative paths start in this directory, and not where the pipeline first ran."""
+    """Let relative paths start in this directory, and not where the pipeline first ran.
+
+    The working directory of the pipeline is made anew for that, as it is when it was damaged: what
+    it knows the destination knows too.
+    """
     here = str(Path(dlt.current.run_context().local_dir).absolute())
-    if pipeline.get_local_state_val("initial_cwd") != here:
+    if pipeline.get_local_state_val("initial_cwd") != here or not _is_sound(pipeline):
         with alone(pipeline):
             pipeline.drop()
+
+
+def _is_sound(pipeline: dlt.Pipeline) -> bool:
+    try:
+        return all(pipeline.schemas[name].name == name for name in pipeline.schema_names)
+    except (DltException, OSError, ValueError):
+        return False
 
 
 def _destination_error(destination: str, error: Exception) -> ConfigError:
@@ -113,8 +125,7 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[None]:
 def start_clean(pipeline: dlt.Pipeline) -> None:
     """Forget what an interrupted run left here, and learn from the destination what is loaded."""
     with own_errors():
-        if pipeline.has_pending_data:
-            pipeline.abort_packages()
+        # the packages that are pending go with the working directory, whatever state they are in
         pipeline.drop()
         pipeline.sync_destination()
 
@@ -141,7 +152,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _first_line(error: BaseException | None) -> str:
-    """What a destination said, without what it quotes: that may be a value."""
-    text = str(error).strip() or type(error).__name__
-    line = re.sub(r"""(["']).*?(\1|$)""", "...", text.splitlines()[0].strip())
+    """What dlt or a destination said, without what it quotes: that may be a value."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = re.sub(r"""(["']).*?(\1|$)""", "...", line.partition(" with message")[0].strip())
     return line if line.endswith(".") else f"{line}."

@@ -160,6 +160,12 @@ def closing_items(
 def _beside(rows: list[dict[str, Any]], table: str, key: list[str]) -> TDataItems:
     """Rows for another table than the resource's own, in the same load package."""
     hints = dlt.mark.make_hints(
-        table_name=table, write_disposition="merge", primary_key=key, columns={}
+        table_name=table,
+        write_disposition="merge",
+        primary_key=key,
+        # none: the columns of the resource itself would come along with any
+        columns={},
+        # what is said of the data is not held to the contract that a user makes for the data
+        schema_contract="evolve",
     )
     return dlt.mark.with_hints(rows, hints, create_table_variant=True)
