@@ -12,7 +12,7 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt lint types imports build clean
+.PHONY: help demo test check torture fmt lint types imports build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,10 @@ test: $(VENV)/.dev-$(VERSION)  ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
 check: lint types imports test  ## everything a change has to pass
+
+torture: $(VENV)/.dev-$(VERSION)  ## kill a sync a hundred times, for each destination; takes a while
+	@$(BIN)/python -m tests.integration.torture duckdb
+	@$(BIN)/python -m tests.integration.torture postgres
 
 fmt: $(VENV)/.dev-$(VERSION)  ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix-only .

@@ -47,6 +47,7 @@ def open_pipeline(
     Raises:
         ConfigError: there is no such destination, or it has no credentials.
         BusyError: a job of that pipeline is under way that was started in another directory.
+        MixpanelError: the working directory cannot be made or read.
     """
     try:
         pipeline = dlt.pipeline(name, destination=destination, dataset_name=dataset)
@@ -54,6 +55,11 @@ def open_pipeline(
         config: Any = pipeline.destination_client().config
     except (UnknownDestinationModule, DestinationException, ConfigurationException) as error:
         raise _destination_error(destination, error) from error
+    except OSError as error:
+        raise MixpanelError(
+            f"The pipeline's working directory cannot be used: {error.strerror} at "
+            f"{error.filename}. Make room for it, or set DLT_DATA_DIR to another directory."
+        ) from error
     if destination == "duckdb" and Path(config.credentials.database).stem == pipeline.dataset_name:
         return dlt.pipeline(name, destination=destination, dataset_name=BESIDE_ITS_CATALOG)
     return pipeline

@@ -1,0 +1,255 @@
+"""No room, no access, no database: one line says what to do, and the next run heals by itself."""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import dlt
+import pytest
+
+from mixpanel_source import cli
+from mixpanel_source.errors import MixpanelError
+from mixpanel_source.sandbox import SECRET, USERNAME, Project, Sandbox
+from mixpanel_source.sync import open_pipeline
+from tests.conftest import execute
+from tests.integration.fidelity import assert_same, read_rows, served_events
+from tests.integration.jobs import (
+    ANCHOR,
+    YESTERDAY,
+    Lab,
+    add_event,
+    make_project,
+    open_lab,
+)
+
+HELD_BY_ANOTHER = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(); input()"
+WITH_LIMIT = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+from mixpanel_source import cli
+sys.exit(cli.main(sys.argv[2:]))
+"""
+"""A process that may write no file greater than that, as on a disk without room for it."""
+ROOM_BYTES = 2_000_000
+
+
+def run_backfill(sandbox: Sandbox, *, limit: int = 10**9) -> tuple[int, str]:
+    """Backfill all days of a project in a process; gives its exit code and its complaints."""
+    values = {
+        "USERNAME": USERNAME,
+        "SECRET": SECRET,
+        "PROJECT_ID": sandbox.project.project_id,
+        "BASE_URL": sandbox.url,
+        "EXPORT_BASE_URL": sandbox.url,
+        "REQUESTS_PER_SECOND": 1000,
+        "REQUESTS_PER_HOUR": 0,
+    }
+    first, last = min(sandbox.project.events), max(sandbox.project.events)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", WITH_LIMIT, str(limit)),
+            *("backfill", "--range", f"{first},{last}"),
+        ],
+        env={**os.environ, **{f"SOURCES__MIXPANEL__{k}": str(v) for k, v in values.items()}},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def complaints(said: str) -> list[str]:
+    """What a process said beside the lines on its progress."""
+    return [line for line in said.splitlines() if not line.startswith("export 20")]
+
+
+def unpackable(size: int) -> str:
+    """Text of so many characters that no compression makes much smaller."""
+    return base64.b64encode(random.Random(7).randbytes(size * 3 // 4)).decode()  # noqa: S311
+
+
+def test_full_disk_is_told_and_healed() -> None:
+    """A day that does not fit on the disk is refused, the days before it stay; with room, all."""
+    project = make_project(ANCHOR, YESTERDAY)
+    middle = sorted(project.events)[3]
+    for number in range(10):
+        add_event(project, middle, 10 + number, blob=unpackable(ROOM_BYTES // 4))
+    with Sandbox(project, exports_per_hour=None, exports_per_second=None) as sandbox:
+        code, said = run_backfill(sandbox, limit=ROOM_BYTES)
+        (error,) = complaints(said)
+        assert code == cli.FAILED
+        assert error.startswith("error: The spool directory ")
+        assert error.endswith(
+            "cannot be written: File too large. Make room, or set DLT_DATA_DIR to a directory on "
+            "another disk."
+        )
+        assert_loaded(project, before=str(middle))
+        assert run_backfill(sandbox)[0] == cli.DONE
+    assert_loaded(project)
+
+
+def assert_loaded(project: Project, *, before: str = "9999") -> None:
+    """`mixpanel.duckdb` holds the events of the days before that day, and no others."""
+    served = (row for row in served_events(project) if str(row.day) < before)
+    assert_same(served, read_rows(open_pipeline(), "export"))
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["", "mixpanel_source", "mixpanel_source/mixpanel.spool", "pipelines", "pipelines/mixpanel"],
+    ids=["data", "ours", "spool", "pipelines", "working"],
+)
+def test_file_in_the_place_of_a_directory(tmp_path: Path, place: str) -> None:
+    """Where nothing can be written, the directory is named in one line; freed, all is well."""
+    path = tmp_path / "dlt-data" / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("in the way")
+    project = make_project()
+    with Sandbox(project, exports_per_hour=None, exports_per_second=None) as sandbox:
+        code, said = run_backfill(sandbox)
+        (error,) = complaints(said)
+        assert code == cli.FAILED
+        assert str(path) in error
+        path.unlink()
+        assert run_backfill(sandbox)[0] == cli.DONE
+    assert_loaded(project)
+
+
+@contextmanager
+def held_database(path: Path) -> Iterator[None]:
+    """A DuckDB file that another process has open to write."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HELD_BY_ANOTHER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def test_database_that_another_process_holds(lab: Lab, tmp_path: Path) -> None:
+    """A DuckDB that somebody has open is told of before anything is asked of Mixpanel."""
+    lab.sync("export")
+    with held_database(tmp_path / "mixpanel.duckdb"):
+        failure = lab.sync("export").failures["export"]
+        assert lab.exported == []
+    assert_one_line(failure)
+    assert "lock" in str(failure)
+    assert lab.sync("export").failures == {}
+    lab.assert_events_kept()
+
+
+def test_database_that_is_taken_in_the_midst(tmp_path: Path) -> None:
+    """A DuckDB opened by somebody while we fetch: told, and the next run fetches nothing twice."""
+    requests: list[str] = []
+    held = ExitStack()
+
+    def hold(line: str) -> None:
+        if not requests:
+            held.enter_context(held_database(tmp_path / "mixpanel.duckdb"))
+        requests.append(line)
+
+    with open_lab(make_project(), log=hold) as lab:
+        with held:
+            failure = lab.sync("export").failures["export"]
+        assert_one_line(failure)
+        assert "lock" in str(failure)
+        assert lab.sync("export").failures == {}
+        assert lab.exported == []
+        lab.assert_events_kept()
+
+
+def assert_one_line(failure: MixpanelError) -> None:
+    """An error is a line that names a cause."""
+    assert "\n" not in str(failure)
+    assert "Traceback" not in str(failure)
+    assert "<class" not in str(failure)
+
+
+@pytest.mark.parametrize("last_request", [1, 8], ids=["while fetching", "before loading"])
+def test_database_that_goes_away_and_comes_back(
+    postgres: str, postgres_server: str, last_request: int
+) -> None:
+    """A PostgreSQL that refuses connections in mid-run: told, nothing moved, healed by a rerun."""
+    name = postgres.rpartition("/")[2]
+    admin = f"{postgres_server}/postgres"
+    requests: list[str] = []
+
+    def shut(line: str) -> None:
+        requests.append(line)
+        if len(requests) == last_request:
+            execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            execute(
+                admin,
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
+            )
+
+    pipeline = dlt.pipeline(
+        "mixpanel", destination=dlt.destinations.postgres(postgres), dataset_name="mixpanel"
+    )
+    with open_lab(make_project(), pipeline, log=shut) as lab:
+        failure = lab.sync("export").failures["export"]
+        assert_one_line(failure)
+        assert "not currently accepting connections" in str(failure)
+        assert lab.pipeline.has_pending_data
+        execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        assert lab.sync("export").failures == {}
+        assert lab.exported == []
+        lab.assert_events_kept()
+        assert not lab.pipeline.has_pending_data
+
+
+def remove(*parts: str) -> Callable[[Path], None]:
+    """A way to damage a working directory: parts of it are gone."""
+
+    def damage(directory: Path) -> None:
+        for path in (path for part in parts for path in directory.parent.glob(part)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        remove("mixpanel/state.json"),
+        remove("mixpanel/schemas"),
+        remove("mixpanel/schemas/*"),
+        remove("mixpanel/schemas/*", "mixpanel/state.json"),
+        remove("mixpanel/load"),
+        remove("mixpanel/load/normalized/*/*"),
+        remove("mixpanel/load/normalized/*/schema.json"),
+        remove("mixpanel/load/normalized/*/load_package_state.json"),
+        remove("mixpanel/load/.version"),
+        remove("mixpanel/normalize"),
+        remove("mixpanel/*"),
+        remove("mixpanel"),
+    ],
+    ids=[
+        *("state", "schemas", "each schema", "schemas and state", "load", "package", "its schema"),
+        *("its state", "load version", "normalize", "content", "all"),
+    ],
+)
+def test_damaged_working_directory_is_made_anew(
+    lab: Lab, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    """Killed while it wrote or removed its files, in whatever order, a sync starts all the same."""
+    lab.sync("export")
+    lab.crash("export")
+    damage(tmp_path / "dlt-data/pipelines/mixpanel")
+    # as a new process would
+    lab.pipeline = open_pipeline()
+    assert lab.sync("export").failures == {}
+    lab.assert_events_kept()
