@@ -65,6 +65,17 @@ def open_pipeline(
     return pipeline
 
 
+def appending_note(pipeline: dlt.Pipeline) -> str | None:
+    """What to know of a destination that only ever adds to tables; None if it replaces days."""
+    capabilities = pipeline.destination_client().capabilities
+    if "delete-insert" in (capabilities.supported_merge_strategies or ()):
+        return None
+    return (
+        f"{pipeline.destination.destination_name} cannot replace rows: what is read again comes "
+        "again. Of each day, and of all profiles, the rows of the newest _dlt_load_id count."
+    )
+
+
 def _move_here(pipeline: dlt.Pipeline) -> None:
     """Let relative paths start in this directory, and not where the pipeline first ran.
 

@@ -8,6 +8,7 @@ was interrupted is dropped and loaded anew, for loading the rest of it would loa
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,10 @@ from .client import Clock
 from .config import parse_range
 from .errors import AuthError, ConfigError, MixpanelError
 from .lookup import load_config
-from .pipeline import alone, location, open_pipeline, own_errors, start_clean
+from .pipeline import alone, appending_note, location, open_pipeline, own_errors, start_clean
 from .resources.session import Checkpoint, Job, WindowReport, pipeline_spool
+
+logger = logging.getLogger("mixpanel_source")
 
 __all__ = [
     "Checkpoint",
@@ -144,6 +147,8 @@ def _run(
 ) -> Report:
     report = Report(pipeline)
     began = job.clock.time()
+    if note := appending_note(pipeline):
+        logger.warning(note)
     with alone(pipeline):
         for table in tables:
             try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import dlt
 import pytest
 
+from mixpanel_source import sync
 from mixpanel_source.sandbox import made_up_project
 from tests.integration.fidelity import load, open_pipeline, read_types
+from tests.integration.jobs import Lab
 
 TABLES = ("export", "engage", "cohorts", "_mixpanel_loads", "_mixpanel_columns")
 
@@ -44,3 +47,19 @@ def loaded_files(pipeline: dlt.Pipeline) -> list[str]:
     packages = trace.last_load_info.load_packages
     files = [job.job_file_info for package in packages for job in package.jobs["completed_jobs"]]
     return [file.file_name() for file in files if not file.table_name.startswith("_dlt")]
+
+
+def test_files_are_said_to_grow(
+    lab: Lab,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where nothing can be replaced a sync says so, and where it can be it does not."""
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "files"))
+    lab.sync("engage")
+    assert "cannot replace rows" not in caplog.text
+    files = sync.open_pipeline("filesystem", name="files")
+    sync.sync(("engage",), pipeline=files, clock=lab.clock, **lab.settings)
+    assert "filesystem cannot replace rows" in caplog.text
+    assert list((tmp_path / "files").rglob("engage/*.parquet"))
