@@ -142,9 +142,7 @@ class Client:
             UnavailableError: the last of the tries failed as well.
             PausedError: the quota allows no request within `patience_s`.
         """
-        # the second between two requests is no wait for the quota
-        spacing_s = 1.0 / self._config.requests_per_second
-        give_up_at = self._clock.time() + max(patience_s, spacing_s)
+        give_up_at = self._clock.time() + patience_s
         retries = Retries(self._config.retries, base_s=self._config.retry_base_seconds)
         while True:
             self._wait_for_turn(request, give_up_at)
@@ -214,8 +212,10 @@ class Client:
         now = self._clock.time()
         if request.metered:
             self._pace.restore(request.family, self._logs[request.family].recent(now))
+        paced = self._pace.next_at(request.family, now, metered=False)
         turn = self._pace.next_at(request.family, now, metered=request.metered)
-        self._wait(request, turn, give_up_at)
+        # the second between two requests is no wait for the quota
+        self._wait(request, turn, give_up_at if turn > paced else float("inf"))
 
     def _wait(
         self, request: Request, until: float, give_up_at: float, *, why: Exception | None = None

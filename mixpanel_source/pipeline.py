@@ -165,7 +165,7 @@ def own_errors() -> Iterator[None]:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
 
 
 def _first_line(error: BaseException | None) -> str:

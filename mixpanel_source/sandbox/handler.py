@@ -133,7 +133,10 @@ class Handler(BaseHTTPRequestHandler):
         try:
             with self.site.service.answer(request) as answer:
                 record.fault = answer.fault.name if answer.fault else None
-                self._send(answer.reply, record, accepts_gzip=request.accepts_gzip)
+                last = self._send(answer.reply, record, accepts_gzip=request.accepts_gzip)
+            # the request is over before the client can see the end, and look or ask again
+            self.site.end(record)
+            self._end(answer.reply, last)
         finally:
             if record.ended is None:
                 self.site.end(record)
@@ -143,7 +146,8 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Stay quiet; requests are logged by the site."""
 
-    def _send(self, reply: Reply, record: Record, *, accepts_gzip: bool) -> None:
+    def _send(self, reply: Reply, record: Record, *, accepts_gzip: bool) -> bytes:
+        """Send all of a reply but its last piece, which is returned."""
         self.site.closing.wait(reply.delay_s)
         last = b""
         for piece in iter_wire(reply, accepts_gzip=accepts_gzip):
@@ -152,8 +156,9 @@ class Handler(BaseHTTPRequestHandler):
             record.bytes_sent += len(piece)
             last = piece
         self.site.closing.wait(reply.stall_s)
-        # noted before the client can see the end and look
-        self.site.end(record)
+        return last
+
+    def _end(self, reply: Reply, last: bytes) -> None:
         self.wfile.write(last)
         if reply.ending is not Ending.WHOLE:
             self.close_connection = True

@@ -20,6 +20,7 @@ from mixpanel_source.errors import PausedError
 from mixpanel_source.resources.session import Checkpoint
 from mixpanel_source.sandbox import SECRET, USERNAME, Fault, Sandbox
 from tests.integration.jobs import (
+    ANCHOR,
     EVENTS_A_DAY,
     LOOKBACK,
     UNLIMITED,
@@ -233,3 +234,12 @@ def test_exit_code_says_run_again_later(
     assert f"export: {5 * EVENTS_A_DAY} rows" in told.out
     assert "run again then" in told.err
     assert count_days(Path("mixpanel.duckdb")) == 5
+
+
+def test_failures_of_the_server_are_no_quota() -> None:
+    """However little patience there is for the quota, a server that fails is tried again."""
+    faults = [Fault("503", day=ANCHOR, times=3)]
+    with open_lab(make_project(), faults=faults) as lab:
+        report = lab.sync("export", retry_base_seconds=10, max_wait_s=20)
+        assert report.failures == {}
+        lab.assert_events_kept()
