@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import settings
-from .decode import JsonType, Typed
+from .kinds import JsonType, Typed
 from .lines import dump_json
 
 OVERFLOW = "other_properties"

@@ -11,18 +11,16 @@ Source: https://developer.mixpanel.com/reference/event-deduplication (read 2026-
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple, TypeVar
+from itertools import count
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import pendulum
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from .kinds import EVENT, PROFILE, RowKind
 from .lines import DIGEST_BYTES, INT64_END, content_digest, repair_row
 from .windows import Window
 
@@ -82,49 +80,101 @@ class Identity(NamedTuple):
     """Of rows with the same key the one with the greatest rank is kept."""
 
 
-Identify = Callable[[bytes], Identity]
+class Identify(Protocol):
+    """Identifies the rows of one kind."""
+
+    kind: RowKind
+    properties: tuple[str, ...]
+    """What `of_values` has to be given."""
+
+    def of_line(self, line: bytes) -> Identity:
+        """The identity of a row.
+
+        Raises:
+            ValueError: if the line is no row of the kind.
+        """
+
+    def of_values(
+        self, names: Sequence[str], values: Iterable[Sequence[Any]], line: Callable[[int], bytes]
+    ) -> Iterator[Identity]:
+        """Yields the identities of rows that have been read already.
+
+        Args:
+            names: of each row.
+            values: for each of `properties` what each row has.
+            line: gives the bytes of a row by its number.
+        """
 
 
-def event_identifier(window: Window) -> Identify:
-    """A function that identifies the lines of an export of `window`.
+class EventIdentifier:
+    """Identifies the events of a window."""
 
-    It raises ValueError for a line that is no event.
-    """
-    decode_event = msgspec.json.Decoder(_Event).decode
-    first, last = (day.toordinal() - EPOCH_ORDINAL for day in window)
+    kind = EVENT
+    properties = (
+        "time",
+        "distinct_id",
+        "$insert_id",
+        "$distinct_id_before_identity",
+        "$preshuffle_distinct_id",
+        "mp_processing_time_ms",
+    )
 
-    def identify(line: bytes) -> Identity:
-        event = _read(line, decode_event, _Event)
-        row = event.properties
-        own_day = event_day(row.time)
-        # a day outside the window would replace a day that was not asked for
-        day = own_day if own_day is not None and first <= own_day <= last else first
-        sent_id = first_given(row.sent_id, row.preshuffle_id, row.distinct_id)
-        if row.insert_id in (None, ""):
-            return Identity(_content_key(line, sent_id), True, day, _as_rank(row.processed_ms))
-        key = content_digest([event.event, row.insert_id, sent_id, own_day])
-        return Identity(key, False, day, _as_rank(row.processed_ms))
+    def __init__(self, window: Window) -> None:
+        """Identify what an export of `window` holds."""
+        self._decode = msgspec.json.Decoder(_Event).decode
+        self._first, self._last = (day.toordinal() - EPOCH_ORDINAL for day in window)
 
-    return identify
+    def of_line(self, line: bytes) -> Identity:
+        """See `Identify`."""
+        event = _read(line, self._decode, _Event)
+        values = ([value] for value in msgspec.structs.astuple(event.properties))
+        return next(self.of_values([event.event], values, lambda _: line))
+
+    def of_values(
+        self, names: Sequence[str], values: Iterable[Sequence[Any]], line: Callable[[int], bytes]
+    ) -> Iterator[Identity]:
+        """See `Identify`."""
+        rows = enumerate(zip(names, *values, strict=True))
+        for row, (name, time, distinct_id, insert_id, before_id, preshuffle_id, processed) in rows:
+            own_day = event_day(time)
+            day = self._first if own_day is None else own_day
+            # a day outside the window would replace a day that was not asked for
+            if not self._first <= day <= self._last:
+                day = self._first
+            sent_id = first_given(before_id, preshuffle_id, distinct_id)
+            numbered = insert_id is None or insert_id == ""
+            content = (
+                _content(line(row), sent_id) if numbered else [name, insert_id, sent_id, own_day]
+            )
+            yield Identity(content_digest(content), numbered, day, _as_rank(processed))
 
 
-def profile_identifier() -> Identify:
-    """A function that identifies the lines of a profile dump; the profile seen last is kept.
+class ProfileIdentifier:
+    """Identifies the profiles of a dump; the profile seen last is kept."""
 
-    It raises ValueError for a line that is no profile.
-    """
-    decode_profile = msgspec.json.Decoder(_Profile).decode
-    position = 0
+    kind = PROFILE
+    properties: tuple[str, ...] = ()
 
-    def identify(line: bytes) -> Identity:
-        nonlocal position
-        position += 1
-        distinct_id: object = _read(line, decode_profile, _Profile).distinct_id
+    def __init__(self) -> None:
+        """Begin with the first profile."""
+        self._decode = msgspec.json.Decoder(_Profile).decode
+        self._count = count(1)
+
+    def of_line(self, line: bytes) -> Identity:
+        """See `Identify`."""
+        distinct_id: object = _read(line, self._decode, _Profile).distinct_id
         if isinstance(distinct_id, float):  # maybe an integer that only looks like one
             distinct_id = repair_row(line, Counter())["$distinct_id"]
-        return Identity(content_digest([str(distinct_id)]), False, 0, position)
+        return self._of_id(str(distinct_id))
 
-    return identify
+    def of_values(
+        self, names: Sequence[str], values: Iterable[Sequence[Any]], line: Callable[[int], bytes]
+    ) -> Iterator[Identity]:
+        """See `Identify`."""
+        yield from map(self._of_id, names)
+
+    def _of_id(self, distinct_id: str) -> Identity:
+        return Identity(content_digest([distinct_id]), False, 0, next(self._count))
 
 
 def event_day(time: object) -> int | None:
@@ -161,8 +211,11 @@ def parse_moment(text: str) -> datetime | None:
 
 
 def first_given(*values: object) -> object:
-    """The first value that is neither None nor empty; the last one if there is none."""
-    return next((value for value in values if value not in (None, "")), values[-1])
+    """The first of one or more values that is neither None nor empty; the last if none is."""
+    for value in values:
+        if value is not None and value != "":
+            break
+    return value
 
 
 def _read(line: bytes, decode: Callable[[bytes], T], kind: type[T]) -> T:
@@ -176,83 +229,13 @@ def _read(line: bytes, decode: Callable[[bytes], T], kind: type[T]) -> T:
         raise ValueError("a row of another shape") from error
 
 
-def _content_key(line: bytes, sent_id: object) -> bytes:
+def _content(line: bytes, sent_id: object) -> list[object]:
     row = repair_row(line, Counter())
     properties = {name: value for name, value in row["properties"].items() if name not in _VOLATILE}
-    return content_digest([row["event"], sent_id, properties])
+    return [row["event"], sent_id, properties]
 
 
 def _as_rank(processed_ms: object) -> int:
-    if not isinstance(processed_ms, (int, float)):
-        return 0
-    return max(0, min(int(processed_ms), INT64_END - 1))
-
-
-@dataclass
-class Index:
-    """The identities of a window's rows in the order of its lines, about 30 bytes a row."""
-
-    keys: bytearray = field(default_factory=bytearray)
-    days: array[int] = field(default_factory=lambda: array("i"))
-    _ranks: array[int] = field(default_factory=lambda: array("q"))
-    _numbered: array[int] = field(default_factory=lambda: array("b"))
-    dropped: frozenset[int] = frozenset()
-    """Positions of the rows that are there again, and go."""
-
-    def __len__(self) -> int:
-        """How many rows, those to be dropped included."""
-        return len(self.days)
-
-    def add(self, identity: Identity) -> None:
-        """Append a row."""
-        self.keys += identity.key
-        self.days.append(identity.day)
-        self._ranks.append(identity.rank)
-        self._numbered.append(identity.numbered)
-
-    def settle(self) -> None:
-        """Find what is there more than once: list the rows to drop, number the rows to keep."""
-        keys = self._key_array()
-        if pc.count_distinct(keys).as_py() == len(keys):
-            return
-        rows = pa.table({"key": keys, "rank": pa.array(self._ranks)})
-        # stable: of rows of equal rank the last line is the last here
-        positions = pc.sort_indices(rows, sort_keys=[(n, "ascending") for n in rows.column_names])
-        rows = rows.take(positions)
-        # row i + 1 repeats row i, and outranks it
-        repeats = pc.equal(rows["key"][1:], rows["key"][:-1])
-        dropped: list[int] = []
-        number, numbered_row = 0, -1
-        for row in pc.indices_nonzero(repeats).to_pylist():
-            position = positions[row + 1].as_py()
-            if not self._numbered[position]:
-                dropped.append(positions[row].as_py())
-                continue
-            number = number + 1 if row == numbered_row else 1
-            numbered_row = row + 1
-            self._number(position, number, key=rows["key"][row].as_py())
-        self.dropped = frozenset(dropped)
-
-    def hex_keys(self, positions: pa.Array) -> pa.Array:
-        """The keys of the rows at `positions` as hexadecimal text."""
-        keys = self._key_array().take(positions)
-        start, width = keys.offset * KEY_BYTES, 2 * KEY_BYTES
-        text = keys.buffers()[1].to_pybytes()[start : start + len(keys) * KEY_BYTES].hex()
-        offsets = array("i", range(0, len(text) + 1, width))
-        return pa.StringArray.from_buffers(
-            len(keys), pa.py_buffer(offsets.tobytes()), pa.py_buffer(text.encode())
-        )
-
-    def date_array(self, positions: pa.Array) -> pa.Array:
-        """The days of the rows at `positions` as dates."""
-        days = pa.Array.from_buffers(pa.int32(), len(self), [None, pa.py_buffer(self.days)])
-        return days.take(positions).cast(pa.date32())
-
-    def _number(self, position: int, number: int, *, key: bytes) -> None:
-        start = position * KEY_BYTES
-        self.keys[start : start + KEY_BYTES] = content_digest([key.hex(), number])
-
-    def _key_array(self) -> pa.Array:
-        return pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(KEY_BYTES), len(self.days), [None, pa.py_buffer(self.keys)]
-        )
+    if isinstance(processed_ms, (int, float)):
+        return max(0, min(int(processed_ms), INT64_END - 1))
+    return 0

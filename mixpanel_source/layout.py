@@ -12,8 +12,9 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .decode import JsonType, Typed
-from .identity import MS_FROM, Index, parse_moment
+from .identity import MS_FROM, parse_moment
+from .index import Index
+from .kinds import JsonType, Typed
 
 Properties = dict[Typed, pa.Array]
 

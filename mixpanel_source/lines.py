@@ -13,17 +13,19 @@ from __future__ import annotations
 import json
 import math
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
 import orjson
+from isal import isal_zlib
 
+from . import settings
 from .errors import TruncatedError
 
-BLOCK_BYTES = 2 * 1024 * 1024
+PIECE_BYTES = 1024 * 1024
+"""Most bytes decompressed at once."""
 DIGEST_BYTES = 16
 INT64_END = 2**63
 REPLACEMENT = "\ufffd"
@@ -39,66 +41,118 @@ Repairs = Counter[str]
 
 
 def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Decompress a gzip stream into blocks of at most `BLOCK_BYTES`.
+    """Decompress a gzip stream into pieces of at most `PIECE_BYTES`.
 
     Raises:
         TruncatedError: if the stream is damaged or ends before its trailer.
     """
-    stream = zlib.decompressobj(wbits=31)
+    stream = isal_zlib.decompressobj(wbits=31)
     try:
         for chunk in chunks:
             data = chunk
             while data:
                 if stream.eof:
-                    stream = zlib.decompressobj(wbits=31)
-                yield stream.decompress(data, BLOCK_BYTES)
+                    stream = isal_zlib.decompressobj(wbits=31)
+                yield stream.decompress(data, PIECE_BYTES)
                 data = stream.unused_data if stream.eof else stream.unconsumed_tail
         yield stream.flush()
-    except zlib.error as error:
+    except isal_zlib.error as error:
         raise TruncatedError("the gzip stream is damaged") from error
     if not stream.eof:
         raise TruncatedError("the gzip stream ends before its trailer")
 
 
-def iter_line_blocks(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Split blocks into lists of whole lines without their ends, blank ones included."""
-    rest: list[bytes] = []
-    for block in blocks:
-        head, newline, tail = block.rpartition(b"\n")
-        if not newline:
-            rest.append(block)
-            continue
-        yield b"".join((*rest, head)).split(b"\n")
-        rest = [tail]
-    yield [b"".join(rest)]
+def iter_row_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    r"""Cut bytes into blocks of whole rows, each row on one line that ends with `\n`.
 
+    Blank lines go. Rows torn apart are joined again: events stored before Mixpanel checked its input
+    may hold a raw line break inside a string, which is escaped here.
 
-def iter_whole_lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """As `iter_line_blocks`, without blank lines, and with rows torn apart joined again.
+    Args:
+        blocks: the bytes in pieces of any size.
 
-    Events stored before Mixpanel checked its input may hold a raw line break inside a string, and
-    are then served on several lines.
+    Yields:
+        Blocks of about `settings.BLOCK_BYTES`, or of one row if that is longer.
 
     Raises:
         TruncatedError: at a line that is no JSON object and does not become one.
     """
-    torn: list[bytes] = []
-    for lines in iter_line_blocks(blocks):
+    torn = _TornRow()
+    for block in _iter_line_blocks(blocks):
+        if not torn and _is_plain(block):
+            yield block
+        elif rows := torn.join(block):
+            yield rows
+    torn.check_ended()
+
+
+def join_torn_rows(block: bytes) -> bytes:
+    """A block of whole rows in which rows may still be torn apart, as `iter_row_blocks` has it."""
+    torn = _TornRow()
+    rows = torn.join(block)
+    torn.check_ended()
+    return rows
+
+
+def _iter_line_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Gathers pieces into blocks of whole lines; the last line may lack its end."""
+    pieces: list[bytes] = []
+    size = 0
+    for piece in blocks:
+        pieces.append(piece)
+        size += len(piece)
+        if size >= settings.BLOCK_BYTES and b"\n" in piece:
+            head, _, rest = b"".join(pieces).rpartition(b"\n")
+            yield head + b"\n"
+            pieces, size = [rest], len(rest)
+    yield b"".join(pieces)
+
+
+def _is_plain(block: bytes) -> bool:
+    """Whether no line of a big block seems to be blank or torn; `decode` will see if one is."""
+    return (
+        len(block) >= settings.SMALL_BLOCK_BYTES
+        and block.startswith(b"{")
+        and block.endswith(b"}\n")
+        and block.count(b"\n") == block.count(b"}\n{") + 1
+    )
+
+
+class _TornRow:
+    """The lines so far of a row that is torn apart."""
+
+    def __init__(self) -> None:
+        self._joined = b""
+        self._lines = 0
+
+    def __bool__(self) -> bool:
+        return self._lines > 0
+
+    def join(self, block: bytes) -> bytes:
+        """The whole rows of a block that follows, one a line."""
         whole: list[bytes] = []
-        for line in lines:
-            if not torn and _looks_whole(line):
-                whole.append(line)
-            elif torn or line.strip():
-                torn.append(line)
-                joined = b"\n".join(torn)
-                if _is_object(joined):
-                    whole.append(joined)
-                    torn = []
-                elif not torn[0].startswith(b"{") or len(torn) > _MAX_JOINED_LINES:
-                    raise TruncatedError(describe_bad_line(joined))
-        yield whole
-    if torn:
-        raise TruncatedError(describe_bad_line(b"\n".join(torn)))
+        for line in block.split(b"\n"):
+            if not self._lines and _looks_whole(line):
+                whole.append(line + b"\n")
+            elif self._lines or line.strip():
+                self._append(line)
+                if _is_object(self._joined):
+                    whole.append(self._joined + b"\n")
+                    self._joined, self._lines = b"", 0
+                elif not self._joined.startswith(b"{") or self._lines > _MAX_JOINED_LINES:
+                    raise TruncatedError(describe_bad_line(self._joined))
+        return b"".join(whole)
+
+    def check_ended(self) -> None:
+        """Raise TruncatedError if the row is still not whole."""
+        if self._lines:
+            raise TruncatedError(describe_bad_line(self._joined))
+
+    def _append(self, line: bytes) -> None:
+        if self._lines:
+            self._joined += b"\\n" if is_in_string(self._joined) else b" "
+        self._joined += line
+        self._lines += 1
 
 
 def describe_bad_line(line: bytes) -> str:
@@ -179,10 +233,10 @@ def content_digest(value: object) -> bytes:
 
 
 def _looks_whole(line: bytes) -> bool:
-    return line.startswith(b"{") and line.endswith((b"}", b"}\r")) and not _is_in_string(line)
+    return line.startswith(b"{") and line.endswith((b"}", b"}\r")) and not is_in_string(line)
 
 
-def _is_in_string(text: bytes) -> bool:
+def is_in_string(text: bytes) -> bool:
     """Whether JSON text that begins outside a string ends within one."""
     if b"\\" not in text:
         return text.count(b'"') % 2 == 1
@@ -191,7 +245,7 @@ def _is_in_string(text: bytes) -> bool:
 
 
 def _is_object(text: bytes) -> bool:
-    if _is_in_string(text):
+    if is_in_string(text):
         return False
     try:
         repair_row(text, Counter())

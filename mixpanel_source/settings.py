@@ -87,14 +87,14 @@ CHECKPOINT_BYTES: Final = 512 * 1024 * 1024
 CHECKPOINT_SECONDS: Final = 120.0
 """Seconds of fetching after which a sync loads what it has."""
 
+BLOCK_BYTES: Final = 8 * 1024 * 1024
+"""Uncompressed bytes decoded at once; bounds memory, whatever the size of a day."""
+SMALL_BLOCK_BYTES: Final = 1024 * 1024
+"""Blocks of fewer bytes are read row by row: compiled code takes half a second to load."""
 BLOCK_ROWS: Final = 10_000
-"""Most rows decoded together; fewer, and there are too few of each event type to gain by it."""
-BLOCK_BYTES: Final = 16 * 1024 * 1024
-"""Most raw bytes decoded together."""
+"""Most rows that are Python objects at once, where rows are read one by one."""
 BATCH_ROWS: Final = 50_000
 """Most rows of an arrow table handed to dlt."""
-BATCH_BYTES: Final = 64 * 1024 * 1024
-"""Most raw bytes of an arrow table handed to dlt; bounds memory when rows are big."""
 
 MAX_IDENTIFIER_BYTES: Final = 63
 """PostgreSQL's bound, the smallest of the destinations in wide use.

@@ -18,9 +18,11 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from .decode import identify_block
 from .errors import MixpanelError, TruncatedError
-from .identity import Identify, Index
-from .lines import describe_bad_line, inflate, iter_whole_lines
+from .identity import Identify
+from .index import Index
+from .lines import inflate, iter_row_blocks
 
 CHUNK_BYTES = 256 * 1024
 
@@ -44,9 +46,9 @@ class Spooled:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
 
-    def line_blocks(self) -> Iterator[list[bytes]]:
-        """Lists of whole lines, in the order Mixpanel sent them."""
-        return iter_whole_lines(inflate(self.chunks()) if self.gzipped else self.chunks())
+    def row_blocks(self) -> Iterator[bytes]:
+        """Blocks of whole rows, in the order Mixpanel sent them."""
+        return iter_row_blocks(inflate(self.chunks()) if self.gzipped else self.chunks())
 
 
 @dataclass
@@ -57,20 +59,16 @@ class Verified:
     lines_bytes: int = 0
 
 
-def verify(line_blocks: Iterable[list[bytes]], identify: Identify) -> Verified:
+def verify(row_blocks: Iterable[bytes], identify: Identify) -> Verified:
     """Read a window through and identify its rows.
 
     Raises:
         TruncatedError: at the first line that is no row of the kind `identify` knows.
     """
     verified = Verified(Index())
-    for lines in line_blocks:
-        for line in lines:
-            try:
-                verified.index.add(identify(line))
-            except ValueError as error:
-                raise TruncatedError(describe_bad_line(line)) from error
-            verified.lines_bytes += len(line) + 1
+    for block in row_blocks:
+        verified.index.extend(identify_block(block, identify))
+        verified.lines_bytes += len(block)
     verified.index.settle()
     return verified
 
@@ -105,7 +103,7 @@ class Spool:
         if spooled is None or spooled.fetched_at <= after:
             return None
         try:
-            return spooled, verify(spooled.line_blocks(), identify)
+            return spooled, verify(spooled.row_blocks(), identify)
         except (OSError, TruncatedError):
             # it was whole when it was written; what became of it since, a new one will mend
             return None

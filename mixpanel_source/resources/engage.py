@@ -22,11 +22,11 @@ from dlt.extract import DltResource
 from .. import settings
 from ..client import Request
 from ..config import Config
-from ..decode import PROFILE
 from ..errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
-from ..identity import profile_identifier
+from ..identity import ProfileIdentifier
+from ..kinds import PROFILE
 from ..layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
-from ..lines import iter_whole_lines
+from ..lines import iter_row_blocks
 from ..spool import Spool, Spooled, Verified, spool_name, verify
 from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
 from .tables import (
@@ -71,7 +71,7 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     spool, name = open_spool(), spool_name(NAME, config.project_id, config.base_url)
     after = max(state.get(READ_AT, 0.0), job.clock.time() - FRESH_SECONDS)
     spooled, verified = spool.find_verified(
-        name, profile_identifier(), after=after
+        name, ProfileIdentifier(), after=after
     ) or fetch_profiles(job, spool, name, config)
     state[READ_AT] = spooled.fetched_at
     job.spooled.append((spool, name))
@@ -108,7 +108,7 @@ def fetch_profiles(job: Job, spool: Spool, name: str, config: Config) -> tuple[S
         dump = _Dump(job, config)
         try:
             verified = verify(
-                iter_whole_lines(spool.write(name, dump.iter_chunks())), profile_identifier()
+                iter_row_blocks(spool.write(name, dump.iter_chunks())), ProfileIdentifier()
             )
             dump.check_total(len(verified.index))
         except TruncatedError as failure:

@@ -27,12 +27,12 @@ from .. import settings
 from ..client import Reply, Request
 from ..columns import ColumnMap, StoredColumn
 from ..config import Config
-from ..decode import EVENT
 from ..errors import MixpanelError, ServerError, TruncatedError
-from ..identity import EPOCH_ORDINAL, Identify, event_identifier
+from ..identity import EPOCH_ORDINAL, EventIdentifier, Identify
+from ..kinds import EVENT
 from ..layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ..ledger import Ledger
-from ..lines import inflate, iter_whole_lines
+from ..lines import inflate, iter_row_blocks
 from ..spool import Spool, Spooled, Verified, spool_name, verify
 from ..windows import DAY, Window, build_windows, days_to_sync, iter_days, newest_day, settled_on
 from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
@@ -182,7 +182,7 @@ class _WindowLoader:
         """The window on disk and verified: as an earlier run left it, or fetched now."""
         config = self._config
         name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
-        identify = event_identifier(window)
+        identify = EventIdentifier(window)
         after = max(self._ledger.read_at(window), self._job.clock.time() - FRESH_SECONDS)
         found = self._spool.find_verified(name, identify, after=after)
         if found is None:
@@ -204,7 +204,7 @@ def receive(spool: Spool, name: str, identify: Identify, reply: Reply) -> tuple[
     """Write a reply to the spool, verifying it on the way."""
     chunks = spool.write(name, reply.chunks())
     blocks = inflate(chunks) if reply.gzipped else chunks
-    verified = verify(iter_whole_lines(blocks), identify)
+    verified = verify(iter_row_blocks(blocks), identify)
     spooled = spool.keep(
         name,
         gzipped=reply.gzipped,

@@ -13,7 +13,8 @@ from dlt.common.typing import TDataItems
 from .. import settings
 from ..columns import ColumnMap, StoredColumn
 from ..config import Config
-from ..decode import PROFILE, Decoder, RowKind
+from ..decode import Decoded, Decoder
+from ..kinds import PROFILE, RowKind
 from ..layout import Laid
 from ..lines import Repairs
 from ..spool import Spooled, Verified
@@ -50,12 +51,16 @@ def iter_tables(
 ) -> Iterator[tuple[pa.Table, Repairs]]:
     """Yields the rows of a window as arrow tables with the columns of the destination.
 
-    A table has at most about `BATCH_ROWS` rows, or `BATCH_BYTES` bytes of JSON.
+    A table has at most `BATCH_ROWS` rows, of at most about `BLOCK_BYTES` bytes of JSON.
     """
-    for decoded, repairs in _iter_decoded(spooled, verified, decoder):
-        laid = lay(decoded)
-        placed = columns.place(laid.properties, rows=len(decoded))
-        yield pa.table({**laid.fixed, **placed}), repairs
+    for decoded in _iter_decoded(spooled, verified, decoder):
+        repairs = decoded.repairs
+        for start in range(0, len(decoded.table), settings.BATCH_ROWS):
+            rows = decoded.table.slice(start, settings.BATCH_ROWS)
+            laid = lay(rows)
+            placed = columns.place(laid.properties, rows=len(rows))
+            yield pa.table({**laid.fixed, **placed}), repairs
+            repairs = Repairs()
 
 
 def replace_all(key: str) -> Any:  # noqa: ANN401 - a dict that dlt types by its content
@@ -82,37 +87,13 @@ def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 def _iter_decoded(
     spooled: Spooled, verified: Verified, decoder: Decoder
-) -> Iterator[tuple[pa.Table, Repairs]]:
-    pending: list[pa.Table] = []
-    repairs = Repairs()
-    position = rows = size = 0
-    for lines in _iter_blocks(spooled.line_blocks()):
-        decoded = decoder.decode(lines, start=position, dropped=verified.index.dropped)
-        position += len(lines)
-        rows += len(decoded.table)
-        size += sum(map(len, lines))
-        pending.append(decoded.table)
-        repairs.update(decoded.repairs)
-        if rows >= settings.BATCH_ROWS or size >= settings.BATCH_BYTES:
-            yield pa.concat_tables(pending, promote_options="default"), repairs
-            pending, repairs = [], Repairs()
-            rows = size = 0
-    if rows:
-        yield pa.concat_tables(pending, promote_options="default"), repairs
-
-
-def _iter_blocks(line_blocks: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
-    """Joins blocks, so that each has enough rows of a kind to be decoded together."""
-    lines: list[bytes] = []
-    size = 0
-    for block in line_blocks:
-        lines += block
-        size += sum(map(len, block))
-        if len(lines) >= settings.BLOCK_ROWS or size >= settings.BLOCK_BYTES:
-            yield lines
-            lines, size = [], 0
-    if lines:
-        yield lines
+) -> Iterator[Decoded]:
+    position = 0
+    for block in spooled.row_blocks():
+        following = position + block.count(b"\n")
+        dropped = verified.index.dropped_between(position, following)
+        yield decoder.decode(block, start=position, dropped=dropped)
+        position = following
 
 
 def with_json_columns(table: pa.Table, names: Iterable[str]) -> TDataItems:

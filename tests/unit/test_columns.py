@@ -23,9 +23,12 @@ from mixpanel_source.columns import (
     StoredColumn,
     readable_name,
 )
-from mixpanel_source.decode import ARROW_TYPES, EVENT, Decoder, JsonType, Typed
-from mixpanel_source.identity import Index, event_identifier
+from mixpanel_source.decode import Decoder, identify_block
+from mixpanel_source.identity import EventIdentifier
+from mixpanel_source.index import Index
+from mixpanel_source.kinds import EVENT, JsonType, Typed
 from mixpanel_source.layout import EXPORT_COLUMNS, export_layout
+from mixpanel_source.rows import ARROW_TYPES
 from mixpanel_source.settings import MAX_COLUMNS, MAX_IDENTIFIER_BYTES
 from mixpanel_source.windows import Window
 from tests.json_values import HOSTILE_NAMES, canonical, names, property_sets, read_row, to_line
@@ -341,11 +344,10 @@ def test_every_value_can_be_read_back(batches: list[list[dict[str, Any]]], cap: 
 
 def load(lines: list[bytes], columns: ColumnMap) -> tuple[pa.Table, list[int]]:
     """The table of a batch, and the lines its rows are from."""
-    index, identify = Index(), event_identifier(Window(DAY, DAY))
-    for line in lines:
-        index.add(identify(line))
+    index, block = Index(), b"".join(line + b"\n" for line in lines)
+    index.extend(identify_block(block, EventIdentifier(Window(DAY, DAY))))
     index.settle()
-    decoded = Decoder(EVENT).decode(lines, start=0, dropped=index.dropped).table
+    decoded = Decoder(EVENT).decode(block, start=0, dropped=index.dropped).table
     laid = export_layout(decoded, index, zone="UTC")
     placed = columns.place(laid.properties, rows=len(decoded))
     return pa.table({**laid.fixed, **placed}), decoded["position"].to_pylist()

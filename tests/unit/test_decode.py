@@ -11,15 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.decode import (
-    EVENT,
-    PROFILE,
-    SMALL_GROUP,
-    Decoded,
-    Decoder,
-    JsonType,
-    Typed,
-)
+from mixpanel_source.decode import Decoder
+from mixpanel_source.kinds import EVENT, PROFILE, JsonType, Typed
+from mixpanel_source.lines import iter_row_blocks
+from mixpanel_source.rows import SMALL_GROUP, Decoded
+from mixpanel_source.settings import SMALL_BLOCK_BYTES
 from tests.json_values import canonical, property_sets, read_row, to_line
 
 TYPES = {
@@ -48,8 +44,22 @@ def read_back(table: pa.Table) -> dict[int, dict[Typed, Any]]:
 
 
 def decode(*lines: bytes, decoder: Decoder = EVENTS) -> Decoded:
-    """A block of lines, decoded."""
-    return decoder.decode(lines, start=0)
+    """Lines decoded row by row, in which nothing may differ from what the tape makes of them."""
+    block = b"".join(iter_row_blocks([b"".join(line + b"\n" for line in lines)]))
+    by_row = decoder.decode(block, start=0)
+    by_tape = decoder.decode(block, start=0, small=0)
+    assert {*by_tape.table.column_names} == {*by_row.table.column_names}
+    assert read_back(by_tape.table) == read_back(by_row.table)
+    assert by_tape.repairs == by_row.repairs
+    assert rows_of(by_tape) == rows_of(by_row)
+    return by_row
+
+
+def rows_of(decoded: Decoded) -> list[tuple[Any, ...]]:
+    """What is told of each row beside its properties, in order."""
+    told = ("position", "name", "digest")
+    names = [name for name in told if name in decoded.table.column_names]
+    return sorted(zip(*(decoded.table[name].to_pylist() for name in names), strict=True))
 
 
 def decode_value(literal: bytes) -> tuple[dict[Typed, Any], Counter[str]]:
@@ -101,9 +111,11 @@ def test_a_common_event_is_decoded_apart_from_rare_ones() -> None:
 def test_positions_count_from_the_start_and_skip_what_is_dropped() -> None:
     """A dropped line is left out, and the others keep their positions in the window."""
     lines = [to_line("e", {"n": number}) for number in range(4)]
-    table = Decoder(EVENT).decode(lines, start=10, dropped=frozenset({11, 99})).table
-    assert table["position"].to_pylist() == [10, 12, 13]
-    assert table["bigint:n"].to_pylist() == [0, 2, 3]
+    block = b"".join(line + b"\n" for line in lines)
+    for small in (0, SMALL_BLOCK_BYTES):
+        table = Decoder(EVENT).decode(block, start=10, dropped=[1], small=small).table
+        assert table["position"].to_pylist() == [10, 12, 13]
+        assert table["bigint:n"].to_pylist() == [0, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from mixpanel_source.identity import (
     EPOCH_ORDINAL,
     KEY_BYTES,
+    EventIdentifier,
     Identify,
-    Index,
+    ProfileIdentifier,
     event_day,
-    event_identifier,
     first_given,
     parse_moment,
-    profile_identifier,
 )
+from mixpanel_source.index import Index
 from mixpanel_source.windows import DAY, Window
 
 DAY_S = 86_400
@@ -51,10 +51,9 @@ NAMES = {
 
 def settled(lines: Iterable[bytes], identify: Identify | None = None) -> Index:
     """The index of a window of these lines."""
-    identify = identify or event_identifier(WINDOW)
+    identify = identify or EventIdentifier(WINDOW)
     index = Index()
-    for line in lines:
-        index.add(identify(line))
+    index.extend(identify.of_line(line) for line in lines)
     index.settle()
     return index
 
@@ -133,14 +132,14 @@ def test_latest_duplicate_is_kept(processed: list[int | None]) -> None:
     index = settled([event(processed=at) for at in processed])
     ranks = [at or 0 for at in processed]
     latest = max(range(len(ranks)), key=lambda position: (ranks[position], position))
-    assert index.dropped == set(range(len(processed))) - {latest}
+    assert {*index.dropped} == set(range(len(processed))) - {latest}
     assert keys(index) == [key_of(event())]
 
 
 def test_one_insert_id_on_two_days() -> None:
     """These are two events, as they are for Mixpanel."""
     index = settled([event(), event(time=NOON + DAY_S)])
-    assert not index.dropped
+    assert not len(index.dropped)
     assert len(set(keys(index))) == 2
 
 
@@ -284,7 +283,7 @@ def test_events_of_other_days_stay_apart() -> None:
 )
 def test_rank(processed: object, rank: int) -> None:
     """A processing time that is none counts as the earliest."""
-    assert event_identifier(WINDOW)(event(processed=processed)).rank == rank
+    assert EventIdentifier(WINDOW).of_line(event(processed=processed)).rank == rank
 
 
 @pytest.mark.parametrize(
@@ -331,9 +330,9 @@ NO_EVENTS = [
 @pytest.mark.parametrize("line", [*NO_EVENTS, pytest.param(b'{"a":' + b"[" * 9_000, id="deep")])
 def test_no_event(line: bytes) -> None:
     """What is no whole event is a ValueError."""
-    identify = event_identifier(WINDOW)
+    identify = EventIdentifier(WINDOW)
     with pytest.raises(ValueError, match=r"."):
-        identify(line)
+        identify.of_line(line)
 
 
 def profile(distinct_id: object, **properties: Any) -> bytes:
@@ -344,22 +343,22 @@ def profile(distinct_id: object, **properties: Any) -> bytes:
 def test_last_profile_is_kept() -> None:
     """A profile that is dumped again replaces the one before it."""
     lines = [profile("a"), profile("b"), profile("a", x=1), profile("a", x=2), profile("c")]
-    index = settled(lines, profile_identifier())
-    assert index.dropped == {0, 2}
+    index = settled(lines, ProfileIdentifier())
+    assert [*index.dropped] == [0, 2]
     assert [*index.days] == [0] * 5
 
 
-def test_profile_identifiers_count_apart() -> None:
+def test_ProfileIdentifiers_count_apart() -> None:
     """Two dumps know nothing of each other."""
-    first, second = profile_identifier(), profile_identifier()
-    assert first(profile("a")) == second(profile("a"))
+    first, second = ProfileIdentifier(), ProfileIdentifier()
+    assert first.of_line(profile("a")) == second.of_line(profile("a"))
 
 
 def test_profile_ids_of_other_types() -> None:
     """An id is text in the table: a number and its digits are one id, a big number is no error."""
     for number in (7, -1, 2**63, 2**64, 10**30, -(2**63) - 1, -(10**30)):
-        index = settled([profile(number), profile(str(number))], profile_identifier())
-        assert index.dropped == {0}
+        index = settled([profile(number), profile(str(number))], ProfileIdentifier())
+        assert [*index.dropped] == [0]
 
 
 @pytest.mark.parametrize(
@@ -374,9 +373,9 @@ def test_profile_ids_of_other_types() -> None:
 )
 def test_no_profile(line: bytes) -> None:
     """What is no profile is a ValueError."""
-    identify = profile_identifier()
+    identify = ProfileIdentifier()
     with pytest.raises(ValueError, match=r"."):
-        identify(line)
+        identify.of_line(line)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.decode import EVENT, PROFILE, Decoder, JsonType, Typed
-from mixpanel_source.identity import Index, event_identifier
+from mixpanel_source.decode import Decoder, identify_block
+from mixpanel_source.identity import EventIdentifier
+from mixpanel_source.index import Index
+from mixpanel_source.kinds import EVENT, PROFILE, JsonType, Typed
 from mixpanel_source.layout import (
     ENGAGE_SCHEMA,
     EXPORT_IDENTITY,
@@ -37,11 +39,10 @@ EVENTS = Decoder(EVENT)
 
 def lay(*lines: bytes, zone: str = "UTC", decoder: Decoder = EVENTS) -> Laid:
     """Events of a day, laid out."""
-    index, identify = Index(), event_identifier(Window(DAY, DAY))
-    for line in lines:
-        index.add(identify(line))
+    index, block = Index(), b"".join(line + b"\n" for line in lines)
+    index.extend(identify_block(block, EventIdentifier(Window(DAY, DAY))))
     index.settle()
-    decoded = decoder.decode(lines, start=0)
+    decoded = decoder.decode(block, start=0)
     return export_layout(decoded.table, index, zone=zone)
 
 
@@ -209,7 +210,7 @@ def test_the_columns_of_export(*, raw: bool, only: tuple[str, ...] | None) -> No
 def test_the_columns_of_engage(*, raw: bool) -> None:
     """A profile has its id; a property of that name stays a property."""
     line = b'{"$distinct_id":"u","$properties":{"distinct_id":"x","$distinct_id":"y"}}'
-    laid = engage_layout(Decoder(PROFILE, raw=raw, digest=True).decode([line], start=0).table)
+    laid = engage_layout(Decoder(PROFILE, raw=raw, digest=True).decode(line + b"\n", start=0).table)
     assert [*laid.fixed] == [*ENGAGE_SCHEMA.names, *(["properties"] if raw else [])]
     assert fixed(laid, "distinct_id") == ["u"]
     assert rest(laid) == {
