@@ -17,13 +17,14 @@ from typing import Any
 
 import dlt
 
-from . import mixpanel_source, settings
+from . import settings
 from .client import Clock
 from .config import parse_range
 from .errors import AuthError, ConfigError, MixpanelError
 from .lookup import load_config
 from .pipeline import alone, appending_note, location, open_pipeline, own_errors, start_clean
 from .resources.session import Checkpoint, Job, WindowReport, pipeline_spool
+from .source import mixpanel_source
 
 logger = logging.getLogger("mixpanel_source")
 
