@@ -153,7 +153,9 @@ def _run(
     with alone(pipeline):
         for table in tables:
             try:
-                start_clean(pipeline)
+                # a table that was loaded leaves nothing behind; an earlier job or a failure may
+                if not report.windows or report.failures:
+                    start_clean(pipeline)
                 for windows in _iter_packages(table, pipeline, job, given):
                     report.windows += windows
             except (AuthError, ConfigError):

@@ -12,6 +12,7 @@ import pytest
 from mixpanel_source.errors import BusyError, ConfigError, PlanError, ServerError, TruncatedError
 from mixpanel_source.resources.session import Checkpoint
 from mixpanel_source.sandbox import Fault
+from mixpanel_source.sync import open_pipeline
 from tests.integration.fidelity import served_events
 from tests.integration.jobs import (
     ALL_DAYS,
@@ -51,6 +52,16 @@ def test_second_sync_asks_for_the_look_back_days_only(lab: Lab) -> None:
     assert lab.exported == LOOKBACK
     lab.assert_events_kept()
     lab.assert_profiles_kept()
+
+
+def test_cursor_is_kept_whatever_dlt_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where dlt is told not to restore its state, a sync stores and restores it all the same."""
+    monkeypatch.setenv("RESTORE_FROM_DESTINATION", "false")
+    for asked in (ALL_DAYS, LOOKBACK):
+        lab.pipeline = open_pipeline()
+        lab.sync("export")
+        assert lab.exported == asked
+    lab.assert_events_kept()
 
 
 def test_next_day_adds_a_day(lab: Lab) -> None:
