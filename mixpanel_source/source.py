@@ -61,7 +61,7 @@ def mixpanel_source(  # noqa: PLR0913 - one argument a setting, as dlt users exp
         anchor_date: first day of the first sync, YYYY-MM-DD; a year ago if not set.
         range: first and last day, `first,last`, of a backfill instead of a sync.
         lookback_days: how many of the newest days are read again.
-        window_days: days a request.
+        window_days: days a request, or `auto`: more where days are small.
         include_today: whether to load the day that is not over, too.
         project_timezone: IANA zone of a project created before 2023.
         events: names of the events to load, comma-separated or a list; all if not set.
