@@ -82,29 +82,36 @@ def days_to_sync(
     read_on: Mapping[date, date],
     lookback_days: int,
 ) -> list[date]:
-    """The days a sync has to fetch, oldest first.
+    """The days a sync has to fetch: what is new, oldest first, then what is to be read again.
 
-    Those are all days after the last synced one, and of the days up to it each that was not yet
-    final when it was last read. A sync that was interrupted therefore goes on where it stopped, and
-    does not read settled days again.
+    New are all days after the last synced one. To be read again are the days up to it that were not
+    yet final when they were last read, those first that were read longest ago. So where the quota
+    is short each sync brings the new days, and every other day gets its turn. A sync that was
+    interrupted goes on where it stopped, and does not read settled days again.
 
     Args:
         anchor: first day of the first sync.
         newest: last day to fetch, see `newest_day`.
         synced_through: newest day that a sync has loaded; None before the first.
-        read_on: for days loaded lately, the date (UTC) of the request that was loaded.
+        read_on: for days loaded lately, the date (UTC) of the request that was loaded; those of
+            the last `LOOKBACK_DAYS_MAX` days before the last synced one are remembered.
         lookback_days: days after which a day is final, see `settled_on`.
     """
     if synced_through is None:
         return list(iter_days(anchor, newest))
-    # no day before this one can have been read too early, for none is read before it has begun
-    first_again = max(anchor, synced_through - DAY * lookback_days)
-    again = (
+    lookback = iter_days(synced_through - DAY * lookback_days, synced_through)
+    again = [
         day
-        for day in iter_days(first_again, min(synced_through, newest))
-        if day not in read_on or read_on[day] < settled_on(day, lookback_days=lookback_days)
-    )
-    return [*again, *iter_days(max(anchor, synced_through + DAY), newest)]
+        for day in {*lookback, *read_on}
+        if anchor <= day <= min(synced_through, newest)
+        and (day not in read_on or read_on[day] < settled_on(day, lookback_days=lookback_days))
+    ]
+    again.sort(key=lambda day: (read_on.get(day, date.min), day))
+    new = iter_days(max(anchor, synced_through + DAY), newest)
+    # what would not be remembered, were the new days loaded and this not, goes before them
+    kept_from = newest - DAY * settings.LOOKBACK_DAYS_MAX
+    passing = [day for day in again if day not in read_on or day < kept_from]
+    return [*passing, *new, *(day for day in again if day not in passing)]
 
 
 def build_windows(days: Iterable[date], *, window_days: int | None) -> list[Window]:
