@@ -6,12 +6,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 75 stopped for now, run
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_sync(options: argparse.Namespace) -> int:
     """Bring the tables up to date; safe to run at any time."""
-    from .sync import check_tables, sync
+    with swift_imports():
+        from .sync import check_tables, sync
 
     check_tables(options.tables)
     report = sync(options.tables, pipeline=_pipeline(options), max_wait_s=options.max_wait)
@@ -136,7 +138,9 @@ def run_sync(options: argparse.Namespace) -> int:
 def run_backfill(options: argparse.Namespace) -> int:
     """Load the events of a range of days; the cursor of syncs stays where it is."""
     from .config import parse_range
-    from .sync import backfill
+
+    with swift_imports():
+        from .sync import backfill
 
     parse_range("range", options.range)
     report = backfill(options.range, pipeline=_pipeline(options), max_wait_s=options.max_wait)
@@ -145,8 +149,9 @@ def run_backfill(options: argparse.Namespace) -> int:
 
 def run_check(options: argparse.Namespace) -> int:
     """Find out whether the tables would load, at a request each."""
-    from .check import check
-    from .sync import check_tables
+    with swift_imports():
+        from .check import check
+        from .sync import check_tables
 
     check_tables(options.tables)
     found = check(options.tables)
@@ -203,6 +208,16 @@ def run_demo(_options: argparse.Namespace) -> int:
         f"  rm {settings.DUCKDB_FILE} && mixpanel-source check && mixpanel-source sync"
     )
     return code
+
+
+@contextmanager
+def swift_imports() -> Iterator[None]:
+    """Import without looking for garbage: there is none, and looking takes a sixth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _pipeline(options: argparse.Namespace) -> Pipeline:

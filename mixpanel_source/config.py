@@ -35,7 +35,8 @@ class Config:
     anchor_date: date | None = None
     range: Window | None = None
     lookback_days: int = settings.LOOKBACK_DAYS
-    window_days: int = settings.WINDOW_DAYS
+    window_days: int | None = settings.WINDOW_DAYS
+    """None: as many as suit, see `WindowSizer`."""
     include_today: bool = False
     project_timezone: str = "UTC"
     events: tuple[str, ...] = ()
@@ -216,16 +217,24 @@ def _parse_flag(name: str, value: object) -> bool:
     return flags[text]
 
 
-def _number(kind: Callable[[str], T], least: float, most: float) -> Callable[[str, object], T]:
-    """A parser of numbers from `least` to `most`."""
+def _number(
+    kind: Callable[[str], T], least: float, most: float, *, auto: bool = False
+) -> Callable[[str, object], T | None]:
+    """A parser of numbers from `least` to `most` and, with `auto`, of that word, as None."""
     what = "a whole number" if kind is int else "a number"
     bounds = (
         f"{what} of {least:,} or more" if most == _ANY else f"{what} from {least:,} to {most:,}"
     )
 
-    def parse(name: str, value: object) -> T:
+    if auto:
+        bounds = f"auto or {bounds}"
+
+    def parse(name: str, value: object) -> T | None:
+        text = str(value).strip()
+        if auto and text.lower() == "auto":
+            return None
         try:
-            number = kind(str(value).strip())
+            number = kind(text)
         except ValueError:
             number = None
         if number is None or not least <= number <= most:  # type: ignore[operator]
@@ -245,7 +254,7 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "anchor_date": parse_day,
     "range": parse_range,
     "lookback_days": _number(int, 0, settings.LOOKBACK_DAYS_MAX),
-    "window_days": _number(int, 1, 366),
+    "window_days": _number(int, 1, 366, auto=True),
     "include_today": _parse_flag,
     "project_timezone": _parse_zone,
     "events": _parse_names,

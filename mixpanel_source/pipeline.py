@@ -140,11 +140,11 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[None]:
 
 
 def start_clean(pipeline: dlt.Pipeline) -> None:
-    """Forget what an interrupted run left here, and learn from the destination what is loaded."""
-    with own_errors():
-        # the packages that are pending go with the working directory, whatever state they are in
-        pipeline.drop()
-        pipeline.sync_destination()
+    """Forget what an earlier run left here: the next one asks the destination what is loaded."""
+    # the packages that are pending go with the working directory, whatever state they are in
+    pipeline.drop()
+    # whatever is configured, for it also decides whether the state is stored there
+    pipeline.config.restore_from_destination = True
 
 
 @contextmanager

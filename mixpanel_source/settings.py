@@ -73,6 +73,14 @@ Source: https://developer.mixpanel.com/reference/track-event.
 LOOKBACK_DAYS_MAX: Final = 366
 """As far back as the ledger remembers when a day was read."""
 WINDOW_DAYS: Final = 1
+AUTO_WINDOW_DAYS_MAX: Final = 31
+"""Most days a request with `window_days = auto`: a year is a dozen of these."""
+AUTO_WINDOW_BYTES: Final = 32 * 1024 * 1024
+"""Uncompressed bytes that a request is to bring with `window_days = auto`.
+
+Big enough that what passes between requests costs little beside it; small enough to be asked for
+again when it fails, and to end a load package near where it should end.
+"""
 MAX_COLUMNS: Final = 1_000
 PROPERTIES_MODES: Final = ("columns", "json", "both")
 

@@ -17,13 +17,14 @@ from typing import Any
 
 import dlt
 
-from . import mixpanel_source, settings
+from . import settings
 from .client import Clock
 from .config import parse_range
 from .errors import AuthError, ConfigError, MixpanelError
 from .lookup import load_config
 from .pipeline import alone, appending_note, location, open_pipeline, own_errors, start_clean
 from .resources.session import Checkpoint, Job, WindowReport, pipeline_spool
+from .source import mixpanel_source
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -152,7 +153,9 @@ def _run(
     with alone(pipeline):
         for table in tables:
             try:
-                start_clean(pipeline)
+                # a table that was loaded leaves nothing behind; an earlier job or a failure may
+                if not report.windows or report.failures:
+                    start_clean(pipeline)
                 for windows in _iter_packages(table, pipeline, job, given):
                     report.windows += windows
             except (AuthError, ConfigError):

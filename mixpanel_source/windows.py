@@ -9,10 +9,13 @@ Source: https://developer.mixpanel.com/reference/raw-event-export.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta, timezone
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+from . import settings
 
 DAY = timedelta(days=1)
 
@@ -27,6 +30,11 @@ class Window(NamedTuple):
     def days(self) -> Iterator[date]:
         """Each day, oldest first."""
         return iter_days(self.first, self.last)
+
+    @property
+    def length_days(self) -> int:
+        """How many days there are."""
+        return (self.last - self.first).days + 1
 
     def __str__(self) -> str:
         """One date, or `first..last`."""
@@ -74,42 +82,110 @@ def days_to_sync(
     read_on: Mapping[date, date],
     lookback_days: int,
 ) -> list[date]:
-    """The days a sync has to fetch, oldest first.
+    """The days a sync has to fetch: what is new, oldest first, then what is to be read again.
 
-    Those are all days after the last synced one, and of the days up to it each that was not yet
-    final when it was last read. A sync that was interrupted therefore goes on where it stopped, and
-    does not read settled days again.
+    New are all days after the last synced one. To be read again are the days up to it that were not
+    yet final when they were last read, those first that were read longest ago. So where the quota
+    is short each sync brings the new days, and every other day gets its turn. A sync that was
+    interrupted goes on where it stopped, and does not read settled days again.
 
     Args:
         anchor: first day of the first sync.
         newest: last day to fetch, see `newest_day`.
         synced_through: newest day that a sync has loaded; None before the first.
-        read_on: for days loaded lately, the date (UTC) of the request that was loaded.
+        read_on: for days loaded lately, the date (UTC) of the request that was loaded; those of
+            the last `LOOKBACK_DAYS_MAX` days before the last synced one are remembered.
         lookback_days: days after which a day is final, see `settled_on`.
     """
     if synced_through is None:
         return list(iter_days(anchor, newest))
-    # no day before this one can have been read too early, for none is read before it has begun
-    first_again = max(anchor, synced_through - DAY * lookback_days)
-    again = (
+    lookback = iter_days(synced_through - DAY * lookback_days, synced_through)
+    again = [
         day
-        for day in iter_days(first_again, min(synced_through, newest))
-        if day not in read_on or read_on[day] < settled_on(day, lookback_days=lookback_days)
-    )
-    return [*again, *iter_days(max(anchor, synced_through + DAY), newest)]
+        for day in {*lookback, *read_on}
+        if anchor <= day <= min(synced_through, newest)
+        and (day not in read_on or read_on[day] < settled_on(day, lookback_days=lookback_days))
+    ]
+    again.sort(key=lambda day: (read_on.get(day, date.min), day))
+    new = iter_days(max(anchor, synced_through + DAY), newest)
+    # what would not be remembered, were the new days loaded and this not, goes before them
+    kept_from = newest - DAY * settings.LOOKBACK_DAYS_MAX
+    passing = [day for day in again if day not in read_on or day < kept_from]
+    return [*passing, *new, *(day for day in again if day not in passing)]
 
 
-def build_windows(days: Iterable[date], *, window_days: int) -> list[Window]:
-    """Group ascending days into windows of at most `window_days` consecutive days."""
+def build_windows(days: Iterable[date], *, window_days: int | None) -> list[Window]:
+    """Group ascending days into windows of at most `window_days` consecutive days; None is 1."""
     windows: list[Window] = []
     for day in days:
         open_window = windows[-1] if windows else None
         if (
             open_window is not None
             and day == open_window.last + DAY
-            and (day - open_window.first).days < window_days
+            and (day - open_window.first).days < (window_days or 1)
         ):
             windows[-1] = open_window._replace(last=day)
         else:
             windows.append(Window(day, day))
     return windows
+
+
+class WindowSizer:
+    """How many days the next request covers: a fixed number, or as many as suit the answers.
+
+    Left to itself it begins with a day and doubles that while the answers are small. From the bytes
+    a day that it has seen it foretells how many days make an answer of `AUTO_WINDOW_BYTES`, and
+    takes no more. A failure, or an answer bigger than that, halves the number at once; from then on
+    it grows by a day at a time.
+    """
+
+    def __init__(self, window_days: int | None) -> None:
+        """Start without having seen an answer.
+
+        Args:
+            window_days: days of each window; None to decide by the answers.
+        """
+        self._fixed = window_days
+        self._most = 1
+        self._doubles_up_to = settings.AUTO_WINDOW_DAYS_MAX
+        self._bytes_a_day = 0.0
+
+    @property
+    def days(self) -> int:
+        """Most days of the next window."""
+        if self._fixed is not None:
+            return self._fixed
+        fitting = settings.AUTO_WINDOW_BYTES / max(self._bytes_a_day, 1.0)
+        return max(1, min(self._most, int(fitting)))
+
+    def take(self, days: deque[date]) -> Window:
+        """Take the next window off the left of `days`: consecutive ones, as many as fit.
+
+        Args:
+            days: ascending; at least one.
+        """
+        first = last = days.popleft()
+        for _ in range(self.days - 1):
+            if not days or days[0] != last + DAY:
+                break
+            last = days.popleft()
+        return Window(first, last)
+
+    def note(self, window: Window, size: int) -> None:
+        """Learn from the answer for `window`, of `size` uncompressed bytes."""
+        days = window.length_days
+        now = size / days
+        # up at once, down by halves: a quiet day among busy ones does not deceive it
+        self._bytes_a_day = max(now, (self._bytes_a_day + now) / 2)
+        if size > settings.AUTO_WINDOW_BYTES:
+            self._narrow(days)
+        elif days >= self._most:
+            wider = min(days * 2, max(self._doubles_up_to, days + 1))
+            self._most = min(wider, settings.AUTO_WINDOW_DAYS_MAX)
+
+    def note_failure(self, window: Window) -> None:
+        """Learn that `window` could not be read; its days are the caller's to ask for again."""
+        self._narrow(window.length_days)
+
+    def _narrow(self, days: int) -> None:
+        self._most = self._doubles_up_to = max(1, days // 2)

@@ -63,7 +63,8 @@ def test_discarded_values_leave_the_rest_of_the_row(pipeline: dlt.Pipeline, cont
 @pytest.mark.parametrize("contract", ["discard_row", {"columns": "discard_row"}])
 def test_discarded_rows_are_those_with_something_new(pipeline: dlt.Pipeline, contract: Any) -> None:
     """A row with a property or a type that is new is left out; the others are loaded."""
-    run(pipeline, changed_project(), contract)
+    # dlt 1.31 looks for a column it discarded in every later table: the day read again has none
+    run(pipeline, changed_project(), contract, lookback_days=0)
     assert prices(pipeline) == {"known": 1, "same": 2}
 
 
@@ -108,11 +109,12 @@ def prices(pipeline: dlt.Pipeline) -> dict[str, int | None]:
     return {row["event"]: row["price"] for row in select_all(pipeline, "export")}
 
 
-def run(pipeline: dlt.Pipeline, project: Project, contract: Any) -> None:
+def run(pipeline: dlt.Pipeline, project: Project, contract: Any, **given: Any) -> None:
     """Run the source as a dlt user does, with a contract on `export` if there is one."""
     clock = Clock(max(project.events) + timedelta(days=1))
     with serve(project, clock) as settings:
-        source = mixpanel_source(job=Job(clock=clock), **settings).with_resources("export")
+        source = mixpanel_source(job=Job(clock=clock), **settings, **given)
+        source = source.with_resources("export")
         if contract is not None:
             source.export.apply_hints(schema_contract=contract)
         pipeline.run(source, loader_file_format="parquet")

@@ -19,13 +19,16 @@ from mixpanel_source import cli
 from mixpanel_source.errors import PausedError
 from mixpanel_source.resources.session import Checkpoint
 from mixpanel_source.sandbox import SECRET, USERNAME, Fault, Sandbox
+from mixpanel_source.windows import DAY, iter_days
 from tests.integration.jobs import (
     ANCHOR,
     EVENTS_A_DAY,
     LOOKBACK,
+    TODAY,
     UNLIMITED,
     YESTERDAY,
     Lab,
+    add_event,
     make_project,
     open_lab,
 )
@@ -182,6 +185,25 @@ def test_impatience_stops_with_the_work_loaded() -> None:
         assert sorted(lab.exported) == LOOKBACK
         assert report.failures == {}
         lab.assert_events_kept()
+
+
+def test_new_days_are_not_kept_waiting() -> None:
+    """With fewer requests than days to read again, new days come first and the others in turn."""
+    first = days_before(3)
+    with open_lab(make_project(first), exports_per_hour=3) as lab:
+        lab.given = {"anchor_date": first, "requests_per_hour": 3, "max_wait_s": 600}
+        assert lab.sync("export").failures == {}
+        for new in (TODAY, TODAY + DAY):
+            add_event(lab.project, new, 0)
+            for late in iter_days(first, new - DAY):
+                add_event(lab.project, late, 0, **{"$insert_id": f"{late}, late on {new}"})
+            lab.clock.advance(days=1)
+            assert isinstance(lab.sync("export").failures["export"], PausedError)
+            assert lab.exported[0] == str(new)
+            assert len(lab.exported) == 3
+        lab.clock.advance(seconds=HOUR_S)
+        lab.sync("export")
+        lab.assert_events_kept(first=first, last=TODAY + DAY)
 
 
 @pytest.mark.parametrize("max_wait_s", [600, 2 * HOUR_S])

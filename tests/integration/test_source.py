@@ -10,6 +10,7 @@ from typing import Any
 
 import dlt
 import pytest
+from dlt.sources import SourceReference
 
 from mixpanel_source import mixpanel_source
 from mixpanel_source.errors import AuthError, ConfigError
@@ -32,10 +33,16 @@ REQUIRED: dict[str, Any] = {"username": USERNAME, "secret": SECRET, "project_id"
 def test_offers_three_tables() -> None:
     """Its name is `mixpanel`; events and profiles are selected, cohorts are there to be."""
     source = mixpanel_source(**REQUIRED)
-    assert source.name == "mixpanel"
+    assert (source.name, source.section) == ("mixpanel", "mixpanel_source")
     assert list(source.resources) == ["export", "engage", "cohorts"]
     assert list(source.selected_resources) == ["export", "engage"]
     assert source.cohorts.selected is False
+
+
+def test_found_by_name() -> None:
+    """It is found by the name of the package, as `pipeline.run` takes it too."""
+    found: Any = SourceReference.find("mixpanel_source.mixpanel_source")
+    assert list(found(**REQUIRED).resources) == ["export", "engage", "cohorts"]
 
 
 def test_call_asks_nothing(lab: Lab) -> None:

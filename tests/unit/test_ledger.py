@@ -8,7 +8,7 @@ from typing import Any
 
 from mixpanel_source import settings
 from mixpanel_source.ledger import Ledger
-from mixpanel_source.windows import DAY, Window, days_to_sync
+from mixpanel_source.windows import DAY, Window, days_to_sync, iter_days
 
 FIRST = date(2026, 3, 1)
 NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc).timestamp()
@@ -133,3 +133,30 @@ def test_first_sync_in_pieces_reads_each_day_once() -> None:
         Ledger(state).record_sync(Window(days[0], days[-1]), read_at=read_at)
 
     assert read == [FIRST + DAY * number for number in range(1_000)]
+
+
+def test_nothing_is_forgotten_after_years_away() -> None:
+    """Days that were not final when a sync last ran are read again two years later, in pieces."""
+    state: dict[str, Any] = {}
+    Ledger(state).record_sync(window(1, 10), read_at=NOON + DAY_S)
+    now = NOON + 800 * DAY_S
+    newest = date(2026, 3, 9) + DAY * 800
+    read: list[date] = []
+    for _ in range(82):
+        ledger = reopened(state)
+        days = days_to_sync(
+            anchor=FIRST,
+            newest=newest,
+            synced_through=ledger.synced_through,
+            read_on=ledger.read_on,
+            lookback_days=5,
+        )[:10]
+        read += days
+        for day in days:
+            Ledger(state).record_sync(Window(day, day), read_at=now)
+
+    # the 6th to the 10th were read on the 11th, and the newest five are not final today
+    known = {day: read.count(day) for day in read}
+    assert {day for day in known if day <= date(2026, 3, 10)} == {*window(6, 10).days}
+    assert {*iter_days(date(2026, 3, 6), newest)} == {*known}
+    assert {day for day in known if known[day] > 1} == {*iter_days(newest - DAY * 4, newest)}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixpanel_source.settings import LOOKBACK_DAYS_MAX
 from mixpanel_source.windows import (
     DAY,
     Window,
@@ -121,7 +122,48 @@ def test_nightly_sync_reads_the_lookback_again() -> None:
     day = START + DAY * 10
     read_on = {START + DAY * number: day for number in range(10)}
 
-    assert plan(day, day - DAY, read_on) == [day - DAY * 2, day - DAY, day]
+    assert plan(day, day - DAY, read_on) == [day, day - DAY * 2, day - DAY]
+
+
+def test_days_read_longest_ago_come_first() -> None:
+    """Where the quota is short, days that were read yesterday go before those read today."""
+    day = START + DAY * 10
+    read_on = {day - DAY * 2: day + DAY, day - DAY: day, day: day + DAY}
+
+    assert plan(day, day, read_on) == [day - DAY, day]
+    assert plan(day, day, {**read_on, day - DAY: day + DAY}) == [day - DAY, day]
+    assert plan(day, day, {**read_on, day: day}) == [day - DAY, day]
+    assert plan(day, day, {**read_on, day: day - DAY}) == [day, day - DAY]
+
+
+def test_days_that_are_not_final_are_kept_in_mind() -> None:
+    """A day that an interrupted sync left behind is read again, however many came after it."""
+    synced = START + DAY * 20
+    read_on = {START + DAY * number: synced + DAY for number in range(3, 21)}
+    too_early = START + DAY * 5
+    read_on[too_early] = too_early + DAY * 2
+
+    days = plan(synced + DAY * 2, synced, read_on)
+    assert days == [synced + DAY, synced + DAY * 2, too_early, synced - DAY, synced]
+    assert too_early not in days_to_sync(
+        anchor=too_early + DAY,
+        newest=synced,
+        synced_through=synced,
+        read_on=read_on,
+        lookback_days=2,
+    )
+
+
+def test_days_about_to_be_forgotten_go_first() -> None:
+    """After years without a sync, what was not final then is read before what is new."""
+    synced = START + DAY * 10
+    read_on = {synced - DAY * 2: synced + DAY, synced - DAY: synced, synced: synced + DAY}
+    newest = synced + DAY * (LOOKBACK_DAYS_MAX + 1)
+    new = [*iter_days(synced + DAY, newest)]
+
+    assert plan(newest - DAY * 2, synced, read_on) == [*new[:-2], synced - DAY, synced]
+    assert plan(newest - DAY, synced, read_on) == [synced - DAY, *new[:-1], synced]
+    assert plan(newest, synced, read_on) == [synced - DAY, synced, *new]
 
 
 def test_anchor_moved_forward() -> None:
@@ -182,11 +224,15 @@ def test_every_day_is_read_once_it_has_settled(
             read_on=read_on,
             lookback_days=lookback_days,
         )
-        assert days == [
+        new = [day for day in iter_days(START, newest) if day not in read_on]
+        again = [
             day
-            for day in iter_days(START, newest)
-            if day not in read_on or read_on[day] < settled_on(day, lookback_days=lookback_days)
+            for day in read_on
+            if day <= newest and read_on[day] < settled_on(day, lookback_days=lookback_days)
         ]
+        assert sorted(days) == sorted([*new, *again])
+        if min(again, default=newest) >= newest - DAY * LOOKBACK_DAYS_MAX:
+            assert days[: len(new)] == new
         read_on.update(dict.fromkeys(days[: run.stops_after], now.date()))
     settled = [day for day in read_on if day <= now.date() - DAY * (lookback_days + 1)]
     assert settled == [*iter_days(START, max(settled))]
