@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
@@ -18,12 +19,13 @@ from pathlib import Path
 
 import psutil
 
-from .contenders import LIMIT, OURS, PLAIN_DLT, Contender
+from .contenders import LIMIT, OURS, PLAIN_DLT, Contender, plan_rounds
 from .data import last_day_of_last_month
+from .peers import PEERS
 from .plot import draw
 from .records import Figures, Record, summarize
 from .report import LIMIT_NAME, notes, put_between_marks, table
-from .suite import Place, install_all, open_place, plan_rounds, run_round
+from .suite import Place, install_all, open_place, run_round
 
 OURS_FIRST = ("us-duckdb-2", "us-duckdb-1", "us-postgres-2", "us-postgres-1")
 """Whose time the others' is set against: the first of these that runs."""
@@ -35,21 +37,22 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mixpan
 def main() -> None:
     """Run what is asked for and write what came of it."""
     options = _parse()
-    everyone = {contender.name: contender for contender in (LIMIT, *OURS, PLAIN_DLT)}
+    everyone = {contender.name: contender for contender in (LIMIT, *OURS, PLAIN_DLT, *PEERS)}
     chosen = _choose(everyone, options.contenders)
     reasons = install_all(chosen, options.cache / "tools")
     chosen = [contender for contender in chosen if contender.name not in reasons]
-    records: list[Record] = []
-    with open_place(options.cache, options.last_day, chosen) as place:
-        for size in options.sizes or [options.events]:
-            records += _run(place, chosen, size, runs=options.runs)
-    figures = summarize(records)
-    text = _describe(figures, everyone, chosen, reasons)
     options.results.mkdir(parents=True, exist_ok=True)
     stem = options.results / options.name
-    rows = [asdict(record) for record in records]
-    stem.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
-    if len({own.events for own in figures}) > 1 and options.sizes:
+    records: list[Record] = []
+    with open_place(options.cache, options.last_day, chosen) as place:
+        for record in _run(place, chosen, options.sizes or [options.events], runs=options.runs):
+            records.append(record)
+            # a long run that is broken off leaves what it has
+            rows = [asdict(one) for one in records]
+            stem.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    figures = summarize(records)
+    text = _describe(figures, everyone, chosen, reasons)
+    if options.sizes:
         names = [one.name for one in chosen if one.max_events is None and not one.profiles]
         draw(figures, names, stem.with_suffix(".svg"))
         text += f"\n\n![seconds and memory against events](results/{options.name}.svg)"
@@ -89,19 +92,17 @@ def _choose(everyone: dict[str, Contender], asked: str | None) -> list[Contender
     return list(chosen.values())
 
 
-def _run(place: Place, chosen: list[Contender], events: int, *, runs: int) -> list[Record]:
-    records: list[Record] = []
-    for size, group in plan_rounds(chosen, events).items():
+def _run(place: Place, chosen: list[Contender], sizes: list[int], *, runs: int) -> Iterator[Record]:
+    for size, group in plan_rounds(chosen, sizes).items():
         for record in run_round(place, group, size, runs=runs):
-            records.append(record)
             state = "right" if record.right else f"WRONG: {record.rows} rows, {record.said}"
             print(
-                f"{record.contender:18} {record.events:>9,} {record.seconds:8.2f} s "
+                f"{record.contender:24} {record.events:>9,} {record.seconds:8.2f} s "
                 f"{record.peak_bytes / 1e6:7,.0f} MB  {state}",
                 file=sys.stderr,
                 flush=True,
             )
-    return records
+            yield record
 
 
 def _describe(

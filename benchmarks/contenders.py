@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -81,6 +81,23 @@ class Contender:
         if self.profiles:
             return manifest.profiles
         return manifest.rows if self.unique else manifest.lines
+
+
+def plan_rounds(
+    contenders: Sequence[Contender], sizes: Sequence[int]
+) -> dict[int, list[Contender]]:
+    """Size -> the contenders to be run on it.
+
+    One that takes only so much is run once, on as much of the largest size as it takes, and with it
+    those that take any number of events: speeds are compared at one size.
+    """
+    largest = max(sizes)
+    once = [one for one in contenders if one.max_events is not None or one.profiles]
+    limits = {one: min(largest, one.max_events or largest) for one in once}
+    return {
+        size: [one for one in contenders if limits.get(one, size) == size]
+        for size in sorted({*sizes, *limits.values()})
+    }
 
 
 def base_env(site: Site) -> dict[str, str]:

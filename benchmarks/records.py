@@ -23,7 +23,7 @@ class Record:
     expected: int
     exit_code: int
     said: str
-    """The end of what it wrote to stderr, if it failed."""
+    """The end of what it wrote to stderr, if something is wrong."""
 
     @property
     def right(self) -> bool:
@@ -42,6 +42,7 @@ class Figures:
     """Median of the runs that ended well, as are the others."""
     fastest: float
     slowest: float
+    cpu_seconds: float
     peak_bytes: float
     right: bool
     """Whether each run ended with the rows that there have to be."""
@@ -74,6 +75,7 @@ def _figures(records: Sequence[Record]) -> Figures:
         median(seconds),
         min(seconds),
         max(seconds),
+        median([record.cpu_seconds for record in done] or [0.0]),
         median([record.peak_bytes for record in done] or [0]),
         wrong is None,
         _remark(wrong) if wrong else "",

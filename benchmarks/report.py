@@ -16,6 +16,7 @@ _HEADINGS = (
     "events/s",
     "of the limit's speed",
     "time to ours",
+    "CPU s",
     "peak MB",
     "rows",
 )
@@ -43,7 +44,7 @@ def table(
     rows = [own for own in figures if own.events == size]
     by_name = {own.contender: own for own in rows if own.runs}
     limit, us = by_name.get(LIMIT_NAME), by_name.get(ours)
-    lines = [_line(_HEADINGS), _line(["---", "---", *["---:"] * 5, "---"])]
+    lines = [_line(_HEADINGS), _line(["---", "---", *["---:"] * 6, "---"])]
     for own in rows:
         contender = contenders[own.contender]
         compared = not contender.profiles
@@ -56,6 +57,7 @@ def table(
                     f"{own.speed:,.0f}" if own.runs else "",
                     ratio(own.speed, limit.speed if limit and compared else None),
                     ratio(own.seconds, us.seconds if us and compared else None),
+                    f"{own.cpu_seconds:.1f}" if own.runs else "",
                     f"{own.peak_bytes / 1e6:,.0f}" if own.runs else "",
                     "right" if own.right else own.remark,
                 )

@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from .data import PAGE_ROWS, Manifest, day_path, page_path, read_manifest
+from .made_up import property_types
 
 READ_BYTES = 1024 * 1024
 HOSTS = [
@@ -91,7 +92,11 @@ class Handler(BaseHTTPRequestHandler):
         elif route.endswith("/engage"):
             self._send(self._profiles(asked))
         elif route.endswith("/cohorts/list"):
-            self._send(iter([gzip.compress(json.dumps(COHORTS).encode())]))
+            self._send(_json(COHORTS))
+        elif route.endswith("/events/properties/top"):
+            self._send(_json({name: {"count": 1} for name in property_types()}))
+        elif route.endswith("/engage/properties"):
+            self._send(_json({"status": "ok", "results": {}}))
         else:
             self.send_error(404)
 
@@ -148,6 +153,10 @@ class Handler(BaseHTTPRequestHandler):
             if piece:
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
+
+
+def _json(value: object) -> Iterator[bytes]:
+    yield gzip.compress(json.dumps(value).encode())
 
 
 def _inflate(pieces: Iterator[bytes]) -> Iterator[bytes]:

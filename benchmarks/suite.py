@@ -8,13 +8,13 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from tests.conftest import PostgresServer
 
-from .contenders import ROOT, Contender, Site
+from .contenders import ROOT, Contender, Plan, Site
 from .data import Manifest, days_until, make_data
 from .measure import measure
 from .records import Record
@@ -65,22 +65,6 @@ def install_all(contenders: Sequence[Contender], tools: Path) -> dict[str, str]:
     return reasons
 
 
-def plan_rounds(contenders: Sequence[Contender], events: int) -> dict[int, list[Contender]]:
-    """Size -> the contenders to be run on it.
-
-    One that takes less than `events` is run on what it takes, and with it those that take any
-    number of events: speeds are compared at one size.
-    """
-    any_size = [one for one in contenders if one.max_events is None and not one.profiles]
-    rounds: dict[int, list[Contender]] = {}
-    for contender in contenders:
-        size = min(events, contender.max_events or events)
-        together = rounds.setdefault(size, [*any_size])
-        if contender not in together:
-            together.append(contender)
-    return dict(sorted(rounds.items()))
-
-
 def run_round(
     place: Place, contenders: Sequence[Contender], size: int, *, runs: int
 ) -> Iterator[Record]:
@@ -116,19 +100,19 @@ def _open_site(place: Place, size: int, temporary: Path, *, profiles: bool) -> I
 
 
 def _run_once(contender: Contender, site: Site, run: int, size: int) -> Record:
+    expected = contender.expected(site.manifest)
     with tempfile.TemporaryDirectory(dir=site.directory) as directory:
         own = Path(directory)
-        here = Site(**{**vars(site), "directory": own})
-        plan = contender.plan(here)
+        try:
+            plan = contender.plan(replace(site, directory=own))
+        except (OSError, LookupError, subprocess.SubprocessError) as error:
+            return Record(contender.name, size, run, 0, 0, 0, None, expected, 1, str(error))
         for command in plan.before:
             measure(command, env=plan.env, cwd=own, timeout_s=TIMEOUT_SECONDS)
         found = measure(
             plan.command, env=plan.env, cwd=own, timeout_s=TIMEOUT_SECONDS, output=plan.output
         )
-        try:
-            rows = plan.count()
-        except Exception:  # noqa: BLE001 - whatever a database says, there is nothing to count
-            rows = None
+        rows = _count(plan)
     return Record(
         contender.name,
         size,
@@ -137,7 +121,14 @@ def _run_once(contender: Contender, site: Site, run: int, size: int) -> Record:
         found.cpu_seconds,
         found.peak_bytes,
         rows,
-        contender.expected(site.manifest),
+        expected,
         found.exit_code,
-        found.said if found.exit_code else "",
+        "" if rows == expected else found.said,
     )
+
+
+def _count(plan: Plan) -> int | None:
+    try:
+        return plan.count()
+    except Exception:  # noqa: BLE001 - whatever a database says, there is nothing to count
+        return None
