@@ -96,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         elif route.endswith("/events/properties/top"):
             self._send(_json({name: {"count": 1} for name in property_types()}))
         elif route.endswith("/engage/properties"):
-            self._send(_json({"status": "ok", "results": {}}))
+            self._send(_json({"status": "ok", "results": {"$name": {"type": "string"}}}))
         else:
             self.send_error(404)
 
