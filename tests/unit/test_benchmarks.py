@@ -1,0 +1,80 @@
+"""The arithmetic of the benchmarks: what is set against what, and how it is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.contenders import Contender, Plan, Site, plan_rounds
+from benchmarks.records import Record, summarize
+from benchmarks.report import BEGIN, END, put_between_marks, ratio, table
+
+
+def contend(name: str, *, max_events: int | None = None) -> Contender:
+    """A contender that is never run."""
+
+    def plan(site: Site) -> Plan:
+        raise AssertionError(site)
+
+    return Contender(name, "nothing", plan, max_events=max_events)
+
+
+def record(contender: str, seconds: float, *, run: int = 1, rows: int = 1000) -> Record:
+    """A run on 1,000 events; it failed if there are no rows."""
+    return Record(contender, 1000, run, seconds, seconds, 10**6, rows, 1000, int(not rows), "no")
+
+
+def test_figures_are_of_the_runs_that_ended_well() -> None:
+    """A run that failed counts in no median, and is told."""
+    runs = [("limit", 2.0, 1000), ("limit", 4.0, 1000), ("limit", 9.0, 1000), ("limit", 0.1, 0)]
+    (figures,) = summarize(record(name, took, rows=rows) for name, took, rows in runs)
+    assert (figures.seconds, figures.fastest, figures.slowest) == (4.0, 2.0, 9.0)
+    assert figures.speed == 250
+    assert (figures.runs, figures.right, figures.remark) == (3, False, "failed (1): no")
+
+
+def test_a_contender_that_never_ended_well_comes_last() -> None:
+    """No figure of it is made up."""
+    figures = summarize([record("broken", 0.1, rows=0), record("limit", 5.0)])
+    assert [own.contender for own in figures] == ["limit", "broken"]
+    text = table(figures, {name: contend(name) for name in ("limit", "broken")}, ours="", size=1000)
+    assert text.splitlines()[-1] == "| broken | nothing |  |  |  |  |  |  | failed (1): no |"
+
+
+def test_speed_is_set_against_the_limit_and_time_against_ours() -> None:
+    """Twice the limit's time is half its speed; thrice ours is three."""
+    figures = summarize([record("limit", 1.0), record("ours", 2.0), record("peer", 6.0)])
+    names = {name: contend(name) for name in ("limit", "ours", "peer")}
+    lines = table(figures, names, ours="ours", size=1000).splitlines()[2:]
+    cells = [[cell.strip() for cell in line.split("|")[4:7]] for line in lines]
+    assert cells == [["1,000", "1.00", "0.50"], ["500", "0.50", "1.00"], ["167", "0.17", "3.00"]]
+
+
+def test_rows_that_are_missing_are_told() -> None:
+    """A run that ended well with other rows than there are is not right."""
+    (figures,) = summarize([record("ours", 1.0, rows=999)])
+    assert figures.remark == "999, and not 1,000"
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "text"),
+    [(1, 3, "0.33"), (9.994, 1, "9.99"), (120.4, 1, "120"), (1, None, ""), (0, 1, "")],
+)
+def test_ratio_for_people(part: float, whole: float | None, text: str) -> None:
+    """Small ratios have two decimals, large ones none."""
+    assert ratio(part, whole) == text
+
+
+def test_what_is_between_the_marks_is_replaced() -> None:
+    """All around it stays, and replacing it again changes nothing."""
+    once = put_between_marks(f"before\n{BEGIN}\nold\n{END}\nafter\n", "new\n")
+    assert once == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    assert put_between_marks(once, "new") == once
+    with pytest.raises(ValueError, match="begin"):
+        put_between_marks("no marks", "new")
+
+
+def test_a_slow_contender_is_run_beside_those_it_is_compared_with() -> None:
+    """On what it takes, and once, however many sizes there are."""
+    fast, slow = contend("fast"), contend("slow", max_events=50)
+    assert plan_rounds([fast, slow], [100]) == {50: [fast, slow], 100: [fast]}
+    assert plan_rounds([fast, slow], [10, 20]) == {10: [fast], 20: [fast, slow]}
