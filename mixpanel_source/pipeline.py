@@ -19,6 +19,7 @@ from dlt.common.exceptions import DltException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from . import settings
+from .duckdb_merge import MergingDuckDb
 from .errors import BusyError, ConfigError, MixpanelError
 from .resources.session import data_directory
 
@@ -50,7 +51,8 @@ def open_pipeline(
         MixpanelError: the working directory cannot be made or read.
     """
     try:
-        pipeline = dlt.pipeline(name, destination=destination, dataset_name=dataset)
+        chosen = MergingDuckDb() if destination == "duckdb" else destination
+        pipeline = dlt.pipeline(name, destination=chosen, dataset_name=dataset)
         _move_here(pipeline)
         config: Any = pipeline.destination_client().config
     except (UnknownDestinationModule, DestinationException, ConfigurationException) as error:
@@ -61,7 +63,7 @@ def open_pipeline(
             f"{error.filename}. Make room for it, or set DLT_DATA_DIR to another directory."
         ) from error
     if destination == "duckdb" and Path(config.credentials.database).stem == pipeline.dataset_name:
-        return dlt.pipeline(name, destination=destination, dataset_name=BESIDE_ITS_CATALOG)
+        return dlt.pipeline(name, destination=chosen, dataset_name=BESIDE_ITS_CATALOG)
     return pipeline
 
 

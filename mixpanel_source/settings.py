@@ -104,6 +104,10 @@ BLOCK_ROWS: Final = 10_000
 BATCH_ROWS: Final = 50_000
 """Most rows of an arrow table handed to dlt."""
 
+DUCKDB_MEMORY: Final = "500MB"
+"""DuckDB's `memory_limit` while it loads, unless another is configured; with half of it loading
+takes a fifth longer, and without any it may take all of the machine's."""
+
 MAX_IDENTIFIER_BYTES: Final = 63
 """PostgreSQL's bound, the smallest of the destinations in wide use.
 
