@@ -48,6 +48,8 @@ class Config:
     requests_per_hour: int = settings.REQUESTS_PER_HOUR
     retries: int = settings.RETRIES
     retry_base_seconds: float = settings.RETRY_BASE_SECONDS
+    workers: int | None = None
+    """None: as many as there are processors, up to `settings.WORKERS_MAX`."""
     engage_page_size: int | None = None
 
     def __repr__(self) -> str:
@@ -266,6 +268,7 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "requests_per_hour": _number(int, 0, 1_000_000),
     "retries": _number(int, 0, 100),
     "retry_base_seconds": _number(float, 0, 3_600),
+    "workers": _number(int, 1, 64, auto=True),
     "engage_page_size": _number(int, 1, 1_000_000),
 }
 SETTING_NAMES = ("region", *(field.name for field in fields(Config)))

@@ -11,9 +11,9 @@ small blocks, row by row. Both give the same.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -21,95 +21,126 @@ import pyarrow as pa
 
 from . import settings
 from .errors import TruncatedError
-from .identity import Identify, Identity
-from .kinds import JsonType, RowKind, Typed
+from .identity import Identify, Identities, Identity
 from .lines import Repairs, content_digest, describe_bad_line, is_in_string, join_torn_rows
 from .rows import Decoded, RowDecoder
+from .threads import map_ahead
 
 if TYPE_CHECKING:
     from .tape import Tape
 
+
+@dataclass(frozen=True)
+class Read:
+    """A block that was read: what its rows are, and where their values are."""
+
+    rows: int
+    size: int
+    """Bytes of its lines."""
+    identities: Identities | None
+    """Of the rows in order, if they were asked for."""
+    tape: Tape | None
+    """None for a small block."""
+    odd: list[tuple[int, bytes]]
+    """Number and bytes of the rows that are not on the tape."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes, about."""
+        return self.tape.nbytes if self.tape else self.size
 
 
 @dataclass(frozen=True)
 class Decoder(RowDecoder):
     """Decodes blocks of rows of one kind."""
 
-    def decode(
-        self,
-        block: bytes,
-        *,
-        start: int,
-        dropped: Collection[int] = (),
-        small: int = settings.SMALL_BLOCK_BYTES,
-    ) -> Decoded:
-        """Decode the rows `start`, `start` + 1, ... of a window.
+    identify: Identify | None = None
+    """What the rows have to be; None if that is known."""
+    workers: int = 1
+    """Threads for `read_all`."""
+
+    def read_all(self, blocks: Iterable[bytes]) -> Iterator[Read]:
+        """Read blocks, on as many threads as there are workers; in their order.
+
+        Raises:
+            TruncatedError: see `read`.
+        """
+        return map_ahead(self.read, blocks, workers=self.workers)
+
+    def read(self, block: bytes, *, small: int = settings.SMALL_BLOCK_BYTES) -> Read:
+        """Read a block.
 
         Args:
             block: as `lines.iter_row_blocks` gives it.
-            start: position of the first row in its window.
-            dropped: numbers of rows in the block, from 0, to leave out.
-            small: blocks of fewer bytes are decoded row by row.
+            small: blocks of fewer bytes are left to be decoded row by row.
+
+        Raises:
+            TruncatedError: at the first line that is no row of the kind `identify` knows.
         """
         if len(block) < small:
-            leave = frozenset(dropped)
-            kept = (one for one in enumerate(_split(block)) if one[0] not in leave)
-            return self._decode_rows(kept, start)
-        tape = _scan(block, self.kind, dropped)
-        plain = self._decode_tape(tape, start)
-        if not tape.odd:
-            return Decoded(plain, Repairs())
-        odd, repairs = self._decode_rows(tape.odd, start)
-        return Decoded(pa.concat_tables([plain, odd], promote_options="default"), repairs)
+            lines = [*enumerate(block.split(b"\n")[:-1])]
+            return Read(len(lines), len(block), self._identify(len(lines), lines), None, lines)
+        tape = self._scan(block)
+        rows = len(tape.lines) + len(tape.odd)
+        return Read(rows, len(block), self._identify(rows, tape.odd, tape), tape, tape.odd)
 
-    def _decode_rows(self, rows: Iterable[tuple[int, bytes]], start: int) -> Decoded:
-        return self.decode_lines((start + number, line) for number, line in rows)
+    def decode(self, read: Read, *, start: int, dropped: Collection[int] = ()) -> Decoded:
+        """Decode the rows of a block.
+
+        Args:
+            read: the block, from `read`.
+            start: position of its first row in the window.
+            dropped: numbers of rows in the block, from 0, to leave out.
+        """
+        left_out = frozenset(dropped)
+        odd = ((start + number, line) for number, line in read.odd if number not in left_out)
+        if read.tape is None:
+            return self.decode_lines(odd)
+        plain = self._decode_tape(read.tape.without(left_out) if left_out else read.tape, start)
+        if not read.odd:
+            return Decoded(plain, Repairs())
+        others, repairs = self.decode_lines(odd)
+        return Decoded(pa.concat_tables([plain, others], promote_options="default"), repairs)
+
+    def _identify(
+        self, rows: int, odd: list[tuple[int, bytes]], tape: Tape | None = None
+    ) -> Identities | None:
+        """The identities of the rows of a block, in order."""
+        if self.identify is None:
+            return None
+        identities = Identities.empty(rows)
+        for number, line in odd:
+            identities.put(number, _identify_line(line, self.identify))
+        if tape is not None:
+            keys = self.identify.of_tape(tape)
+            identities.keys[tape.lines] = keys.keys
+            identities.days[tape.lines] = keys.days
+            identities.ranks[tape.lines] = keys.ranks
+            for row in np.flatnonzero(~keys.known).tolist():
+                identity = _identify_line(tape.line(row), self.identify)
+                identities.put(int(tape.lines[row]), identity)
+        return identities
+
+    def _scan(self, block: bytes) -> Tape:
+        """The tape of a block, its rows joined if they are torn apart after all."""
+        from .tape import scan  # noqa: PLC0415 - half a second, which small blocks do without
+
+        tape = scan(block, self.kind)
+        if any(is_in_string(line) or not line.strip() for _, line in tape.odd):
+            tape = scan(join_torn_rows(block), self.kind)
+        return tape
 
     def _decode_tape(self, tape: Tape, start: int) -> pa.Table:
-        from . import gather
+        from . import gather  # noqa: PLC0415
 
-        columns = {
-            "name": gather.names(tape),
-            "position": pa.array(np.add(tape.lines, start, dtype=np.int64)),
-        }
+        positions = np.add(tape.lines, start, dtype=np.int64)
+        columns = {"name": gather.names(tape), "position": pa.array(positions)}
         if self.digest:
             columns["digest"] = pa.array(_digests(tape), pa.string())
         if self.raw:
             columns["raw_properties"] = gather.raw_properties(tape)
         arrays = gather.typed_arrays(tape, self.only)
         return pa.table(columns | {typed.field: array for typed, array in arrays.items()})
-
-
-def identify_block(
-    block: bytes, identify: Identify, *, small: int = settings.SMALL_BLOCK_BYTES
-) -> list[Identity]:
-    """The identities of the rows of a block, in order.
-
-    Args:
-        block: as `lines.iter_row_blocks` gives it.
-        identify: what the rows have to be.
-        small: blocks of fewer bytes are read row by row.
-
-    Raises:
-        TruncatedError: at the first line that is no row of the kind `identify` knows.
-    """
-    if len(block) < small:
-        return [_identify_line(line, identify) for line in _split(block)]
-    tape = _scan(block, identify.kind, ())
-    odd = {number: _identify_line(line, identify) for number, line in tape.odd}
-    plain = _identify_tape(tape, identify)
-    if not odd:
-        return plain
-    odd.update(zip(tape.lines.tolist(), plain, strict=True))
-    return [odd[number] for number in range(len(odd))]
-
-
-def _identify_tape(tape: Tape, identify: Identify) -> list[Identity]:
-    from . import gather
-
-    arrays = gather.typed_arrays(tape, identify.properties)
-    values = (_python_values(arrays, name, len(tape.lines)) for name in identify.properties)
-    return [*identify.of_values(gather.names(tape).to_pylist(), values, tape.line)]
 
 
 def _identify_line(line: bytes, identify: Identify) -> Identity:
@@ -119,38 +150,8 @@ def _identify_line(line: bytes, identify: Identify) -> Identity:
         raise TruncatedError(describe_bad_line(line)) from error
 
 
-def _python_values(arrays: dict[Typed, pa.Array], name: str, rows: int) -> Sequence[Any]:
-    """A property's values, of whatever type, as Python has them."""
-    values: list[Any] = [None] * rows
-    for kind in JsonType:
-        array = arrays.get(Typed(name, kind))
-        if array is None:
-            continue
-        found = array.to_pylist()
-        if kind is JsonType.JSON:
-            found = [None if text is None else orjson.loads(text) for text in found]
-        if array.null_count == 0:
-            return found
-        values = [one if other is None else other for one, other in zip(values, found, strict=True)]
-    return values
-
-
 def _digests(tape: Tape) -> list[str]:
-    from . import gather
+    from . import gather  # noqa: PLC0415
 
     rows = zip(gather.names(tape).to_pylist(), gather.raw_properties(tape).to_pylist(), strict=True)
     return [content_digest([name, orjson.loads(properties)]).hex() for name, properties in rows]
-
-
-def _scan(block: bytes, kind: RowKind, dropped: Collection[int]) -> Tape:
-    """The tape of a block, its rows joined if they are torn apart after all."""
-    from .tape import scan
-
-    tape = scan(block, kind, dropped)
-    if any(is_in_string(line) for _, line in tape.odd):
-        tape = scan(join_torn_rows(block), kind, dropped)
-    return tape
-
-
-def _split(block: bytes) -> list[bytes]:
-    return block.split(b"\n")[:-1]

@@ -12,17 +12,21 @@ Source: https://developer.mixpanel.com/reference/event-deduplication (read 2026-
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from datetime import date, datetime
-from itertools import count
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
+import numpy as np
 import pendulum
 
 from .kinds import EVENT, PROFILE, RowKind
 from .lines import DIGEST_BYTES, INT64_END, content_digest, repair_row
 from .windows import Window
+
+if TYPE_CHECKING:
+    from .keys import Keys
+    from .tape import Tape
 
 T = TypeVar("T")
 
@@ -42,6 +46,15 @@ _VOLATILE = (
 
 Source: https://docs.mixpanel.com/docs/data-structure/property-reference/reserved-properties.
 """
+
+_IDENTIFYING = (
+    "time",
+    "$distinct_id_before_identity",
+    "$preshuffle_distinct_id",
+    "distinct_id",
+    "$insert_id",
+    "mp_processing_time_ms",
+)
 
 
 class _EventProperties(msgspec.Struct):
@@ -80,12 +93,38 @@ class Identity(NamedTuple):
     """Of rows with the same key the one with the greatest rank is kept."""
 
 
+class Identities(NamedTuple):
+    """What tells the rows of a block from others, one entry a row; see `Identity`."""
+
+    keys: Any
+    """uint8, `KEY_BYTES` a row."""
+    numbered: Any
+    """bool."""
+    days: Any
+    """int32."""
+    ranks: Any
+    """int64."""
+
+    @classmethod
+    def empty(cls, rows: int) -> Identities:
+        """Room for the identities of `rows` rows."""
+        return cls(
+            np.zeros((rows, KEY_BYTES), np.uint8),
+            np.zeros(rows, np.bool_),
+            np.zeros(rows, np.int32),
+            np.zeros(rows, np.int64),
+        )
+
+    def put(self, row: int, identity: Identity) -> None:
+        """Put in the identity of a row."""
+        self.keys[row] = np.frombuffer(identity.key, np.uint8)
+        self.numbered[row], self.days[row], self.ranks[row] = identity[1:]
+
+
 class Identify(Protocol):
     """Identifies the rows of one kind."""
 
     kind: RowKind
-    properties: tuple[str, ...]
-    """What `of_values` has to be given."""
 
     def of_line(self, line: bytes) -> Identity:
         """The identity of a row.
@@ -94,30 +133,14 @@ class Identify(Protocol):
             ValueError: if the line is no row of the kind.
         """
 
-    def of_values(
-        self, names: Sequence[str], values: Iterable[Sequence[Any]], line: Callable[[int], bytes]
-    ) -> Iterator[Identity]:
-        """Yields the identities of rows that have been read already.
-
-        Args:
-            names: of each row.
-            values: for each of `properties` what each row has.
-            line: gives the bytes of a row by its number.
-        """
+    def of_tape(self, tape: Tape) -> Keys:
+        """What can be told of the rows of a tape without looking at each."""
 
 
 class EventIdentifier:
     """Identifies the events of a window."""
 
     kind = EVENT
-    properties = (
-        "time",
-        "distinct_id",
-        "$insert_id",
-        "$distinct_id_before_identity",
-        "$preshuffle_distinct_id",
-        "mp_processing_time_ms",
-    )
 
     def __init__(self, window: Window) -> None:
         """Identify what an export of `window` holds."""
@@ -127,54 +150,54 @@ class EventIdentifier:
     def of_line(self, line: bytes) -> Identity:
         """See `Identify`."""
         event = _read(line, self._decode, _Event)
-        values = ([value] for value in msgspec.structs.astuple(event.properties))
-        return next(self.of_values([event.event], values, lambda _: line))
+        row = event.properties
+        own_day = event_day(row.time)
+        sent_id = first_given(row.sent_id, row.preshuffle_id, row.distinct_id)
+        numbered = row.insert_id in (None, "")
+        content = (
+            _content(line, sent_id) if numbered else [event.event, row.insert_id, sent_id, own_day]
+        )
+        return Identity(
+            content_digest(content), numbered, self._day(own_day), _as_rank(row.processed_ms)
+        )
 
-    def of_values(
-        self, names: Sequence[str], values: Iterable[Sequence[Any]], line: Callable[[int], bytes]
-    ) -> Iterator[Identity]:
+    def of_tape(self, tape: Tape) -> Keys:
         """See `Identify`."""
-        rows = enumerate(zip(names, *values, strict=True))
-        for row, (name, time, distinct_id, insert_id, before_id, preshuffle_id, processed) in rows:
-            own_day = event_day(time)
-            day = self._first if own_day is None else own_day
-            # a day outside the window would replace a day that was not asked for
-            if not self._first <= day <= self._last:
-                day = self._first
-            sent_id = first_given(before_id, preshuffle_id, distinct_id)
-            numbered = insert_id is None or insert_id == ""
-            content = (
-                _content(line(row), sent_id) if numbered else [name, insert_id, sent_id, own_day]
-            )
-            yield Identity(content_digest(content), numbered, day, _as_rank(processed))
+        from .keys import event_keys  # noqa: PLC0415 - half a second, which small blocks do without
+
+        keys = event_keys(tape, _IDENTIFYING, ms_from=MS_FROM)
+        outside = (keys.days < self._first) | (keys.days > self._last)
+        keys.days[outside] = self._first
+        return keys
+
+    def _day(self, own_day: int | None) -> int:
+        # a day outside the window would replace a day that was not asked for
+        if own_day is None or not self._first <= own_day <= self._last:
+            return self._first
+        return own_day
 
 
 class ProfileIdentifier:
     """Identifies the profiles of a dump; the profile seen last is kept."""
 
     kind = PROFILE
-    properties: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        """Begin with the first profile."""
+        """Identify profiles."""
         self._decode = msgspec.json.Decoder(_Profile).decode
-        self._count = count(1)
 
     def of_line(self, line: bytes) -> Identity:
         """See `Identify`."""
         distinct_id: object = _read(line, self._decode, _Profile).distinct_id
         if isinstance(distinct_id, float):  # maybe an integer that only looks like one
             distinct_id = repair_row(line, Counter())["$distinct_id"]
-        return self._of_id(str(distinct_id))
+        return Identity(content_digest([str(distinct_id)]), False, 0, 0)
 
-    def of_values(
-        self, names: Sequence[str], values: Iterable[Sequence[Any]], line: Callable[[int], bytes]
-    ) -> Iterator[Identity]:
+    def of_tape(self, tape: Tape) -> Keys:
         """See `Identify`."""
-        yield from map(self._of_id, names)
+        from .keys import profile_keys  # noqa: PLC0415 - half a second
 
-    def _of_id(self, distinct_id: str) -> Identity:
-        return Identity(content_digest([distinct_id]), False, 0, next(self._count))
+        return profile_keys(tape)
 
 
 def event_day(time: object) -> int | None:

@@ -7,14 +7,13 @@ is all that grows with a day.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from .identity import KEY_BYTES, Identity
+from .identity import KEY_BYTES, Identities
 from .lines import content_digest
 
 _WORDS = KEY_BYTES // 8
@@ -35,16 +34,12 @@ class Index:
         """How many rows, those to be dropped included."""
         return len(self.days)
 
-    def extend(self, identities: Iterable[Identity]) -> None:
+    def extend(self, identities: Identities) -> None:
         """Append rows."""
-        given = [*identities]
-        if not given:
-            return
-        keys, numbered, days, ranks = zip(*given, strict=True)
-        self.keys += b"".join(keys)
-        self._numbered.extend(numbered)
-        self.days.extend(days)
-        self._ranks.extend(ranks)
+        self.keys += identities.keys.tobytes()
+        self._numbered.frombytes(identities.numbered.tobytes())
+        self.days.frombytes(identities.days.tobytes())
+        self._ranks.frombytes(identities.ranks.tobytes())
 
     def settle(self) -> None:
         """Find what is there more than once: list the rows to drop, number the rows to keep."""

@@ -102,19 +102,20 @@ def _iter_line_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
         pieces.append(piece)
         size += len(piece)
         if size >= settings.BLOCK_BYTES and b"\n" in piece:
-            head, _, rest = b"".join(pieces).rpartition(b"\n")
-            yield head + b"\n"
-            pieces, size = [rest], len(rest)
+            cut = piece.rindex(b"\n") + 1
+            pieces[-1] = piece[:cut]
+            yield b"".join(pieces)
+            pieces = [piece[cut:]]
+            size = len(pieces[0])
     yield b"".join(pieces)
 
 
 def _is_plain(block: bytes) -> bool:
-    """Whether no line of a big block seems to be blank or torn; `decode` will see if one is."""
+    """Whether a big block seems to begin and end with whole rows; `decode` looks between them."""
     return (
         len(block) >= settings.SMALL_BLOCK_BYTES
         and block.startswith(b"{")
         and block.endswith(b"}\n")
-        and block.count(b"\n") == block.count(b"}\n{") + 1
     )
 
 

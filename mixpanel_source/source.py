@@ -42,6 +42,7 @@ def mixpanel_source(  # noqa: PLR0913 - one argument a setting, as dlt users exp
     requests_per_hour: int | str | None = None,
     retries: int | str | None = None,
     retry_base_seconds: float | str | None = None,
+    workers: int | str | None = None,
     engage_page_size: int | str | None = None,
     job: Job | None = None,
 ) -> Iterable[DltResource]:
@@ -73,6 +74,7 @@ def mixpanel_source(  # noqa: PLR0913 - one argument a setting, as dlt users exp
         requests_per_hour: most requests in an hour to each host; 0 for no bound.
         retries: how often a failed request is tried again.
         retry_base_seconds: seconds before the first retry; doubled for each one after.
+        workers: threads that decode, or `auto`: as many as there are processors, up to 4.
         engage_page_size: profiles a page; Mixpanel's own choice if not set.
         job: what the sources of one job share; made for this source alone if not given.
 

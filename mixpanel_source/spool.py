@@ -14,13 +14,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
-from .decode import identify_block
+from . import settings
+from .decode import Decoder, Read
 from .errors import MixpanelError, TruncatedError
-from .identity import Identify
 from .index import Index
 from .lines import inflate, iter_row_blocks
 
@@ -57,18 +57,25 @@ class Verified:
 
     index: Index
     lines_bytes: int = 0
+    reads: list[Read] = field(default_factory=list)
+    """The first blocks, as long as they took no more than `settings.KEPT_BYTES` of memory."""
 
 
-def verify(row_blocks: Iterable[bytes], identify: Identify) -> Verified:
+def verify(row_blocks: Iterable[bytes], decoder: Decoder) -> Verified:
     """Read a window through and identify its rows.
 
     Raises:
-        TruncatedError: at the first line that is no row of the kind `identify` knows.
+        TruncatedError: at the first line that is no row of the kind `decoder` identifies.
     """
     verified = Verified(Index())
-    for block in row_blocks:
-        verified.index.extend(identify_block(block, identify))
-        verified.lines_bytes += len(block)
+    room = settings.KEPT_BYTES
+    for read in decoder.read_all(row_blocks):
+        if read.identities is not None:
+            verified.index.extend(read.identities)
+        verified.lines_bytes += read.size
+        room -= read.nbytes
+        if room >= 0:
+            verified.reads.append(replace(read, identities=None))
     verified.index.settle()
     return verified
 
@@ -90,20 +97,20 @@ class Spool:
         return found if found.path.exists() else None
 
     def find_verified(
-        self, name: str, identify: Identify, *, after: float
+        self, name: str, decoder: Decoder, *, after: float
     ) -> tuple[Spooled, Verified] | None:
         """The window of that name, read through once more, if a run has left it here unloaded.
 
         Args:
             name: of the window.
-            identify: what its rows have to be.
+            decoder: what its rows have to be, and how to read them.
             after: seconds since the epoch; what was fetched then or before is of no use.
         """
         spooled = self.find(name)
         if spooled is None or spooled.fetched_at <= after:
             return None
         try:
-            return spooled, verify(spooled.row_blocks(), identify)
+            return spooled, verify(spooled.row_blocks(), decoder)
         except (OSError, TruncatedError):
             # it was whole when it was written; what became of it since, a new one will mend
             return None

@@ -162,6 +162,7 @@ def _run(
                 raise
             except MixpanelError as failure:
                 report.failures[table] = failure
+                job.drop_ahead()
         if not report.failures:
             # what is still there was fetched for other settings, or loaded just before a crash
             pipeline_spool(pipeline.pipeline_name).clear()

@@ -95,6 +95,32 @@ class Tape(NamedTuple):
         text: bytes = self.data[start:end].tobytes()
         return text
 
+    def without(self, dropped: Collection[int]) -> Tape:
+        """The tape without the lines of those numbers."""
+        left_out = frozenset(dropped)
+        kept = ~np.isin(self.lines, [*left_out])
+        stays = kept[self.row]
+        return Tape(
+            self.data,
+            self.lines[kept],
+            self.bounds[kept],
+            self.names[kept],
+            self.properties[kept],
+            self.keys,
+            self.key[stays],
+            (np.cumsum(kept, dtype=np.int32) - 1)[self.row[stays]],
+            self.kind[stays],
+            self.start[stays],
+            self.end[stays],
+            [(number, line) for number, line in self.odd if number not in left_out],
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        arrays = (part.nbytes for part in self if isinstance(part, np.ndarray))
+        return sum(arrays) + sum(len(line) for _, line in self.odd)
+
 
 def compiled(function: Function) -> Function:
     """Compile a function when it is first called, and keep the machine code if there is a place."""
@@ -104,13 +130,12 @@ def compiled(function: Function) -> Function:
         return njit(nogil=True)(function)  # type: ignore[no-any-return]
 
 
-def scan(block: bytes, kind: RowKind, dropped: Collection[int] = ()) -> Tape:
+def scan(block: bytes, kind: RowKind) -> Tape:
     r"""Find the values in a block of lines.
 
     Args:
         block: lines, each ended by `\n`; at most 1 GB.
         kind: where the parts of a row are.
-        dropped: numbers of lines to leave out.
     """
     size = len(block)
     data = np.empty(size + PADDING, np.uint8)
@@ -120,8 +145,6 @@ def scan(block: bytes, kind: RowKind, dropped: Collection[int] = ()) -> Tape:
     lines = np.empty(line_count, np.int32)
     bounds, names, properties = (np.empty((line_count, width), np.int32) for width in (2, 3, 2))
     odd = np.empty((line_count, 3), np.int64)
-    skipped = np.zeros(line_count, np.bool_)
-    skipped[[*dropped]] = True
     values = _Values(
         *(np.empty(colons, kind) for kind in (np.int32, np.int32, np.int8, np.int64, np.int32))
     )
@@ -132,7 +155,7 @@ def scan(block: bytes, kind: RowKind, dropped: Collection[int] = ()) -> Tape:
     )
     wanted = [np.frombuffer(key.encode(), np.uint8) for key in (kind.name_key, kind.properties_key)]
     rows, count, key_count, odd_count = _scan_lines(
-        data, *wanted, skipped, lines, bounds, names, properties, values, keys, odd
+        data, *wanted, lines, bounds, names, properties, values, keys, odd
     )
     spans = zip(keys.start[:key_count].tolist(), keys.size[:key_count].tolist(), strict=True)
     return Tape(
@@ -142,7 +165,8 @@ def scan(block: bytes, kind: RowKind, dropped: Collection[int] = ()) -> Tape:
         names[:rows],
         properties[:rows],
         [orjson.loads(block[start - 1 : start + length + 1]) for start, length in spans],
-        *(array[:count] for array in values),
+        # copies, for the arrays have room for a value a colon
+        *(array[:count].copy() for array in values),
         [(number, block[start:end]) for number, start, end in odd[:odd_count].tolist()],
     )
 
@@ -565,9 +589,7 @@ def _scan_row(
             names[row, 0], names[row, 1], names[row, 2] = at + 1, end, REWRITE if escaped else 0
             at = end + 1
             has_name = True
-        elif (
-            byte == _OPEN and not has_properties and _is_key(data, key, key_end, properties_key)
-        ):
+        elif byte == _OPEN and not has_properties and _is_key(data, key, key_end, properties_key):
             at, count, key_count = _scan_properties(data, at, row, values, count, keys, key_count)
             if at < 0:
                 break
@@ -594,26 +616,32 @@ def _line_end(data, at):
 
 @compiled
 def _scan_lines(
-    block, name_key, properties_key, skipped, lines, bounds, names, properties, values, keys, odd
+    block, name_key, properties_key, lines, bounds, names, properties, values, keys, odd
 ):
     """How many rows, values, properties and odd lines there are."""
     data = block.ctypes.data
     rows = count = key_count = odd_count = at = 0
-    for line in range(skipped.size):
-        end = -1
-        if not skipped[line]:
-            end, count, key_count = _scan_row(
-                data, at, rows, name_key, properties_key,
-                names, properties, values, count, keys, key_count,
-            )
+    for line in range(lines.size):
+        end, count, key_count = _scan_row(
+            data,
+            at,
+            rows,
+            name_key,
+            properties_key,
+            names,
+            properties,
+            values,
+            count,
+            keys,
+            key_count,
+        )
         if end >= 0:
             lines[rows], bounds[rows, 0], bounds[rows, 1] = line, at, end - 1
             rows += 1
         else:
             end = _line_end(data, at)
-            if not skipped[line]:
-                odd[odd_count, 0], odd[odd_count, 1], odd[odd_count, 2] = line, at, end
-                odd_count += 1
+            odd[odd_count, 0], odd[odd_count, 1], odd[odd_count, 2] = line, at, end
+            odd_count += 1
             end += 1
         at = end
     return rows, count, key_count, odd_count

@@ -114,22 +114,6 @@ def days_to_sync(
     return [*passing, *new, *(day for day in again if day not in passing)]
 
 
-def build_windows(days: Iterable[date], *, window_days: int | None) -> list[Window]:
-    """Group ascending days into windows of at most `window_days` consecutive days; None is 1."""
-    windows: list[Window] = []
-    for day in days:
-        open_window = windows[-1] if windows else None
-        if (
-            open_window is not None
-            and day == open_window.last + DAY
-            and (day - open_window.first).days < (window_days or 1)
-        ):
-            windows[-1] = open_window._replace(last=day)
-        else:
-            windows.append(Window(day, day))
-    return windows
-
-
 class WindowSizer:
     """How many days the next request covers: a fixed number, or as many as suit the answers.
 
@@ -189,3 +173,39 @@ class WindowSizer:
 
     def _narrow(self, days: int) -> None:
         self._most = self._doubles_up_to = max(1, days // 2)
+
+
+class WindowQueue:
+    """The windows that are to be fetched, one after the other."""
+
+    def __init__(self, days: Iterable[date], sizer: WindowSizer) -> None:
+        """Start before the first of `days`, which `sizer` groups."""
+        self._days = deque(days)
+        self._sizer = sizer
+        self._windows: deque[Window] = deque()
+
+    def __bool__(self) -> bool:
+        """Whether there is another window."""
+        return bool(self._windows or self._days)
+
+    def next(self) -> Window | None:
+        """Take the next window, or None if that was all."""
+        window = self.peek()
+        if window is not None:
+            self._windows.popleft()
+        return window
+
+    def peek(self) -> Window | None:
+        """The window that `next` will take."""
+        if not self._windows and self._days:
+            self._windows.append(self._sizer.take(self._days))
+        return self._windows[0] if self._windows else None
+
+    def split(self, window: Window) -> bool:
+        """Try a window that failed in two halves; False if it is a single day."""
+        halves = window.halves()
+        if halves is None:
+            return False
+        self._sizer.note_failure(window)
+        self._windows.extendleft(reversed(halves))
+        return True

@@ -22,9 +22,9 @@ from dlt.extract import DltResource
 from .. import settings
 from ..client import Request
 from ..config import Config
+from ..decode import Decoder
 from ..errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
 from ..identity import ProfileIdentifier
-from ..kinds import PROFILE
 from ..layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
 from ..lines import iter_row_blocks
 from ..spool import Spool, Spooled, Verified, spool_name, verify
@@ -70,9 +70,10 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     state = dlt.current.resource_state()
     spool, name = open_spool(), spool_name(NAME, config.project_id, config.base_url)
     after = max(state.get(READ_AT, 0.0), job.clock.time() - FRESH_SECONDS)
-    spooled, verified = spool.find_verified(
-        name, ProfileIdentifier(), after=after
-    ) or fetch_profiles(job, spool, name, config)
+    decoder = build_decoder(config, ProfileIdentifier())
+    spooled, verified = spool.find_verified(name, decoder, after=after) or fetch_profiles(
+        job, spool, name, config, decoder
+    )
     state[READ_AT] = spooled.fetched_at
     job.spooled.append((spool, name))
     report = WindowReport.of_snapshot(
@@ -83,7 +84,6 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
         fetched_at=spooled.fetched_at,
     )
     report.duplicates_dropped = len(verified.index.dropped)
-    decoder = build_decoder(config, PROFILE)
     with stored_columns(state, ENGAGE_COLUMNS, config) as columns, growing_tables():
         for table, repairs in iter_tables(spooled, verified, decoder, engage_layout, columns):
             report.rows += len(table)
@@ -97,7 +97,9 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     yield from closing_items(NAME, job, state)
 
 
-def fetch_profiles(job: Job, spool: Spool, name: str, config: Config) -> tuple[Spooled, Verified]:
+def fetch_profiles(
+    job: Job, spool: Spool, name: str, config: Config, decoder: Decoder
+) -> tuple[Spooled, Verified]:
     """All profiles, on disk and verified.
 
     Raises:
@@ -107,9 +109,7 @@ def fetch_profiles(job: Job, spool: Spool, name: str, config: Config) -> tuple[S
     while True:
         dump = _Dump(job, config)
         try:
-            verified = verify(
-                iter_row_blocks(spool.write(name, dump.iter_chunks())), ProfileIdentifier()
-            )
+            verified = verify(iter_row_blocks(spool.write(name, dump.iter_chunks())), decoder)
             dump.check_total(len(verified.index))
         except TruncatedError as failure:
             restarts += 1

@@ -11,11 +11,10 @@ Source: https://developer.mixpanel.com/reference/raw-event-export.
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Iterator
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, timezone
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import dlt
 import orjson
@@ -27,14 +26,23 @@ from .. import settings
 from ..client import Reply, Request
 from ..columns import ColumnMap, StoredColumn
 from ..config import Config
-from ..errors import MixpanelError, ServerError, TruncatedError
-from ..identity import EPOCH_ORDINAL, EventIdentifier, Identify
-from ..kinds import EVENT
+from ..decode import Decoder
+from ..errors import MixpanelError, PausedError, ServerError, TruncatedError
+from ..identity import EPOCH_ORDINAL, EventIdentifier
 from ..layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ..ledger import Ledger
 from ..lines import inflate, iter_row_blocks
 from ..spool import Spool, Spooled, Verified, spool_name, verify
-from ..windows import DAY, Window, build_windows, days_to_sync, iter_days, newest_day, settled_on
+from ..windows import (
+    DAY,
+    Window,
+    WindowQueue,
+    days_to_sync,
+    iter_days,
+    newest_day,
+    settled_on,
+)
+from .ahead import Ahead
 from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
 from .tables import (
     build_decoder,
@@ -87,12 +95,12 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
         )
     with stored_columns(state, EXPORT_COLUMNS, config) as columns, growing_tables():
         loader = _WindowLoader(config, job, ledger, columns)
-        yield from loader.iter_items(plan_windows(config, ledger, job))
+        yield from loader.iter_items(plan_days(config, ledger, job))
     yield from closing_items(NAME, job, state, PROPERTY_COLUMNS)
 
 
-def plan_windows(config: Config, ledger: Ledger, job: Job) -> list[Window]:
-    """The windows that are to be loaded now, in order."""
+def plan_days(config: Config, ledger: Ledger, job: Job) -> list[date]:
+    """The days that are to be loaded now, in order."""
     newest = newest_day(job.now(), zone=config.project_timezone, include_today=config.include_today)
     if config.range is None:
         days = days_to_sync(
@@ -103,12 +111,16 @@ def plan_windows(config: Config, ledger: Ledger, job: Job) -> list[Window]:
             lookback_days=config.lookback_days,
         )
         # a later package of the same job does not read again what an earlier one has just loaded
-        days = [day for day in days if (NAME, day) not in job.loaded]
-    else:
-        done = ledger.backfilled_through(config.range)
-        first = config.range.first if done is None else done + DAY
-        days = list(iter_days(first, min(config.range.last, newest)))
-    return build_windows(days, window_days=config.window_days)
+        return [day for day in days if (NAME, day) not in job.loaded]
+    done = ledger.backfilled_through(config.range)
+    first = config.range.first if done is None else done + DAY
+    return list(iter_days(first, min(config.range.last, newest)))
+
+
+class _Fetched(NamedTuple):
+    name: str
+    spooled: Spooled
+    verified: Verified
 
 
 class _WindowLoader:
@@ -120,32 +132,62 @@ class _WindowLoader:
         self._ledger = ledger
         self._columns = columns
         self._spool = open_spool()
+        self._sizer = job.sizer(config.window_days)
 
-    def iter_items(self, windows: list[Window]) -> Iterator[TDataItems]:
-        waiting = deque(windows)
-        while waiting and not self._job.is_checkpoint_due():
-            window = waiting.popleft()
+    def iter_items(self, days: Iterable[date]) -> Iterator[TDataItems]:
+        waiting = WindowQueue(days, self._sizer)
+        while not self._job.is_checkpoint_due():
+            window = waiting.next()
+            if window is None:
+                break
             try:
-                spooled, verified = self._fetch(window)
-            except MixpanelError as failure:
-                halves = window.halves()
-                if halves and isinstance(failure, ServerError | TruncatedError):
-                    logger.warning("%s Trying %s and %s apart.", failure, *halves)
-                    waiting.extendleft(reversed(halves))
+                fetched = self._take(window)
+            except (ServerError, TruncatedError) as failure:
+                if waiting.split(window):
+                    logger.warning("%s Trying fewer days at once.", failure)
                     continue
                 if not self._job.hold(failure):
                     raise
                 return
-            yield from self._iter_window(window, spooled, verified)
-            self._record(window, spooled)
+            except MixpanelError as failure:
+                if not self._job.hold(failure):
+                    raise
+                return
+            self._sizer.note(window, fetched.spooled.lines_bytes)
+            self._look_ahead(waiting)
+            yield from self._iter_window(window, fetched)
+            self._record(window, fetched.spooled)
         if not waiting and self._config.range is not None:
             self._ledger.end_backfill(self._config.range)
 
-    def _iter_window(
-        self, window: Window, spooled: Spooled, verified: Verified
-    ) -> Iterator[TDataItems]:
+    def _take(self, window: Window) -> _Fetched:
+        """The window as it was fetched ahead, or else fetched now."""
+        job = self._job
+        ahead, job.ahead = job.ahead, None
+        if ahead is not None and ahead.work == window:
+            try:
+                fetched: _Fetched = ahead.take()
+            except PausedError:
+                # while there is something to load the wait was a short one
+                if job.reports:
+                    raise
+                fetched = self._fetch(window, patience_s=job.patience_s)
+        else:
+            job.drop_ahead()
+            fetched = self._fetch(window, patience_s=job.patience_s)
+        job.spooled.append((self._spool, fetched.name))
+        return fetched
+
+    def _look_ahead(self, waiting: WindowQueue) -> None:
+        following = waiting.peek()
+        if following is not None:
+            fetch = partial(self._fetch, patience_s=self._job.patience_ahead_s)
+            self._job.ahead = Ahead(following, fetch)
+
+    def _iter_window(self, window: Window, fetched: _Fetched) -> Iterator[TDataItems]:
+        _, spooled, verified = fetched
         report = self._report(window, spooled, verified)
-        decoder = build_decoder(self._config, EVENT, identity=EXPORT_IDENTITY)
+        decoder = self._decoder(window)
         lay = partial(export_layout, index=verified.index, zone=self._config.project_timezone)
         for table, repairs in iter_tables(spooled, verified, decoder, lay, self._columns):
             report.rows += len(table)
@@ -178,17 +220,23 @@ class _WindowLoader:
         else:
             self._ledger.record_backfill(window, self._config.range, read_at=spooled.fetched_at)
 
-    def _fetch(self, window: Window) -> tuple[Spooled, Verified]:
+    def _decoder(self, window: Window) -> Decoder:
+        identify = EventIdentifier(window)
+        return build_decoder(self._config, identify, identity=EXPORT_IDENTITY)
+
+    def _fetch(
+        self, window: Window, check: Callable[[], None] = bool, *, patience_s: float
+    ) -> _Fetched:
         """The window on disk and verified: as an earlier run left it, or fetched now."""
         config = self._config
         name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
-        identify = EventIdentifier(window)
+        decoder = self._decoder(window)
         after = max(self._ledger.read_at(window), self._job.clock.time() - FRESH_SECONDS)
-        found = self._spool.find_verified(name, identify, after=after)
+        found = self._spool.find_verified(name, decoder, after=after)
         if found is None:
-            read = partial(receive, self._spool, name, identify)
+            read = partial(receive, self._spool, name, decoder, check)
             found = self._job.client(config).send(
-                build_request(window, config), read, patience_s=self._job.patience_s
+                build_request(window, config), read, patience_s=patience_s
             )
         if config.limit and len(found[1].index) >= config.limit:
             self._spool.remove(name)
@@ -196,15 +244,24 @@ class _WindowLoader:
                 f"export {window}: the reply holds as many events as limit ({config.limit}) "
                 "allows, so there may be more. Raise limit, or leave it out to load all."
             )
-        self._job.spooled.append((self._spool, name))
-        return found
+        return _Fetched(name, *found)
 
 
-def receive(spool: Spool, name: str, identify: Identify, reply: Reply) -> tuple[Spooled, Verified]:
-    """Write a reply to the spool, verifying it on the way."""
-    chunks = spool.write(name, reply.chunks())
+def receive(
+    spool: Spool, name: str, decoder: Decoder, check: Callable[[], None], reply: Reply
+) -> tuple[Spooled, Verified]:
+    """Write a reply to the spool, verifying it on the way.
+
+    Args:
+        spool: where to.
+        name: of the window.
+        decoder: what the rows have to be, and how to read them.
+        check: called for each chunk; raises to break off.
+        reply: what to read.
+    """
+    chunks = spool.write(name, (check() or chunk for chunk in reply.chunks()))
     blocks = inflate(chunks) if reply.gzipped else chunks
-    verified = verify(iter_row_blocks(blocks), identify)
+    verified = verify(iter_row_blocks(blocks), decoder)
     spooled = spool.keep(
         name,
         gzipped=reply.gzipped,

@@ -20,7 +20,8 @@ from ..config import Config
 from ..errors import ConfigError, MixpanelError, PausedError
 from ..lines import Repairs
 from ..spool import Spool
-from ..windows import iter_days
+from ..windows import WindowSizer, iter_days
+from .ahead import Ahead
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -125,6 +126,9 @@ class Job:
         """What is in the spool for this package; no use any more once it is loaded."""
         self.loaded: set[tuple[str, date]] = set()
         """Table and day of what the packages before have loaded."""
+        self.ahead: Ahead[Any, Any] | None = None
+        """What is being fetched, to be loaded next."""
+        self._sizer: WindowSizer | None = None
         self._checkpoint = checkpoint
         self._clients: dict[Config, Client] = {}
         self._package_began = clock.time()
@@ -144,6 +148,18 @@ class Job:
             self.loaded.update((report.table_name, day) for day in days)
         for spool, name in self.spooled:
             spool.remove(name)
+
+    def drop_ahead(self) -> None:
+        """Give up what is being fetched, so that another request may be made."""
+        if self.ahead is not None:
+            self.ahead.stop()
+            self.ahead = None
+
+    def sizer(self, window_days: int | None) -> WindowSizer:
+        """What decides how many days a request covers; it learns from the first package on."""
+        if self._sizer is None:
+            self._sizer = WindowSizer(window_days)
+        return self._sizer
 
     def client(self, config: Config) -> Client:
         """The client for `config`; the same one each time, for it keeps the pace."""
@@ -174,6 +190,13 @@ class Job:
     def patience_s(self) -> float:
         """Longest wait the quota may impose now; a short one while there is something to load."""
         if self._checkpoint is None or not self.reports:
+            return self._max_wait_s
+        return self.patience_ahead_s
+
+    @property
+    def patience_ahead_s(self) -> float:
+        """Longest wait the quota may impose on what is fetched ahead."""
+        if self._checkpoint is None:
             return self._max_wait_s
         return min(self._max_wait_s, settings.SHORT_WAIT_SECONDS)
 

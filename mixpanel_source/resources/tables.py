@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import dlt
@@ -13,11 +15,13 @@ from dlt.common.typing import TDataItems
 from .. import settings
 from ..columns import ColumnMap, StoredColumn
 from ..config import Config
-from ..decode import Decoded, Decoder
-from ..kinds import PROFILE, RowKind
+from ..decode import Decoder, Read
+from ..identity import Identify
+from ..kinds import PROFILE
 from ..layout import Laid
 from ..lines import Repairs
 from ..spool import Spooled, Verified
+from ..threads import available_processors, map_ahead, release_memory
 from .session import Job
 
 LOADS_TABLE = "_mixpanel_loads"
@@ -30,19 +34,21 @@ TOLD_STATE = "columns_told"
 Lay = Callable[[pa.Table], Laid]
 
 
-def build_decoder(config: Config, kind: RowKind, *, identity: tuple[str, ...] = ()) -> Decoder:
+def build_decoder(config: Config, identify: Identify, *, identity: tuple[str, ...] = ()) -> Decoder:
     """The decoder for the property mode that is set.
 
     Args:
         config: whose `properties` to heed.
-        kind: events or profiles.
+        identify: what the rows have to be, events or profiles.
         identity: properties that are needed even if only the JSON column is wanted.
     """
     return Decoder(
-        kind,
+        identify.kind,
         only=identity if config.properties == "json" else None,
         raw=config.properties != "columns",
-        digest=kind is PROFILE,
+        digest=identify.kind is PROFILE,
+        identify=identify,
+        workers=config.workers or min(available_processors(), settings.WORKERS_MAX),
     )
 
 
@@ -53,14 +59,23 @@ def iter_tables(
 
     A table has at most `BATCH_ROWS` rows, of at most about `BLOCK_BYTES` bytes of JSON.
     """
-    for decoded in _iter_decoded(spooled, verified, decoder):
-        repairs = decoded.repairs
-        for start in range(0, len(decoded.table), settings.BATCH_ROWS):
-            rows = decoded.table.slice(start, settings.BATCH_ROWS)
-            laid = lay(rows)
-            placed = columns.place(laid.properties, rows=len(rows))
+
+    def prepare(part: tuple[Read, int]) -> list[tuple[Laid, int, Repairs]]:
+        read, start = part
+        dropped = verified.index.dropped_between(start, start + read.rows)
+        decoded = decoder.decode(read, start=start, dropped=dropped)
+        slices = [
+            decoded.table.slice(first, settings.BATCH_ROWS)
+            for first in range(0, len(decoded.table), settings.BATCH_ROWS)
+        ]
+        repairs = [decoded.repairs, *(Repairs() for _ in slices[1:])]
+        return [(lay(rows), len(rows), some) for rows, some in zip(slices, repairs)]
+
+    parts = _iter_parts(spooled, verified, decoder)
+    for prepared in map_ahead(prepare, parts, workers=decoder.workers):
+        for laid, rows, repairs in prepared:
+            placed = columns.place(laid.properties, rows=rows)
             yield pa.table({**laid.fixed, **placed}), repairs
-            repairs = Repairs()
 
 
 def replace_all(key: str) -> Any:  # noqa: ANN401 - a dict that dlt types by its content
@@ -85,15 +100,26 @@ def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
-def _iter_decoded(
+def _iter_parts(
     spooled: Spooled, verified: Verified, decoder: Decoder
-) -> Iterator[Decoded]:
+) -> Iterator[tuple[Read, int]]:
+    """The blocks of a window, each with the position of its first row."""
     position = 0
-    for block in spooled.row_blocks():
-        following = position + block.count(b"\n")
-        dropped = verified.index.dropped_between(position, following)
-        yield decoder.decode(block, start=position, dropped=dropped)
-        position = following
+    for read in _iter_reads(spooled, verified, decoder):
+        yield read, position
+        position += read.rows
+
+
+def _iter_reads(spooled: Spooled, verified: Verified, decoder: Decoder) -> Iterator[Read]:
+    """The blocks of a window: those still in memory, which go, and the others read again."""
+    kept = len(verified.reads)
+    rows = 0
+    while verified.reads:
+        rows += verified.reads[0].rows
+        yield verified.reads.pop(0)
+    if rows < len(verified.index):
+        known = replace(decoder, identify=None)
+        yield from known.read_all(islice(spooled.row_blocks(), kept, None))
 
 
 def with_json_columns(table: pa.Table, names: Iterable[str]) -> TDataItems:
@@ -127,6 +153,8 @@ def closing_items(
         state: where `stored_columns` keeps the columns, and where is kept which of them were told.
         fixed: columns of properties that every row has a column for.
     """
+    # what comes next, in the same process, is the destination
+    release_memory()
     columns = [*fixed, *(StoredColumn(*column) for column in state.get(COLUMNS_STATE, ()))]
     new = columns[state.get(TOLD_STATE, 0) :]
     if new:
