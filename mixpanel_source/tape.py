@@ -186,8 +186,8 @@ class _Keys(NamedTuple):
 
     start: Any
     size: Any
-    last_row: Any
-    """The row a property was met in last: in one row it must not be met twice."""
+    last_line: Any
+    """The line a property was met in last: in one row it must not be met twice."""
     next: Any
     """The property that followed last time, and mostly follows again."""
     slots: Any
@@ -478,7 +478,7 @@ def _slot(data, at, end, keys):
 
 
 @njit(nogil=True, inline="always")
-def _find_key(data, at, row, keys, count, previous):
+def _find_key(data, at, line, keys, count, previous):
     """The property named at `at`, or -1; where its name ends; how many properties there are."""
     key = keys.next[previous]
     if key >= 0:
@@ -494,26 +494,26 @@ def _find_key(data, at, row, keys, count, previous):
                 key = count
                 count += 1
                 keys.slots[slot] = key
-                keys.start[key], keys.size[key], keys.last_row[key] = at, end - at, -1
+                keys.start[key], keys.size[key], keys.last_line[key] = at, end - at, -1
             if key >= 0:
                 keys.next[previous] = key
     if key >= 0:
-        if keys.last_row[key] == row:
+        if keys.last_line[key] == line:
             key = -1
         else:
-            keys.last_row[key] = row
+            keys.last_line[key] = line
     return key, end, count
 
 
 @compiled
-def _scan_properties(data, at, row, values, count, keys, key_count):
+def _scan_properties(data, at, line, row, values, count, keys, key_count):
     """Past the object at `at`, or -1; how many values and how many properties there are."""
     at = _skip_spaces(data, at + 1)
     if byte_at(data, at) == _CLOSE:
         return at + 1, count, key_count
     key = 0
     while byte_at(data, at) == _QUOTE:
-        key, at, key_count = _find_key(data, at + 1, row, keys, key_count, key)
+        key, at, key_count = _find_key(data, at + 1, line, keys, key_count, key)
         if key < 0:
             break
         at = _skip_spaces(data, at + 1)
@@ -563,7 +563,7 @@ def _is_key(data, at, end, key):
 
 @compiled
 def _scan_row(
-    data, at, row, name_key, properties_key, names, properties, values, count, keys, key_count
+    data, at, line, row, name_key, properties_key, names, properties, values, count, keys, key_count
 ):
     """Past the row at `at`, or -1; how many values and how many properties there are."""
     has_name = has_properties = False
@@ -590,7 +590,9 @@ def _scan_row(
             at = end + 1
             has_name = True
         elif byte == _OPEN and not has_properties and _is_key(data, key, key_end, properties_key):
-            at, count, key_count = _scan_properties(data, at, row, values, count, keys, key_count)
+            at, count, key_count = _scan_properties(
+                data, at, line, row, values, count, keys, key_count
+            )
             if at < 0:
                 break
             properties[row, 0], properties[row, 1] = start, at
@@ -625,6 +627,7 @@ def _scan_lines(
         end, count, key_count = _scan_row(
             data,
             at,
+            line,
             rows,
             name_key,
             properties_key,

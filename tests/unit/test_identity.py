@@ -17,6 +17,7 @@ from mixpanel_source.identity import (
     EPOCH_ORDINAL,
     KEY_BYTES,
     EventIdentifier,
+    Identities,
     Identify,
     ProfileIdentifier,
     event_day,
@@ -53,7 +54,11 @@ def settled(lines: Iterable[bytes], identify: Identify | None = None) -> Index:
     """The index of a window of these lines."""
     identify = identify or EventIdentifier(WINDOW)
     index = Index()
-    index.extend(identify.of_line(line) for line in lines)
+    rows = [identify.of_line(line) for line in lines]
+    identities = Identities.empty(len(rows))
+    for number, row in enumerate(rows):
+        identities.put(number, row)
+    index.extend(identities)
     index.settle()
     return index
 
