@@ -24,6 +24,7 @@ from isal import isal_zlib
 from . import settings
 from .errors import TruncatedError
 
+DamagedError: type[Exception] = isal_zlib.error
 PIECE_BYTES = 1024 * 1024
 """Most bytes decompressed at once."""
 DIGEST_BYTES = 16
@@ -56,7 +57,7 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 yield stream.decompress(data, PIECE_BYTES)
                 data = stream.unused_data if stream.eof else stream.unconsumed_tail
         yield stream.flush()
-    except isal_zlib.error as error:
+    except DamagedError as error:
         raise TruncatedError("the gzip stream is damaged") from error
     if not stream.eof:
         raise TruncatedError("the gzip stream ends before its trailer")
@@ -65,8 +66,8 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def iter_row_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
     r"""Cut bytes into blocks of whole rows, each row on one line that ends with `\n`.
 
-    Blank lines go. Rows torn apart are joined again: events stored before Mixpanel checked its input
-    may hold a raw line break inside a string, which is escaped here.
+    Blank lines go. Rows torn apart are joined again: events stored before Mixpanel checked its
+    input may hold a raw line break inside a string, which is escaped here.
 
     Args:
         blocks: the bytes in pieces of any size.

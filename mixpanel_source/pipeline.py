@@ -51,9 +51,8 @@ def open_pipeline(
         MixpanelError: the working directory cannot be made or read.
     """
     try:
-        chosen = MergingDuckDb() if destination == "duckdb" else destination
-        pipeline = dlt.pipeline(name, destination=chosen, dataset_name=dataset)
-        _move_here(pipeline)
+        _move_here(_make_pipeline(name, destination, dataset))
+        pipeline = _make_pipeline(name, destination, dataset)
         config: Any = pipeline.destination_client().config
     except (UnknownDestinationModule, DestinationException, ConfigurationException) as error:
         raise _destination_error(destination, error) from error
@@ -63,8 +62,14 @@ def open_pipeline(
             f"{error.filename}. Make room for it, or set DLT_DATA_DIR to another directory."
         ) from error
     if destination == "duckdb" and Path(config.credentials.database).stem == pipeline.dataset_name:
-        return dlt.pipeline(name, destination=chosen, dataset_name=BESIDE_ITS_CATALOG)
+        return _make_pipeline(name, destination, BESIDE_ITS_CATALOG)
     return pipeline
+
+
+def _make_pipeline(name: str, destination: str, dataset: str) -> dlt.Pipeline:
+    # a destination keeps what it was configured with, so each pipeline has its own
+    chosen = MergingDuckDb() if destination == "duckdb" else destination
+    return dlt.pipeline(name, destination=chosen, dataset_name=dataset)
 
 
 def appending_note(pipeline: dlt.Pipeline) -> str | None:

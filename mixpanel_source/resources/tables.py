@@ -69,7 +69,7 @@ def iter_tables(
             for first in range(0, len(decoded.table), settings.BATCH_ROWS)
         ]
         repairs = [decoded.repairs, *(Repairs() for _ in slices[1:])]
-        return [(lay(rows), len(rows), some) for rows, some in zip(slices, repairs)]
+        return [(lay(rows), len(rows), some) for rows, some in zip(slices, repairs, strict=True)]
 
     parts = _iter_parts(spooled, verified, decoder)
     for prepared in map_ahead(prepare, parts, workers=decoder.workers):

@@ -347,6 +347,7 @@ def load(lines: list[bytes], columns: ColumnMap) -> tuple[pa.Table, list[int]]:
     index, block = Index(), b"".join(line + b"\n" for line in lines)
     decoder = Decoder(EVENT, identify=EventIdentifier(Window(DAY, DAY)))
     read = decoder.read(block)
+    assert read.identities is not None
     index.extend(read.identities)
     index.settle()
     decoded = decoder.decode(read, start=0, dropped=index.dropped).table

@@ -17,8 +17,8 @@ from mixpanel_source.identity import (
     EPOCH_ORDINAL,
     KEY_BYTES,
     EventIdentifier,
-    Identities,
     Identify,
+    Identities,
     ProfileIdentifier,
     event_day,
     first_given,
@@ -353,8 +353,8 @@ def test_last_profile_is_kept() -> None:
     assert [*index.days] == [0] * 5
 
 
-def test_ProfileIdentifiers_count_apart() -> None:
-    """Two dumps know nothing of each other."""
+def test_profiles_are_told_by_their_id_alone() -> None:
+    """In any dump a profile has the same key."""
     first, second = ProfileIdentifier(), ProfileIdentifier()
     assert first.of_line(profile("a")) == second.of_line(profile("a"))
 

@@ -42,6 +42,7 @@ def lay(*lines: bytes, zone: str = "UTC", decoder: Decoder = EVENTS) -> Laid:
     """Events of a day, laid out."""
     index, block = Index(), b"".join(line + b"\n" for line in lines)
     read = replace(decoder, identify=EventIdentifier(Window(DAY, DAY))).read(block)
+    assert read.identities is not None
     index.extend(read.identities)
     index.settle()
     decoded = decoder.decode(read, start=0)

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mixpanel_source import gather
+from mixpanel_source.compiled import gather
+from mixpanel_source.compiled.grammar import MAX_DEPTH
+from mixpanel_source.compiled.tape import MAX_KEY_BYTES, MAX_KEYS, scan
 from mixpanel_source.decode import Decoder
 from mixpanel_source.identity import EventIdentifier, Identify, ProfileIdentifier
 from mixpanel_source.kinds import EVENT, PROFILE, JsonType, Typed
 from mixpanel_source.lines import join_torn_rows, repair_row
-from mixpanel_source.tape import MAX_DEPTH, MAX_KEYS, scan
 from mixpanel_source.windows import Window
 from tests.json_values import property_sets
 
@@ -74,7 +75,7 @@ def events(draw: st.DrawFn) -> bytes:
 @example([line('{"$insert_id":"i","time":0,"distinct_id":""}')])
 @example(
     [
-        line('{"$insert_id":"%s","time":%d,"distinct_id":"u"}' % ("i" * size, NOON))
+        line(f'{{"$insert_id":"{"i" * size}","time":{NOON},"distinct_id":"u"}}')
         for size in (91, 92, 220, 221, 5_000)
     ]
 )
@@ -202,8 +203,8 @@ def test_an_odd_line_is_left(text: bytes) -> None:
 
 @given(st.binary(max_size=60).filter(lambda data: b"\n" not in data))
 def test_any_bytes(data: bytes) -> None:
-    """Of any bytes those are plain that the strict reader takes, and nothing is read beyond them."""
-    text = line('{"x":%s}' % "?").replace(b"?", data)
+    """Of any bytes those are plain that the strict reader takes, and no more is read."""
+    text = line('{"x":?}').replace(b"?", data)
     tape = scan(text, EVENT)
     if not tape.odd:
         assert orjson.loads(text)["properties"].get("x") is not None or b"null" in data
@@ -235,8 +236,20 @@ def test_more_properties_than_there_is_room_for() -> None:
     assert len(gather.typed_arrays(tape)) == MAX_KEYS - 10
 
 
+@pytest.mark.parametrize("size", [MAX_KEY_BYTES, MAX_KEY_BYTES + 1, 5_000])
+def test_a_name_of_any_length(size: int) -> None:
+    """A very long name makes its row odd; one that comes short of it at the end is another."""
+    long, short = "n" * size, "n" * 200
+    tape = scan(line(f'{{"{long}":1}}') + line(f'{{"{short}":1}}'), EVENT)
+    assert len(tape.odd) == (size > MAX_KEY_BYTES)
+    if not tape.odd:
+        assert [*gather.typed_arrays(tape)] == [
+            Typed(name, JsonType.BIGINT) for name in (long, short)
+        ]
+
+
 def test_torn_rows_in_a_block_are_joined() -> None:
-    """A line break that stands between braces in a text looks like the end of a row, and is none."""
+    """A line break between braces in a text looks like the end of a row, and is none."""
     torn = line('{"text":"}}\n{"}')
     decoder = Decoder(EVENT, identify=EventIdentifier(WINDOW))
     read = decoder.read(line("{}") + torn + b"\n" + line("{}"), small=0)
