@@ -24,7 +24,7 @@ from isal import isal_zlib
 from . import settings
 from .errors import TruncatedError
 
-DamagedError: type[Exception] = isal_zlib.error
+_DAMAGED: Any = isal_zlib.error
 PIECE_BYTES = 1024 * 1024
 """Most bytes decompressed at once."""
 DIGEST_BYTES = 16
@@ -57,7 +57,7 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 yield stream.decompress(data, PIECE_BYTES)
                 data = stream.unused_data if stream.eof else stream.unconsumed_tail
         yield stream.flush()
-    except DamagedError as error:
+    except _DAMAGED as error:
         raise TruncatedError("the gzip stream is damaged") from error
     if not stream.eof:
         raise TruncatedError("the gzip stream ends before its trailer")
