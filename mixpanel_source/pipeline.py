@@ -67,6 +67,8 @@ def open_pipeline(
 
 
 def _make_pipeline(name: str, destination: str, dataset: str) -> dlt.Pipeline:
+    if dlt.config.get("load.workers") is None:
+        dlt.config["load.workers"] = settings.LOAD_WORKERS
     # a destination keeps what it was configured with, so each pipeline has its own
     chosen = MergingDuckDb() if destination == "duckdb" else destination
     return dlt.pipeline(name, destination=chosen, dataset_name=dataset)
