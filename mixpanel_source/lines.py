@@ -73,7 +73,7 @@ def iter_row_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
         blocks: the bytes in pieces of any size.
 
     Yields:
-        Blocks of about `settings.BLOCK_BYTES`, or of one row if that is longer.
+        Blocks of `settings.BLOCK_BYTES` and the rest of a row, the same whatever the pieces.
 
     Raises:
         TruncatedError: at a line that is no JSON object and does not become one.
@@ -96,18 +96,22 @@ def join_torn_rows(block: bytes) -> bytes:
 
 
 def _iter_line_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Gathers pieces into blocks of whole lines; the last line may lack its end."""
+    """Gathers pieces into blocks of whole lines; the last line may lack its end.
+
+    A block ends with the first line that reaches `BLOCK_BYTES`. So whatever pieces the bytes come
+    in, from the network or from the disk, the blocks are the same.
+    """
     pieces: list[bytes] = []
     size = 0
-    for piece in blocks:
+    for block in blocks:
+        piece = block
+        while cut := piece.find(b"\n", max(0, settings.BLOCK_BYTES - 1 - size)) + 1:
+            pieces.append(piece[:cut])
+            yield b"".join(pieces)
+            piece = piece[cut:]
+            pieces, size = [], 0
         pieces.append(piece)
         size += len(piece)
-        if size >= settings.BLOCK_BYTES and b"\n" in piece:
-            cut = piece.rindex(b"\n") + 1
-            pieces[-1] = piece[:cut]
-            yield b"".join(pieces)
-            pieces = [piece[cut:]]
-            size = len(pieces[0])
     yield b"".join(pieces)
 
 

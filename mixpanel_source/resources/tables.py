@@ -16,6 +16,7 @@ from .. import settings
 from ..columns import ColumnMap, StoredColumn
 from ..config import Config
 from ..decode import Decoder, Read
+from ..errors import TruncatedError
 from ..identity import Identify
 from ..kinds import PROFILE
 from ..layout import Laid
@@ -108,6 +109,11 @@ def _iter_parts(
     for read in _iter_reads(spooled, verified, decoder):
         yield read, position
         position += read.rows
+    if position != len(verified.index):
+        raise TruncatedError(
+            f"{spooled.path.name} holds other rows than were verified: it was changed on the disk. "
+            "Run again."
+        )
 
 
 def _iter_reads(spooled: Spooled, verified: Verified, decoder: Decoder) -> Iterator[Read]:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixpanel_source import settings
 from mixpanel_source.decode import Decoder
 from mixpanel_source.errors import TruncatedError
 from mixpanel_source.kinds import EVENT
@@ -131,6 +132,19 @@ def test_torn_lines_are_joined(text: str, breaks: str, data: st.DataObject) -> N
     lines = read_lines(data.draw(splits(b"\n".join((plain, torn, plain)))))
     assert lines == [plain, torn.replace(b"\n", rb"\n"), plain]
     assert repair_row(torn, Counter())["properties"]["text"].count("\n") == breaks.count("\n")
+
+
+@given(data=st.data())
+def test_blocks_do_not_depend_on_the_pieces(data: st.DataObject) -> None:
+    """What is read again, in other pieces, comes in the same blocks: rows are counted by them."""
+    rows = data.draw(st.lists(st.sampled_from([b"{}", b'{"a":1}', b'{"long":"%s"}' % (b"x" * 40)])))
+    text = b"".join(row + b"\n" for row in rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "BLOCK_BYTES", data.draw(st.integers(1, 60)))
+        whole = [*iter_row_blocks([text])]
+        assert [*iter_row_blocks(data.draw(splits(text)))] == whole
+        assert b"".join(whole) == text
+        assert all(len(block) >= settings.BLOCK_BYTES for block in whole[:-1])
 
 
 def test_text_of_many_raw_lines() -> None:
