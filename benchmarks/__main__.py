@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from .contenders import LIMIT, OURS, PLAIN_DLT, Contender, plan_rounds
+from .contenders import LIMIT, LIMIT_WINDOW, OURS, PLAIN_DLT, Contender, plan_rounds
 from .data import last_day_of_last_month
 from .peers import PEERS
 from .plot import draw
@@ -37,7 +37,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mixpan
 def main() -> None:
     """Run what is asked for and write what came of it."""
     options = _parse()
-    everyone = {contender.name: contender for contender in (LIMIT, *OURS, PLAIN_DLT, *PEERS)}
+    everyone_there_is = (LIMIT, LIMIT_WINDOW, *OURS, PLAIN_DLT, *PEERS)
+    everyone = {contender.name: contender for contender in everyone_there_is}
     chosen = _choose(everyone, options.contenders)
     reasons = install_all(chosen, options.cache / "tools")
     chosen = [contender for contender in chosen if contender.name not in reasons]
