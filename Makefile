@@ -12,13 +12,19 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check torture fmt lint types imports build clean
+.PHONY: help demo notebook notebook-setup test check torture fmt lint types imports build package clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.run-$(VERSION)  ## load a made-up project into mixpanel.duckdb; no account needed
 	@$(BIN)/mixpanel-source demo
+
+notebook: notebook-setup  ## look at what is in mixpanel.duckdb, in the browser
+	@$(BIN)/marimo run pipelines/local_analysis.py
+
+notebook-setup: $(VENV)/.run-$(VERSION)
+	@$(PIP) --editable '.[notebook]'
 
 test: $(VENV)/.dev-$(VERSION)  ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS)
@@ -45,6 +51,13 @@ imports: $(VENV)/.dev-$(VERSION)  ## check that the layers hold
 
 build: $(VENV)/.dev-$(VERSION)  ## make the wheel and the source archive in dist/
 	@$(BIN)/python -m build --outdir dist
+
+package: build  ## install the wheel alone, in an empty environment, and run the demo with it
+	@rm -rf dist/try && $(PYTHON) -m venv dist/try/venv
+	@dist/try/venv/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint requirements.txt dist/*.whl
+	@cd dist/try && export DLT_DATA_DIR=dlt && venv/bin/mixpanel-source demo && \
+		venv/bin/python -c 'from mixpanel_source.views import create_views; print(create_views())'
 
 clean:  ## remove the environment, caches and built files; loaded data stays
 	rm -rf $(VENV) dist build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,57 @@
+"""The queries of the views, by name. Pure: nothing here knows a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+
+from .fivetran import build_mixpanel_event
+from .funnel import FUNNEL_DAYS, build_funnel
+from .quoting import Property
+
+_FILES: dict[str, tuple[str, dict[str, str]]] = {
+    "events_by_day": ("events_by_day.sql", {}),
+    "events_by_month": ("events_by_month.sql", {}),
+    "active_users": ("active_users.sql", {}),
+    "sessions": ("sessions.sql", {}),
+    "retention": ("retention.sql", {"unit": "week", "days": "7"}),
+    "retention_by_day": ("retention.sql", {"unit": "day", "days": "1"}),
+}
+"""View -> its file, and what to put for the names in braces there."""
+
+
+def build_views(
+    schema: str,
+    properties: Iterable[Property],
+    *,
+    funnel: Sequence[str] = (),
+    funnel_days: int = FUNNEL_DAYS,
+    raw: bool = False,
+) -> dict[str, str]:
+    """The views as name -> query.
+
+    Args:
+        schema: where `export` is, as SQL: quoted if it needs to be, with its database if wanted.
+        properties: the rows of `_mixpanel_columns` that are about `export`.
+        funnel: the events of the view `funnel`, in order; without any there is no such view.
+        funnel_days: days from the first step of the funnel within which the others count.
+        raw: whether `export` has the column `properties`.
+
+    Raises:
+        ConfigError: the funnel has one step only, or a step twice.
+    """
+    views = {
+        view: _read_query(file, {**values, "schema": schema})
+        for view, (file, values) in _FILES.items()
+    }
+    views["mixpanel_event"] = build_mixpanel_event(schema, list(properties), raw=raw)
+    if funnel:
+        views["funnel"] = build_funnel(schema, funnel, days=funnel_days)
+    return views
+
+
+def _read_query(file: str, values: dict[str, str]) -> str:
+    query = files(__package__).joinpath(file).read_text(encoding="utf-8")
+    for name, value in values.items():
+        query = query.replace(f"{{{name}}}", value)
+    return query

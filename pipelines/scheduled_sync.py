@@ -1,0 +1,92 @@
+"""Brings the tables and the views up to date: copy it, edit what is in capitals, schedule it.
+
+Settings and credentials are in `.dlt/` of the directory it runs in, or in the environment. It may
+run as often as you like: what is loaded is not asked for again, but for the days that can still
+change. It ends with 0 if all is loaded, 75 if the quota is used up or another run is under way (the
+next one goes on), 2 if a setting is wrong and 1 if anything else is.
+
+With cron, every night at a quarter past three:
+
+    15 3 * * *  cd /srv/mixpanel && .venv/bin/python scheduled_sync.py >> sync.log 2>&1
+
+With systemd, in `/etc/systemd/system/mixpanel.service` and `mixpanel.timer`; then
+`systemctl enable --now mixpanel.timer`:
+
+    [Service]
+    Type=oneshot
+    WorkingDirectory=/srv/mixpanel
+    ExecStart=/srv/mixpanel/.venv/bin/python scheduled_sync.py
+    SuccessExitStatus=75
+
+    [Timer]
+    OnCalendar=*-*-* 03:15:00 UTC
+    RandomizedDelaySec=10m
+    Persistent=true
+
+    [Install]
+    WantedBy=timers.target
+
+With GitHub Actions, in `.github/workflows/mixpanel.yml`; a runner forgets its files, so the
+destination has to be elsewhere:
+
+    on:
+      schedule:
+        - cron: "15 3 * * *"
+      workflow_dispatch:
+    concurrency: mixpanel
+    permissions:
+      contents: read
+    jobs:
+      sync:
+        runs-on: ubuntu-latest
+        timeout-minutes: 350
+        steps:
+          - uses: actions/checkout@v5
+          - uses: actions/setup-python@v6
+            with:
+              python-version: "3.13"
+          - run: pip install --constraint requirements.txt '.[postgres]'
+          - run: python pipelines/scheduled_sync.py
+            env:
+              SOURCES__MIXPANEL__USERNAME: ${{ secrets.MIXPANEL_USERNAME }}
+              SOURCES__MIXPANEL__SECRET: ${{ secrets.MIXPANEL_SECRET }}
+              SOURCES__MIXPANEL__PROJECT_ID: ${{ secrets.MIXPANEL_PROJECT_ID }}
+              DESTINATION__POSTGRES__CREDENTIALS: ${{ secrets.WAREHOUSE_URL }}
+              MIXPANEL_DESTINATION: postgres
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from mixpanel_source.cli import exit_code
+from mixpanel_source.errors import MixpanelError
+from mixpanel_source.sync import open_pipeline, sync
+from mixpanel_source.views import create_views
+
+DESTINATION = os.environ.get("MIXPANEL_DESTINATION", "duckdb")
+TABLES = ("export", "engage")
+FUNNEL = ("Signed up", "Order Completed")
+
+
+def main() -> int:
+    """Sync, renew the views and return the exit code."""
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("mixpanel_source").setLevel(logging.INFO)
+    try:
+        report = sync(TABLES, pipeline=open_pipeline(DESTINATION))
+        if "export" not in report.failures:
+            create_views(report.pipeline, funnel=FUNNEL)
+    except MixpanelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return exit_code(error)
+    print(dict(report.rows))
+    for table, failure in report.failures.items():
+        print(f"error: {table}: {failure}", file=sys.stderr)
+    return min(map(exit_code, report.failures.values()), default=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
