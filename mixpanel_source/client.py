@@ -270,7 +270,7 @@ class Client:
             raise PausedError(f"{reason} The next may be made at {at}; run again then.") from why
         if why is not None or until - now > settings.SHORT_WAIT_SECONDS:
             logger.warning("%s Going on at %s, in %.0f s.", reason, at, until - now)
-            self._watcher.waiting(request.what, until, str(reason))
+            self._watcher.waiting(request.what, until, for_quota=for_quota)
         if until > now:
             self._clock.sleep(until - now)
         self._heed(request)

@@ -22,7 +22,6 @@ from .resources.session import data_directory
 from .resources.tables import LOADS_TABLE
 from .windows import DAY, Window, iter_days
 
-LOADS_SHOWN = 5
 KILLED = "killed"
 """Outcome of a run that never said how it ended, and is not under way."""
 
@@ -147,7 +146,7 @@ def _newest_loads(peek: Peek) -> list[Load]:
         return []
     rows = peek.rows(
         "SELECT table_name, first_day, last_day, rows, fetched_at FROM {table} "
-        f"ORDER BY fetched_at DESC, first_day DESC LIMIT {LOADS_SHOWN}",
+        "ORDER BY fetched_at DESC, first_day DESC LIMIT 5",
         LOADS_TABLE,
     )
     return [

@@ -19,8 +19,8 @@ class Watcher:
     def received(self, what: str, size: int) -> None:
         """So many bytes came, compressed if they travel so."""
 
-    def waiting(self, what: str, until: float, why: str) -> None:
-        """The next request has to wait until then, seconds since the epoch."""
+    def waiting(self, what: str, until: float, *, for_quota: bool) -> None:
+        """The next request waits until then (epoch seconds), for the quota or for a failure."""
 
     def took(self, table: str, days: int, rows: int, size: int) -> None:
         """A window is in the load package, with so many days, rows and uncompressed bytes."""

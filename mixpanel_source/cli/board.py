@@ -28,13 +28,14 @@ class Line:
     coming: int = 0
     """Bytes of the window that is being fetched, as they travel."""
     waits_until: float = 0.0
+    waits_for_quota: bool = False
     loads: bool = False
 
     def state(self, now: float) -> str:
         """What it does now."""
         if self.waits_until > now:
-            left = duration(self.waits_until - now)
-            return f"waits for the quota until {clock_time(self.waits_until)} ({left})"
+            why = "waits for the quota until" if self.waits_for_quota else "tries again at"
+            return f"{why} {clock_time(self.waits_until)} ({duration(self.waits_until - now)})"
         if self.loads:
             return "loading"
         return f"fetching {self.what}, {self.coming / 1e6:,.1f} MB" if self.what else "done"
@@ -69,9 +70,10 @@ class Board(Watcher):
         """Count bytes."""
         self._line(what.partition(" ")[0]).coming += size
 
-    def waiting(self, what: str, until: float, why: str) -> None:  # noqa: ARG002 - it is logged
+    def waiting(self, what: str, until: float, *, for_quota: bool) -> None:
         """Take note of a wait."""
-        self._line(what.partition(" ")[0]).waits_until = until
+        line = self._line(what.partition(" ")[0])
+        line.waits_until, line.waits_for_quota = until, for_quota
 
     def took(self, table: str, days: int, rows: int, size: int) -> None:
         """Count a window."""
