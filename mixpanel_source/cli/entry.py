@@ -23,15 +23,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(options)
     except MixpanelError as error:
-        if options.debug:
-            raise
-        tell_errors([error])
+        tell_errors([error], debug=options.debug)
         return exit_code(error)
     except KeyboardInterrupt:
+        print("stopped.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # whoever read has seen enough; what is still to be written goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        if options.debug:
+            raise
+        # not what it says, which may hold a value
+        print(
+            f"error: unforeseen {type(error).__name__}, a mistake of this program. What is loaded "
+            "is safe; --debug shows where it happened.",
+            file=sys.stderr,
+        )
         return FAILED
 
 

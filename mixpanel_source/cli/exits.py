@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 
 from ..errors import AuthError, BusyError, CancelledError, ConfigError, MixpanelError, PausedError
@@ -34,10 +35,17 @@ def code_of(errors: Iterable[MixpanelError]) -> int:
     return next((code for code in order if code in codes), DONE)
 
 
-def tell_errors(errors: Iterable[MixpanelError]) -> None:
-    """Print a line for each cause, with all that was asked when it struck."""
+def tell_errors(errors: Iterable[MixpanelError], *, debug: bool = False) -> None:
+    """Print a line for each cause, with all that was asked when it struck.
+
+    Args:
+        errors: what went wrong.
+        debug: whether to print where, too.
+    """
     causes: dict[str, list[str]] = {}
     for error in errors:
+        if debug:
+            traceback.print_exception(error)
         if isinstance(error, CancelledError):
             continue
         asked, cause = _split(str(error))

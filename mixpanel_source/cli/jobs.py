@@ -65,7 +65,7 @@ def _run(job: Callable[..., Report], options: argparse.Namespace) -> int:
 
     with _shown(board):
         report = run_stoppably(run, ask=say_stopping, restore=_show_cursor)
-    code = finish(report, as_json=options.json)
+    code = finish(report, as_json=options.json, debug=options.debug)
     if any(isinstance(error, CancelledError) for error in report.failures.values()):
         print("stopped; what is loaded stays. Run the same command to go on.", file=sys.stderr)
     return code
@@ -111,11 +111,11 @@ def swift_imports() -> Iterator[None]:
         gc.enable()
 
 
-def finish(report: Report, *, as_json: bool = False) -> int:
+def finish(report: Report, *, as_json: bool = False, debug: bool = False) -> int:
     """Print what a job did, and return the exit code."""
     summary = _summary(report)
     print(json.dumps(summary) if as_json else _told(report, summary))
-    tell_errors(report.failures.values())
+    tell_errors(report.failures.values(), debug=debug)
     return code_of(report.failures.values())
 
 
