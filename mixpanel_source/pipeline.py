@@ -52,9 +52,9 @@ def open_pipeline(
     """
     try:
         with named_destination(destination):
-            chosen = MergingDuckDb() if destination == "duckdb" else destination
-            pipeline = dlt.pipeline(name, destination=chosen, dataset_name=dataset)
-            _move_here(pipeline)
+            _move_here(dlt.pipeline(name, destination=_named(destination), dataset_name=dataset))
+            # a destination keeps the directory that the first pipeline it was given to had
+            pipeline = dlt.pipeline(name, destination=_named(destination), dataset_name=dataset)
             database = duckdb_file(pipeline)
     except OSError as error:
         raise MixpanelError(
@@ -62,7 +62,8 @@ def open_pipeline(
             f"{error.filename}. Make room for it, or set DLT_DATA_DIR to another directory."
         ) from error
     if database is not None and database.stem == pipeline.dataset_name:
-        return dlt.pipeline(name, destination=chosen, dataset_name=BESIDE_ITS_CATALOG)
+        beside = BESIDE_ITS_CATALOG
+        return dlt.pipeline(name, destination=_named(destination), dataset_name=beside)
     return pipeline
 
 
@@ -77,6 +78,10 @@ def named_destination(destination: str) -> Iterator[None]:
         yield
     except (UnknownDestinationModule, DestinationException, ConfigurationException) as error:
         raise _destination_error(destination, error) from error
+
+
+def _named(destination: str) -> str | MergingDuckDb:
+    return MergingDuckDb() if destination == "duckdb" else destination
 
 
 def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
