@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import date
+from datetime import date, datetime, timezone
 from typing import Any
 
 import pytest
 
-from mixpanel_source.errors import BusyError
+from mixpanel_source.errors import BusyError, MixpanelError
 from mixpanel_source.last_run import LastRun, read_last_run, write_last_run
 from mixpanel_source.peek import open_peek
-from mixpanel_source.pipeline import alone, last_run_path
+from mixpanel_source.pipeline import alone, last_run_path, open_pipeline
 from mixpanel_source.sandbox import Fault
 from mixpanel_source.status import Status, find_gaps, read_status
 from mixpanel_source.windows import Window
-from tests.integration.jobs import ANCHOR, NOON, YESTERDAY, Lab
+from tests.integration.jobs import ANCHOR, NOON, YESTERDAY, Lab, make_project, open_lab
 
 
-def status(lab: Lab, **given: Any) -> Status:
+def status(lab: Lab, destination: str = "duckdb", **given: Any) -> Status:
     """The status of the lab's database."""
-    with open_peek("duckdb", dataset="mixpanel", name="mixpanel") as peek:
+    with open_peek(destination, dataset="mixpanel", name="mixpanel") as peek:
         return read_status("mixpanel", peek, clock=lab.clock, **{**lab.settings, **given})
 
 
@@ -47,6 +47,20 @@ def test_status_tells_what_is_loaded(lab: Lab) -> None:
     assert (found.used, found.per_hour) == ({"query": 1, "export": 8}, 60)
     assert found.outcome == "done"
     assert lab.sandbox.requests == []
+
+
+def test_status_of_postgres(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server is asked in the same way, before anything is there and after; or it is not there."""
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres)
+    with open_lab(make_project(), open_pipeline("postgres")) as lab:
+        assert status(lab, "postgres").tables == []
+        lab.sync("export", anchor_date="2026-11-18")
+        (export,) = status(lab, "postgres").tables
+        assert (export.rows, export.first, export.gaps) == (9, date(2026, 11, 18), [])
+        assert export.newest_event == datetime(2026, 11, 20, 0, 2, tzinfo=timezone.utc)
+        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres.rpartition("_")[0])
+        with pytest.raises(MixpanelError, match="destination postgres cannot be reached"):
+            status(lab, "postgres")
 
 
 def test_status_tells_gaps(lab: Lab) -> None:
