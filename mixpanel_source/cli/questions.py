@@ -31,7 +31,8 @@ def run_check(options: argparse.Namespace) -> int:
         print(json.dumps({table: error and str(error) for table, error in found.items()}))
     else:
         for table, error in found.items():
-            print(f"{table}: {error or 'will load'}")
+            told = str(error or "will load")
+            print(told if told.startswith(table) else f"{table}: {told}")
     failures = [error for error in found.values() if error]
     if failures and all(isinstance(error, PausedError) for error in failures):
         return LATER
@@ -93,7 +94,7 @@ def _plan_as_text(plan: Plan) -> str:
 def _table_plan_lines(table: TablePlan, window_days: int | None) -> list[str]:
     if table.auto_requests is None:
         free = "; the pages that follow the first are free" if table.table == "engage" else ""
-        return [f"{table.table}: all of it, {count(table.requests, 'request')}{free}"]
+        return [f"{table.table}: as a whole, {count(table.requests, 'request')}{free}"]
     if not table.days:
         return [f"{table.table}: nothing to do"]
     best, worst = table.auto_requests
