@@ -30,6 +30,8 @@ class TablePlan:
     table: str
     requests: int
     """That count against the quota; the pages of profiles after the first do not."""
+    most_requests: int
+    """The same, where `window_days = auto` finds no two days small enough for one request."""
     first: date | None = None
     last: date | None = None
     days: int = 0
@@ -59,11 +61,18 @@ class Plan:
     """Now, seconds since the epoch."""
     least_s: float
     """Seconds that pace and quota alone make it take."""
+    most_s: float
+    """The same with `most_requests`."""
 
     @property
     def requests(self) -> int:
-        """All requests that count against a quota."""
+        """All requests that count against a quota; at best, if `window_days` is `auto`."""
         return sum(table.requests for table in self.tables)
+
+    @property
+    def most_requests(self) -> int:
+        """The same, at worst."""
+        return sum(table.most_requests for table in self.tables)
 
 
 def make_plan(
@@ -87,16 +96,18 @@ def make_plan(
     config = load_config(given)
     now = clock.time()
     plans = [
-        _plan_export(config, peek, clock) if table == "export" else TablePlan(table, 1)
+        _plan_export(config, peek, clock) if table == "export" else TablePlan(table, 1, 1)
         for table in tables
     ]
-    asked = [(FAMILIES[plan.table], plan.requests) for plan in plans]
+    best = [(FAMILIES[plan.table], plan.requests) for plan in plans]
+    worst = [(FAMILIES[plan.table], plan.most_requests) for plan in plans]
     return Plan(
         config=config,
         tables=plans,
         used=requests_used(config, data_directory(), now),
         began_at=now,
-        least_s=least_seconds(config, data_directory(), asked, now),
+        least_s=least_seconds(config, data_directory(), best, now),
+        most_s=least_seconds(config, data_directory(), worst, now),
     )
 
 
@@ -105,9 +116,11 @@ def _plan_export(config: Config, peek: Peek, clock: Clock) -> TablePlan:
     days = export.plan_days(config, ledger, Job(clock=clock))
     through = ledger.synced_through
     again = [day for day in days if through is not None and day <= through]
+    requests = count_windows(days, config.window_days)
     return TablePlan(
         table=export.NAME,
-        requests=count_windows(days, config.window_days),
+        requests=requests,
+        most_requests=len(days) if config.window_days is None else requests,
         first=min(days, default=None),
         last=max(days, default=None),
         days=len(days),

@@ -71,9 +71,11 @@ def _plan_as_json(plan: Plan) -> dict[str, Any]:
         "project_id": plan.config.project_id,
         "tables": {table.table: table.as_json() for table in plan.tables},
         "requests": plan.requests,
+        "requests_at_most": plan.most_requests,
         "requests_per_hour": plan.config.requests_per_hour,
         "requests_used": plan.used,
         "hours": round(plan.least_s / 3_600, 2),
+        "hours_at_most": round(plan.most_s / 3_600, 2),
     }
 
 
@@ -82,13 +84,21 @@ def _plan_as_text(plan: Plan) -> str:
     lines = [f"project {config.project_id}, {config.export_base_url}"]
     for table in plan.tables:
         lines += _table_plan_lines(table, config.window_days)
-    pace = (
-        f"at {config.requests_per_hour} an hour" if config.requests_per_hour else "no hourly bound"
-    )
-    lines.append(f"{count(plan.requests, 'request')}, {pace}{_used(plan.used)}")
+    bound = config.requests_per_hour
+    pace = f"at {bound} an hour" if bound else "no hourly bound"
+    lines.append(f"{_requests(plan)}, {pace}{_used(plan.used)}")
     end = instant(plan.began_at + plan.least_s)
     lines.append(f"takes {duration(plan.least_s)} at least, if it begins now: until {end}")
+    if plan.most_s > plan.least_s:
+        end = instant(plan.began_at + plan.most_s)
+        lines.append(f"if every day takes a request, {duration(plan.most_s)}: until {end}")
     return "\n".join(lines)
+
+
+def _requests(plan: Plan) -> str:
+    if plan.most_requests == plan.requests:
+        return count(plan.requests, "request")
+    return f"{plan.requests:,} to {plan.most_requests:,} requests"
 
 
 def _table_plan_lines(table: TablePlan, window_days: int | None) -> list[str]:

@@ -77,6 +77,14 @@ def test_plan_knows_what_the_quota_allows(lab: Lab) -> None:
     assert planned.least_s == pytest.approx(10_800, abs=120)
 
 
+def test_plan_of_auto_has_two_ends(lab: Lab) -> None:
+    """What is asked for depends on the answers: the plan tells the best and the worst."""
+    planned = plan(lab, ("export", "engage"), window_days="auto", requests_per_hour=3)
+    assert (planned.requests, planned.most_requests) == (5, 9)
+    assert planned.least_s == pytest.approx(3_600, abs=1)
+    assert planned.most_s == pytest.approx(7_200, abs=1)
+
+
 def test_a_year_of_quiet_days_takes_16_requests() -> None:
     """That is what the README says of `auto`, and of seven days at a time."""
     year = list(iter_days(date(2025, 11, 21), date(2026, 11, 20)))
