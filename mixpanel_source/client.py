@@ -142,6 +142,8 @@ class Client:
         self._logs = request_logs(config, directory)
         self._watcher = watcher or Watcher()
         self._stop = stop or Event()
+        self.requests = 0
+        """Requests made, those that failed and those that are free included."""
         self._session = requests.Session()
         # as bytes: of text that is not latin-1 requests makes an error that shows it
         self._session.auth = HTTPBasicAuth(config.username.encode(), config.secret.encode())
@@ -222,6 +224,7 @@ class Client:
     def _record(self, request: Request, *, metered: bool) -> None:
         # only now is it sure that Mixpanel has the request: the next may not reach it too soon
         now = self._clock.time()
+        self.requests += 1
         self._pace.record(request.family, now, metered=metered)
         if metered:
             self._logs[request.family].append(now)

@@ -61,6 +61,8 @@ class Report:
     failures: dict[str, MixpanelError] = field(default_factory=dict)
     """Table -> why it was not brought up to date; the others were."""
     seconds: float = 0.0
+    requests: int = 0
+    """Requests made, those that failed and those that are free included."""
     requests_left: dict[str, int] = field(default_factory=dict)
     """Quota, `export` or `query` -> requests this hour still allows; empty if it has no bound."""
 
@@ -205,6 +207,7 @@ def _run(
         if not report.failures:
             # what is still there was fetched for other settings, or loaded just before a crash
             pipeline_spool(pipeline.pipeline_name).clear()
+    report.requests = job.requests
     report.requests_left = requests_left(load_config(given), data_directory(), job.clock.time())
     return report
 

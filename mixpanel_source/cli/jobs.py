@@ -127,7 +127,7 @@ def _summary(report: Report) -> dict[str, Any]:
         repairs.update(window.repairs)
     return {
         "rows": dict(report.rows),
-        "requests": sum(window.requests for window in report.windows),
+        "requests": report.requests,
         "requests_left": report.requests_left,
         "duplicates_dropped": sum(window.duplicates_dropped for window in report.windows),
         "values_repaired": repairs.total(),

@@ -181,6 +181,11 @@ class Job:
             )
         return self._clients[config]
 
+    @property
+    def requests(self) -> int:
+        """Requests made so far, over all packages."""
+        return sum(client.requests for client in self._clients.values())
+
     def now(self) -> datetime:
         """The present instant, in UTC."""
         return datetime.fromtimestamp(self.clock.time(), timezone.utc)
