@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import MixpanelError
-from .exits import FAILED, INTERRUPTED, exit_code, tell_errors
+from .exits import FAILED, INTERRUPTED, exit_code, print_traceback, tell_errors
 from .parser import build_parser
 
 LEVELS = {"off": logging.WARNING}
@@ -32,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # whoever read has seen enough; what is still to be written goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: one line, and an exit code
         if options.debug:
-            raise
+            print_traceback(error)
         # not what it says, which may hold a value
         print(
             f"error: unforeseen {type(error).__name__}, a mistake of this program. What is loaded "

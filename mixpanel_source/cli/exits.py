@@ -45,7 +45,7 @@ def tell_errors(errors: Iterable[MixpanelError], *, debug: bool = False) -> None
     causes: dict[str, list[str]] = {}
     for error in errors:
         if debug:
-            traceback.print_exception(error)
+            print_traceback(error)
         if isinstance(error, CancelledError):
             continue
         asked, cause = _split(str(error))
@@ -53,6 +53,22 @@ def tell_errors(errors: Iterable[MixpanelError], *, debug: bool = False) -> None
     for cause, struck in causes.items():
         what = f"{', '.join(filter(None, struck))}: " if any(struck) else ""
         print(f"error: {what}{cause}", file=sys.stderr)
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print where an error comes from: of others' errors the kind alone, for they quote values."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        chain.append(cause)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    for link in reversed(chain):
+        frames = "".join(traceback.format_tb(link.__traceback__))
+        said = f": {link}" if isinstance(link, MixpanelError) else ""
+        print(
+            f"Traceback (most recent call last):\n{frames}{type(link).__qualname__}{said}\n",
+            file=sys.stderr,
+        )
 
 
 def _split(message: str) -> tuple[str, str]:

@@ -274,7 +274,9 @@ def test_mistakes_of_the_program_keep_their_values(
     done = run("check")
     assert done.code == cli.FAILED
     assert_one_line(done.err, "unforeseen KeyError", "--debug")
-    assert "a value" not in done.err
+    told = run("check", "--debug").err
+    assert re.search(r"in fail\n.*\nKeyError\n", told)
+    assert "KeyError: " not in told + done.err
 
 
 def test_plan_and_status_are_for_people(sandbox: Sandbox, run: Any) -> None:
