@@ -27,7 +27,7 @@ from .rows import Decoded, RowDecoder
 from .threads import map_ahead
 
 if TYPE_CHECKING:
-    from .tape import Tape
+    from .compiled.tape import Tape
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Decoder(RowDecoder):
 
     def _scan(self, block: bytes) -> Tape:
         """The tape of a block, its rows joined if they are torn apart after all."""
-        from .tape import scan  # noqa: PLC0415 - half a second, which small blocks do without
+        from .compiled.tape import scan  # noqa: PLC0415 - half a second, which small blocks do without
 
         tape = scan(block, self.kind)
         if any(is_in_string(line) or not line.strip() for _, line in tape.odd):
@@ -131,7 +131,7 @@ class Decoder(RowDecoder):
         return tape
 
     def _decode_tape(self, tape: Tape, start: int) -> pa.Table:
-        from . import gather  # noqa: PLC0415
+        from .compiled import gather  # noqa: PLC0415
 
         positions = np.add(tape.lines, start, dtype=np.int64)
         columns = {"name": gather.names(tape), "position": pa.array(positions)}
@@ -151,7 +151,7 @@ def _identify_line(line: bytes, identify: Identify) -> Identity:
 
 
 def _digests(tape: Tape) -> list[str]:
-    from . import gather  # noqa: PLC0415
+    from .compiled import gather  # noqa: PLC0415
 
     rows = zip(gather.names(tape).to_pylist(), gather.raw_properties(tape).to_pylist(), strict=True)
     return [content_digest([name, orjson.loads(properties)]).hex() for name, properties in rows]

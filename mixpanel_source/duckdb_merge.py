@@ -1,8 +1,9 @@
 """DuckDB as a destination that replaces days straight from the files of a load package.
 
 dlt copies what it merges into a staging table, and from there into the table: in DuckDB the second
-copy takes as long as the first. Here a merge reads the parquet files themselves, deletes and inserts
-in one transaction, and there is no staging table. What is in the table afterwards is the same.
+copy takes as long as the first. Here a merge reads the parquet files themselves, deletes and
+inserts in one transaction, and there is no staging table. What is in the table afterwards is the
+same.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from dlt.common.destination.client import (
     FollowupJobRequest,
     HasFollowupJobs,
     LoadJob,
-    PreparedTableSchema,
     RunnableLoadJob,
 )
+from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.storages.load_package import PackageStorage, ParsedLoadJobFileName
 from dlt.destinations import duckdb
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
@@ -78,10 +79,9 @@ class _Replace(FollowupJobRequestImpl):
     """Asks for the replacement, when the last file of a table is there."""
 
     def __init__(self, table: PreparedTableSchema) -> None:
-        name = ParsedLoadJobFileName(
-            table["name"], ParsedLoadJobFileName.new_file_id(), 0, "sql"
-        ).file_name()
-        super().__init__(name)
+        file_id = ParsedLoadJobFileName.new_file_id()
+        name = ParsedLoadJobFileName(str(table["name"]), file_id, 0, "sql")
+        super().__init__(name.file_name())
         self._save_text_file("")
 
 
@@ -89,7 +89,8 @@ class _Replacement(RunnableLoadJob):
     """Deletes the rows that the files of a package replace, and inserts theirs, both or neither."""
 
     def run(self) -> None:
-        client: Any = self._job_client.sql_client
+        job_client: Any = self._job_client
+        client: Any = job_client.sql_client
         table: Any = self._load_table
         name = client.make_qualified_table_name(table["name"])
         rows = f"read_parquet({self._files(table['name'])}, union_by_name = true)"

@@ -25,8 +25,8 @@ from .lines import DIGEST_BYTES, INT64_END, content_digest, repair_row
 from .windows import Window
 
 if TYPE_CHECKING:
-    from .keys import Keys
-    from .tape import Tape
+    from .compiled.keys import Keys
+    from .compiled.tape import Tape
 
 T = TypeVar("T")
 
@@ -163,7 +163,7 @@ class EventIdentifier:
 
     def of_tape(self, tape: Tape) -> Keys:
         """See `Identify`."""
-        from .keys import event_keys  # noqa: PLC0415 - half a second, which small blocks do without
+        from .compiled.keys import event_keys  # noqa: PLC0415 - half a second, which small blocks do without
 
         keys = event_keys(tape, _IDENTIFYING, ms_from=MS_FROM)
         outside = (keys.days < self._first) | (keys.days > self._last)
@@ -195,7 +195,7 @@ class ProfileIdentifier:
 
     def of_tape(self, tape: Tape) -> Keys:
         """See `Identify`."""
-        from .keys import profile_keys  # noqa: PLC0415 - half a second
+        from .compiled.keys import profile_keys  # noqa: PLC0415 - half a second
 
         return profile_keys(tape)
 

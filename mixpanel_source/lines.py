@@ -24,6 +24,7 @@ from isal import isal_zlib
 from . import settings
 from .errors import TruncatedError
 
+_DAMAGED: Any = isal_zlib.error
 PIECE_BYTES = 1024 * 1024
 """Most bytes decompressed at once."""
 DIGEST_BYTES = 16
@@ -56,7 +57,7 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 yield stream.decompress(data, PIECE_BYTES)
                 data = stream.unused_data if stream.eof else stream.unconsumed_tail
         yield stream.flush()
-    except isal_zlib.error as error:
+    except _DAMAGED as error:
         raise TruncatedError("the gzip stream is damaged") from error
     if not stream.eof:
         raise TruncatedError("the gzip stream ends before its trailer")
@@ -65,14 +66,14 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def iter_row_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
     r"""Cut bytes into blocks of whole rows, each row on one line that ends with `\n`.
 
-    Blank lines go. Rows torn apart are joined again: events stored before Mixpanel checked its input
-    may hold a raw line break inside a string, which is escaped here.
+    Blank lines go. Rows torn apart are joined again: events stored before Mixpanel checked its
+    input may hold a raw line break inside a string, which is escaped here.
 
     Args:
         blocks: the bytes in pieces of any size.
 
     Yields:
-        Blocks of about `settings.BLOCK_BYTES`, or of one row if that is longer.
+        Blocks of `settings.BLOCK_BYTES` and the rest of a row, the same whatever the pieces.
 
     Raises:
         TruncatedError: at a line that is no JSON object and does not become one.
@@ -95,18 +96,22 @@ def join_torn_rows(block: bytes) -> bytes:
 
 
 def _iter_line_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Gathers pieces into blocks of whole lines; the last line may lack its end."""
+    """Gathers pieces into blocks of whole lines; the last line may lack its end.
+
+    A block ends with the first line that reaches `BLOCK_BYTES`. So whatever pieces the bytes come
+    in, from the network or from the disk, the blocks are the same.
+    """
     pieces: list[bytes] = []
     size = 0
-    for piece in blocks:
+    for block in blocks:
+        piece = block
+        while cut := piece.find(b"\n", max(0, settings.BLOCK_BYTES - 1 - size)) + 1:
+            pieces.append(piece[:cut])
+            yield b"".join(pieces)
+            piece = piece[cut:]
+            pieces, size = [], 0
         pieces.append(piece)
         size += len(piece)
-        if size >= settings.BLOCK_BYTES and b"\n" in piece:
-            cut = piece.rindex(b"\n") + 1
-            pieces[-1] = piece[:cut]
-            yield b"".join(pieces)
-            pieces = [piece[cut:]]
-            size = len(pieces[0])
     yield b"".join(pieces)
 
 

@@ -52,9 +52,8 @@ def open_pipeline(
     """
     try:
         with named_destination(destination):
-            _move_here(dlt.pipeline(name, destination=_named(destination), dataset_name=dataset))
-            # a destination keeps the directory that the first pipeline it was given to had
-            pipeline = dlt.pipeline(name, destination=_named(destination), dataset_name=dataset)
+            _move_here(_make_pipeline(name, destination, dataset))
+            pipeline = _make_pipeline(name, destination, dataset)
             database = duckdb_file(pipeline)
     except OSError as error:
         raise MixpanelError(
@@ -62,8 +61,7 @@ def open_pipeline(
             f"{error.filename}. Make room for it, or set DLT_DATA_DIR to another directory."
         ) from error
     if database is not None and database.stem == pipeline.dataset_name:
-        beside = BESIDE_ITS_CATALOG
-        return dlt.pipeline(name, destination=_named(destination), dataset_name=beside)
+        return _make_pipeline(name, destination, BESIDE_ITS_CATALOG)
     return pipeline
 
 
@@ -80,8 +78,12 @@ def named_destination(destination: str) -> Iterator[None]:
         raise _destination_error(destination, error) from error
 
 
-def _named(destination: str) -> str | MergingDuckDb:
-    return MergingDuckDb() if destination == "duckdb" else destination
+def _make_pipeline(name: str, destination: str, dataset: str) -> dlt.Pipeline:
+    if dlt.config.get("load.workers") is None:
+        dlt.config["load.workers"] = settings.LOAD_WORKERS
+    # a destination keeps what it was configured with, so each pipeline has its own
+    chosen = MergingDuckDb() if destination == "duckdb" else destination
+    return dlt.pipeline(name, destination=chosen, dataset_name=dataset)
 
 
 def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:

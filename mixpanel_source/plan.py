@@ -134,7 +134,7 @@ def count_windows(days: Sequence[date], window_days: int | None) -> int:
     sizer = WindowSizer(window_days)
     queue = WindowQueue(days, sizer)
     number = 0
-    while (window := queue.next()) is not None:
-        sizer.note(window, 0)
+    while queue:
+        sizer.note(queue.next(), 0)
         number += 1
     return number

@@ -95,7 +95,7 @@ CHECKPOINT_BYTES: Final = 2 * 1024 * 1024 * 1024
 CHECKPOINT_SECONDS: Final = 120.0
 """Seconds of fetching after which a sync loads what it has."""
 
-BLOCK_BYTES: Final = 16 * 1024 * 1024
+BLOCK_BYTES: Final = 12 * 1024 * 1024
 """Uncompressed bytes decoded at once; bounds memory, whatever the size of a day."""
 WORKERS_MAX: Final = 4
 """Most threads that decode, unless more are asked for; one that loads has to keep up with them."""
@@ -107,6 +107,10 @@ BLOCK_ROWS: Final = 10_000
 """Most rows that are Python objects at once, where rows are read one by one."""
 BATCH_ROWS: Final = 50_000
 """Most rows of an arrow table handed to dlt."""
+FILE_ROWS: Final = 100_000
+"""Most rows of a file of a load package. Postgres takes several at once, DuckDB all together."""
+LOAD_WORKERS: Final = 2
+"""Files that are loaded at once, unless more are asked for; each takes memory."""
 DUCKDB_MEMORY: Final = "600MB"
 """DuckDB's `memory_limit` while it loads, unless another is configured; with half of it loading
 takes a fifth longer, and without any it may take all of the machine's."""

@@ -188,18 +188,17 @@ class WindowQueue:
         """Whether there is another window."""
         return bool(self._windows or self._days)
 
-    def next(self) -> Window | None:
-        """Take the next window, or None if that was all."""
+    def next(self) -> Window:
+        """Take the next window; there has to be one."""
         window = self.peek()
-        if window is not None:
-            self._windows.popleft()
+        self._windows.popleft()
         return window
 
-    def peek(self) -> Window | None:
+    def peek(self) -> Window:
         """The window that `next` will take."""
-        if not self._windows and self._days:
+        if not self._windows:
             self._windows.append(self._sizer.take(self._days))
-        return self._windows[0] if self._windows else None
+        return self._windows[0]
 
     def split(self, window: Window) -> bool:
         """Try a window that failed in two halves; False if it is a single day."""

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Generic, TypeVar
 
+Check = Callable[[], None]
+"""Called now and then by work that may be given up; raises to end it."""
+
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
@@ -21,7 +24,7 @@ class StoppedError(Exception):
 class Ahead(Generic[Work, Result]):
     """Work that is done on a thread of its own, until its result is taken."""
 
-    def __init__(self, work: Work, do: Callable[[Work, Callable[[], None]], Result]) -> None:
+    def __init__(self, work: Work, do: Callable[[Work, Check], Result]) -> None:
         """Begin.
 
         Args:

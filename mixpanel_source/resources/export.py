@@ -11,7 +11,7 @@ Source: https://developer.mixpanel.com/reference/raw-event-export.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timezone
 from functools import partial
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ from ..windows import (
     newest_day,
     settled_on,
 )
-from .ahead import Ahead
+from .ahead import Ahead, Check
 from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
 from .tables import (
     build_decoder,
@@ -125,6 +125,10 @@ class _Fetched(NamedTuple):
     verified: Verified
 
 
+def _go_on() -> None:
+    """Nobody asks for an end."""
+
+
 class _WindowLoader:
     """Fetches windows and turns them into items for dlt."""
 
@@ -138,10 +142,8 @@ class _WindowLoader:
 
     def iter_items(self, days: Iterable[date]) -> Iterator[TDataItems]:
         waiting = WindowQueue(days, self._sizer)
-        while not self._job.is_checkpoint_due():
+        while waiting and not self._job.is_checkpoint_due():
             window = waiting.next()
-            if window is None:
-                break
             try:
                 fetched = self._take(window)
             except (ServerError, TruncatedError) as failure:
@@ -156,8 +158,13 @@ class _WindowLoader:
                     raise
                 return
             self._sizer.note(window, fetched.spooled.lines_bytes)
-            self._look_ahead(waiting)
-            yield from self._iter_window(window, fetched)
+            if waiting:
+                self._look_ahead(waiting.peek())
+            try:
+                yield from self._iter_window(window, fetched)
+            except GeneratorExit:
+                self._job.drop_ahead()
+                raise
             self._record(window, fetched.spooled)
         if not waiting and self._config.range is not None:
             self._ledger.end_backfill(self._config.range)
@@ -180,11 +187,9 @@ class _WindowLoader:
         job.spooled.append((self._spool, fetched.name))
         return fetched
 
-    def _look_ahead(self, waiting: WindowQueue) -> None:
-        following = waiting.peek()
-        if following is not None:
-            fetch = partial(self._fetch, patience_s=self._job.patience_ahead_s)
-            self._job.ahead = Ahead(following, fetch)
+    def _look_ahead(self, window: Window) -> None:
+        fetch = partial(self._fetch, patience_s=self._job.patience_ahead_s)
+        self._job.ahead = Ahead(window, fetch)
 
     def _iter_window(self, window: Window, fetched: _Fetched) -> Iterator[TDataItems]:
         _, spooled, verified = fetched
@@ -226,9 +231,7 @@ class _WindowLoader:
         identify = EventIdentifier(window)
         return build_decoder(self._config, identify, identity=EXPORT_IDENTITY)
 
-    def _fetch(
-        self, window: Window, check: Callable[[], None] = bool, *, patience_s: float
-    ) -> _Fetched:
+    def _fetch(self, window: Window, check: Check = _go_on, *, patience_s: float) -> _Fetched:
         """The window on disk and verified: as an earlier run left it, or fetched now."""
         config = self._config
         name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
@@ -250,7 +253,7 @@ class _WindowLoader:
 
 
 def receive(
-    spool: Spool, name: str, decoder: Decoder, check: Callable[[], None], reply: Reply
+    spool: Spool, name: str, decoder: Decoder, check: Check, reply: Reply
 ) -> tuple[Spooled, Verified]:
     """Write a reply to the spool, verifying it on the way.
 
@@ -261,7 +264,7 @@ def receive(
         check: called for each chunk; raises to break off.
         reply: what to read.
     """
-    chunks = spool.write(name, (check() or chunk for chunk in reply.chunks()))
+    chunks = spool.write(name, _checked(reply.chunks(), check))
     blocks = inflate(chunks) if reply.gzipped else chunks
     verified = verify(iter_row_blocks(blocks), decoder)
     spooled = spool.keep(
@@ -272,6 +275,12 @@ def receive(
         lines_bytes=verified.lines_bytes,
     )
     return spooled, verified
+
+
+def _checked(chunks: Iterable[bytes], check: Check) -> Iterator[bytes]:
+    for chunk in chunks:
+        check()
+        yield chunk
 
 
 def build_request(window: Window, config: Config, *, limit: int | None = None) -> Request:

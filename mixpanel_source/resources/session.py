@@ -27,7 +27,12 @@ from .ahead import Ahead
 
 logger = logging.getLogger("mixpanel_source")
 
-PROMOTION = "sources.data_writer.arrow_concat_promote_options"
+WRITER_DEFAULTS = {
+    # dlt refuses tables of one run that differ; `default` adds columns, and changes no value
+    "sources.data_writer.arrow_concat_promote_options": "default",
+    "sources.data_writer.file_max_items": settings.FILE_ROWS,
+}
+"""How dlt writes the files of a package, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -271,13 +276,10 @@ class _CarriedAsText(logging.Filter):
 
 @contextmanager
 def growing_tables() -> Iterator[None]:
-    """Let dlt take arrow tables of one run that have ever more columns, some of them JSON.
-
-    Unless told otherwise dlt refuses tables that differ; `default` adds the missing columns, and
-    does not change a value.
-    """
-    if dlt.config.get(PROMOTION) is None:
-        dlt.config[PROMOTION] = "default"
+    """Let dlt take arrow tables of one run that have ever more columns, some of them JSON."""
+    for name, value in WRITER_DEFAULTS.items():
+        if dlt.config.get(name) is None:
+            dlt.config[name] = value
     noise = _CarriedAsText()
     dlt_logger = logging.getLogger("dlt")
     dlt_logger.addFilter(noise)

@@ -16,6 +16,7 @@ from .. import settings
 from ..columns import ColumnMap, StoredColumn
 from ..config import Config
 from ..decode import Decoder, Read
+from ..errors import TruncatedError
 from ..identity import Identify
 from ..kinds import PROFILE
 from ..layout import Laid
@@ -69,7 +70,7 @@ def iter_tables(
             for first in range(0, len(decoded.table), settings.BATCH_ROWS)
         ]
         repairs = [decoded.repairs, *(Repairs() for _ in slices[1:])]
-        return [(lay(rows), len(rows), some) for rows, some in zip(slices, repairs)]
+        return [(lay(rows), len(rows), some) for rows, some in zip(slices, repairs, strict=True)]
 
     parts = _iter_parts(spooled, verified, decoder)
     for prepared in map_ahead(prepare, parts, workers=decoder.workers):
@@ -108,6 +109,11 @@ def _iter_parts(
     for read in _iter_reads(spooled, verified, decoder):
         yield read, position
         position += read.rows
+    if position != len(verified.index):
+        raise TruncatedError(
+            f"{spooled.path.name} holds other rows than were verified: it was changed on the disk. "
+            "Run again."
+        )
 
 
 def _iter_reads(spooled: Spooled, verified: Verified, decoder: Decoder) -> Iterator[Read]:

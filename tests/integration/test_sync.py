@@ -213,6 +213,25 @@ def test_windows_of_a_week(lab: Lab) -> None:
     lab.assert_events_kept()
 
 
+def test_windows_widen_by_themselves(lab: Lab) -> None:
+    """`window_days=auto` asks for more days at a time while the days are small."""
+    lab.sync("export", window_days="auto")
+    days = ["2026-11-13", "2026-11-14..2026-11-15", "2026-11-16..2026-11-19", "2026-11-20"]
+    assert lab.exported == days
+    lab.assert_events_kept()
+
+
+def test_wide_window_that_widened_fails_and_is_split(lab: Lab) -> None:
+    """A window that became too wide is asked for in halves, and what follows is narrower."""
+    lab.sandbox.inject(Fault("terminated_early", day=MIDDLE, times=2))
+    report = lab.sync("export", window_days="auto", retries=1)
+    wide = "2026-11-16..2026-11-19"
+    halves = ["2026-11-16..2026-11-17", "2026-11-18..2026-11-19"]
+    assert lab.exported[2:] == [wide, wide, *halves, "2026-11-20"]
+    assert report.failures == {}
+    lab.assert_events_kept()
+
+
 def test_wide_window_that_fails_is_split(lab: Lab) -> None:
     """A window that comes torn each time is asked for in halves."""
     lab.sandbox.inject(Fault("terminated_early", day=MIDDLE, times=2))

@@ -23,7 +23,7 @@ from mixpanel_source.columns import (
     StoredColumn,
     readable_name,
 )
-from mixpanel_source.decode import Decoder, identify_block
+from mixpanel_source.decode import Decoder
 from mixpanel_source.identity import EventIdentifier
 from mixpanel_source.index import Index
 from mixpanel_source.kinds import EVENT, JsonType, Typed
@@ -345,9 +345,12 @@ def test_every_value_can_be_read_back(batches: list[list[dict[str, Any]]], cap: 
 def load(lines: list[bytes], columns: ColumnMap) -> tuple[pa.Table, list[int]]:
     """The table of a batch, and the lines its rows are from."""
     index, block = Index(), b"".join(line + b"\n" for line in lines)
-    index.extend(identify_block(block, EventIdentifier(Window(DAY, DAY))))
+    decoder = Decoder(EVENT, identify=EventIdentifier(Window(DAY, DAY)))
+    read = decoder.read(block)
+    assert read.identities is not None
+    index.extend(read.identities)
     index.settle()
-    decoded = Decoder(EVENT).decode(block, start=0, dropped=index.dropped).table
+    decoded = decoder.decode(read, start=0, dropped=index.dropped).table
     laid = export_layout(decoded, index, zone="UTC")
     placed = columns.place(laid.properties, rows=len(decoded))
     return pa.table({**laid.fixed, **placed}), decoded["position"].to_pylist()

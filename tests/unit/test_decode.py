@@ -46,8 +46,8 @@ def read_back(table: pa.Table) -> dict[int, dict[Typed, Any]]:
 def decode(*lines: bytes, decoder: Decoder = EVENTS) -> Decoded:
     """Lines decoded row by row, in which nothing may differ from what the tape makes of them."""
     block = b"".join(iter_row_blocks([b"".join(line + b"\n" for line in lines)]))
-    by_row = decoder.decode(block, start=0)
-    by_tape = decoder.decode(block, start=0, small=0)
+    by_row = decoder.decode(decoder.read(block), start=0)
+    by_tape = decoder.decode(decoder.read(block, small=0), start=0)
     assert {*by_tape.table.column_names} == {*by_row.table.column_names}
     assert read_back(by_tape.table) == read_back(by_row.table)
     assert by_tape.repairs == by_row.repairs
@@ -113,7 +113,8 @@ def test_positions_count_from_the_start_and_skip_what_is_dropped() -> None:
     lines = [to_line("e", {"n": number}) for number in range(4)]
     block = b"".join(line + b"\n" for line in lines)
     for small in (0, SMALL_BLOCK_BYTES):
-        table = Decoder(EVENT).decode(block, start=10, dropped=[1], small=small).table
+        read = EVENTS.read(block, small=small)
+        table = EVENTS.decode(read, start=10, dropped=[1]).table
         assert table["position"].to_pylist() == [10, 12, 13]
         assert table["bigint:n"].to_pylist() == [0, 2, 3]
 

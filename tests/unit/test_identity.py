@@ -18,6 +18,7 @@ from mixpanel_source.identity import (
     KEY_BYTES,
     EventIdentifier,
     Identify,
+    Identities,
     ProfileIdentifier,
     event_day,
     first_given,
@@ -53,7 +54,11 @@ def settled(lines: Iterable[bytes], identify: Identify | None = None) -> Index:
     """The index of a window of these lines."""
     identify = identify or EventIdentifier(WINDOW)
     index = Index()
-    index.extend(identify.of_line(line) for line in lines)
+    rows = [identify.of_line(line) for line in lines]
+    identities = Identities.empty(len(rows))
+    for number, row in enumerate(rows):
+        identities.put(number, row)
+    index.extend(identities)
     index.settle()
     return index
 
@@ -348,8 +353,8 @@ def test_last_profile_is_kept() -> None:
     assert [*index.days] == [0] * 5
 
 
-def test_ProfileIdentifiers_count_apart() -> None:
-    """Two dumps know nothing of each other."""
+def test_profiles_are_told_by_their_id_alone() -> None:
+    """In any dump a profile has the same key."""
     first, second = ProfileIdentifier(), ProfileIdentifier()
     assert first.of_line(profile("a")) == second.of_line(profile("a"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.decode import Decoder, identify_block
+from mixpanel_source.decode import Decoder
 from mixpanel_source.identity import EventIdentifier
 from mixpanel_source.index import Index
 from mixpanel_source.kinds import EVENT, PROFILE, JsonType, Typed
@@ -40,9 +41,11 @@ EVENTS = Decoder(EVENT)
 def lay(*lines: bytes, zone: str = "UTC", decoder: Decoder = EVENTS) -> Laid:
     """Events of a day, laid out."""
     index, block = Index(), b"".join(line + b"\n" for line in lines)
-    index.extend(identify_block(block, EventIdentifier(Window(DAY, DAY))))
+    read = replace(decoder, identify=EventIdentifier(Window(DAY, DAY))).read(block)
+    assert read.identities is not None
+    index.extend(read.identities)
     index.settle()
-    decoded = decoder.decode(block, start=0)
+    decoded = decoder.decode(read, start=0)
     return export_layout(decoded.table, index, zone=zone)
 
 
@@ -210,7 +213,8 @@ def test_the_columns_of_export(*, raw: bool, only: tuple[str, ...] | None) -> No
 def test_the_columns_of_engage(*, raw: bool) -> None:
     """A profile has its id; a property of that name stays a property."""
     line = b'{"$distinct_id":"u","$properties":{"distinct_id":"x","$distinct_id":"y"}}'
-    laid = engage_layout(Decoder(PROFILE, raw=raw, digest=True).decode(line + b"\n", start=0).table)
+    decoder = Decoder(PROFILE, raw=raw, digest=True)
+    laid = engage_layout(decoder.decode(decoder.read(line + b"\n"), start=0).table)
     assert [*laid.fixed] == [*ENGAGE_SCHEMA.names, *(["properties"] if raw else [])]
     assert fixed(laid, "distinct_id") == ["u"]
     assert rest(laid) == {

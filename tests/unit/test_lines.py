@@ -13,7 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixpanel_source import settings
+from mixpanel_source.decode import Decoder
 from mixpanel_source.errors import TruncatedError
+from mixpanel_source.kinds import EVENT
 from mixpanel_source.lines import (
     PIECE_BYTES,
     REPLACEMENT,
@@ -131,6 +134,19 @@ def test_torn_lines_are_joined(text: str, breaks: str, data: st.DataObject) -> N
     assert repair_row(torn, Counter())["properties"]["text"].count("\n") == breaks.count("\n")
 
 
+@given(data=st.data())
+def test_blocks_do_not_depend_on_the_pieces(data: st.DataObject) -> None:
+    """What is read again, in other pieces, comes in the same blocks: rows are counted by them."""
+    rows = data.draw(st.lists(st.sampled_from([b"{}", b'{"a":1}', b'{"long":"%s"}' % (b"x" * 40)])))
+    text = b"".join(row + b"\n" for row in rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "BLOCK_BYTES", data.draw(st.integers(1, 60)))
+        whole = [*iter_row_blocks([text])]
+        assert [*iter_row_blocks(data.draw(splits(text)))] == whole
+        assert b"".join(whole) == text
+        assert all(len(block) >= settings.BLOCK_BYTES for block in whole[:-1])
+
+
 def test_text_of_many_raw_lines() -> None:
     """A stack trace of hundreds of lines is still one value."""
     trace = b"\n".join(b'  File \\"a.py\\", line %d' % number for number in range(500))
@@ -148,9 +164,10 @@ def test_unclosed_string_is_given_up() -> None:
         for seen in range(100):  # noqa: B007 - counted for the assertion
             yield b'{"event":"b","properties":{}}\n' * 40_000
 
+    reads = Decoder(EVENT).read_all(iter_row_blocks(chunks()))
     with pytest.raises(TruncatedError, match="not a whole JSON object"):
-        read_lines(chunks())
-    assert seen < 10
+        next(reads)
+    assert seen < 30
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from mixpanel_source.settings import LOOKBACK_DAYS_MAX
 from mixpanel_source.windows import (
     DAY,
     Window,
-    build_windows,
+    WindowQueue,
+    WindowSizer,
     days_to_sync,
     iter_days,
     newest_day,
@@ -28,10 +29,37 @@ day_lists = st.lists(st.booleans(), max_size=60).map(
 )
 
 
+def take_all(days: list[date], window_days: int) -> list[Window]:
+    """The windows of `days`, of a fixed length."""
+    queue = WindowQueue(days, WindowSizer(window_days))
+    windows: list[Window] = []
+    while queue:
+        assert queue.peek() == queue.peek()
+        windows.append(queue.next())
+    return windows
+
+
+@given(days=day_lists, window_days=st.integers(1, 9), data=st.data())
+def test_a_window_that_failed_is_tried_in_halves(
+    days: list[date], window_days: int, data: st.DataObject
+) -> None:
+    """Whatever fails, each day comes once, in order, and a single day is not split."""
+    queue = WindowQueue(days, WindowSizer(window_days))
+    taken: list[date] = []
+    while queue:
+        window = queue.next()
+        if data.draw(st.booleans()) and queue.split(window):
+            assert window.length_days > 1
+            assert queue.peek().last < window.last
+        else:
+            taken += window.days
+    assert taken == days
+
+
 @given(days=day_lists, window_days=st.integers(1, 9))
 def test_windows_cover_each_day_once(days: list[date], window_days: int) -> None:
     """The days of the windows are the wanted days, in order, and none is longer than allowed."""
-    windows = build_windows(days, window_days=window_days)
+    windows = take_all(days, window_days)
 
     assert [day for window in windows for day in window.days] == days
     assert all((window.last - window.first).days < window_days for window in windows)
@@ -40,7 +68,7 @@ def test_windows_cover_each_day_once(days: list[date], window_days: int) -> None
 @given(days=day_lists, window_days=st.integers(1, 9))
 def test_windows_are_as_few_as_can_be(days: list[date], window_days: int) -> None:
     """A window ends only where a day is not wanted or where it is full."""
-    for window, following in pairwise(build_windows(days, window_days=window_days)):
+    for window, following in pairwise(take_all(days, window_days)):
         is_full = (window.last - window.first).days + 1 == window_days
         assert is_full or following.first > window.last + DAY
 

@@ -1,6 +1,6 @@
 """From a tape to arrow arrays: the values of a property, one below the other.
 
-Compiled, as `tape` is. The values of each property and kind are copied out of the block in one go;
+The values of each property and kind are copied out of the block in one go;
 text is copied as it stands, unless it has escapes. JSON keeps its numbers as they were sent; spaces
 between its parts go, and characters stand for themselves, as in the JSON that `rows` writes.
 """
@@ -13,24 +13,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .kinds import JsonType, Typed
-from .tape import (
+from ..kinds import JsonType, Typed
+from .grammar import (
+    BACKSLASH,
     BIGINT,
     BOOL,
     DOUBLE,
     JSON,
-    KIND_BITS,
-    KINDS,
-    PADDING,
-    REWRITE,
+    LOWER_U,
+    QUOTE,
+    RETURN,
+    SPACE,
+    TAB,
     TEXT,
-    Tape,
-    byte_at,
-    compiled,
     hex_code,
-    put_word,
-    word_at,
 )
+from .memory import PADDING, byte_at, compiled, put_word, word_at
+from .tape import KIND_BITS, KINDS, REWRITE, Tape
 
 _TYPES = {
     BOOL: JsonType.BOOL,
@@ -39,7 +38,6 @@ _TYPES = {
     TEXT: JsonType.TEXT,
     JSON: JsonType.JSON,
 }
-_TAB, _RETURN, _SPACE, _QUOTE, _SLASH, _BACKSLASH, _LOWER_U = (ord(c) for c in '\t\r "/\\u')
 _LETTERS = np.zeros(256, np.uint8)
 """The character that a letter after a backslash stands for."""
 _LETTERS[[ord(letter) for letter in '"\\/bfnrt']] = [ord(c) for c in '"\\/\b\f\n\r\t']
@@ -79,7 +77,7 @@ def raw_properties(tape: Tape) -> pa.Array:
     return _text(tape, rows, rows, *tape.properties.T, unchanged, json=False, rows=len(rows))
 
 
-def _array(tape: Tape, kind: int, chosen: Any, rows: int) -> pa.Array:  # noqa: ANN401 - numpy
+def _array(tape: Tape, kind: int, chosen: Any, rows: int) -> pa.Array:
     if kind == BIGINT:
         values, valid = _gather_integers(chosen, tape.row, tape.start, rows)
         return _from_buffers(pa.int64(), rows, valid, values)
@@ -91,12 +89,12 @@ def _array(tape: Tape, kind: int, chosen: Any, rows: int) -> pa.Array:  # noqa: 
     return text.cast(pa.float64()) if kind == DOUBLE else text
 
 
-def _text(tape: Tape, chosen: Any, *spans: Any, json: bool, rows: int) -> pa.Array:  # noqa: ANN401
+def _text(tape: Tape, chosen: Any, *spans: Any, json: bool, rows: int) -> pa.Array:
     offsets, text, valid = _gather_text(tape.data, chosen, *spans, json, rows)
     return _from_buffers(pa.string(), rows, valid, offsets, text)
 
 
-def _from_buffers(kind: pa.DataType, rows: int, *buffers: Any) -> pa.Array:  # noqa: ANN401 - numpy
+def _from_buffers(kind: pa.DataType, rows: int, *buffers: Any) -> pa.Array:
     return pa.Array.from_buffers(kind, rows, [*map(pa.py_buffer, buffers)])
 
 
@@ -182,13 +180,13 @@ def _rewrite(source, start, end, text, at, json):
     inside = not json
     while start < end:
         byte = byte_at(source, start)
-        if byte == _BACKSLASH:
+        if byte == BACKSLASH:
             code, start = _escaped(source, start + 1)
             at = _put_json_character(text, at, code) if json else _put_utf8(text, at, code)
             continue
-        if json and byte == _QUOTE:
+        if json and byte == QUOTE:
             inside = not inside
-        if inside or not (byte == _SPACE or byte == _TAB or byte == _RETURN):
+        if inside or not (byte == SPACE or byte == TAB or byte == RETURN):
             text[at] = byte
             at += 1
         start += 1
@@ -199,7 +197,7 @@ def _rewrite(source, start, end, text, at, json):
 def _escaped(source, at):
     """The code point that the escape with its letter at `at` stands for, and where it ends."""
     letter = byte_at(source, at)
-    if letter != _LOWER_U:
+    if letter != LOWER_U:
         return np.int64(_LETTERS[letter]), at + 1
     code = hex_code(source, at + 1)
     if 0xD800 <= code < 0xDC00:
@@ -211,14 +209,14 @@ def _escaped(source, at):
 @compiled
 def _put_json_character(text, at, code):
     """Write a character into a JSON string, escaped where it has to be."""
-    if code >= 32 and code != _QUOTE and code != _BACKSLASH:
+    if code >= 32 and code != QUOTE and code != BACKSLASH:
         return _put_utf8(text, at, code)
-    text[at] = _BACKSLASH
+    text[at] = BACKSLASH
     letter = np.int64(_CONTROLS[code]) if code < 32 else code
     if letter:
         text[at + 1] = letter
         return at + 2
-    text[at + 1] = _LOWER_U
+    text[at + 1] = LOWER_U
     for place, shift in ((2, 12), (3, 8), (4, 4), (5, 0)):
         digit = code >> shift & 15
         text[at + place] = digit + (48 if digit < 10 else 87)

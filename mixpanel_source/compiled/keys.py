@@ -1,6 +1,6 @@
 """The keys of the rows of a tape.
 
-Compiled, as `tape` is. What is hashed is the JSON that `identity` hashes, and so is how (BLAKE2b
+What is hashed is the JSON that `identity` hashes, and so is how (BLAKE2b
 with a digest of 16 bytes, RFC 7693): put together from the text of the block, for a row whose parts
 are what they mostly are. Other rows are left to `identity`.
 """
@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from .lines import DIGEST_BYTES
-from .tape import BIGINT, TEXT, Tape, compiled, put_word, word_at
+from ..lines import DIGEST_BYTES
+from .grammar import BIGINT, TEXT
+from .memory import compiled, put_word, word_at
+from .tape import Tape
 
 _BLOCK = 128
 _PARAMETERS = np.uint64(0x01010000 | DIGEST_BYTES)

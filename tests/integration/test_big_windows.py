@@ -1,0 +1,105 @@
+"""Windows of many blocks: compiled code reads them, twice if they do not fit in memory."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mixpanel_source import settings
+from mixpanel_source.columns import ColumnMap
+from mixpanel_source.decode import Decoder
+from mixpanel_source.errors import TruncatedError
+from mixpanel_source.identity import EventIdentifier
+from mixpanel_source.kinds import EVENT
+from mixpanel_source.layout import EXPORT_COLUMNS, export_layout
+from mixpanel_source.pipeline import open_pipeline
+from mixpanel_source.resources.tables import iter_tables
+from mixpanel_source.sandbox import Project
+from mixpanel_source.spool import Spooled, verify
+from mixpanel_source.windows import Window
+from tests.integration.fidelity import assert_kept, load, select_all
+
+DAY = date(2026, 11, 20)
+ODD_LINES = [
+    rb'{"event":"odd","properties":{"time":1795132800,"$insert_id":"a","x":18446744073709551616}}',
+    rb'{"event":"odd","properties":{"time":1795132801,"$insert_id":"b","x":"a\u0000b","n":NaN}}',
+    rb'{"event":"odd","properties":{"time":1795132802,"distinct_id":"no insert id","x":[1e99]}}',
+    rb'{"event":"odd","properties":{"time":1795132802,"distinct_id":"no insert id","x":[1e99]}}',
+    b'{"event":"odd","properties":{"time":1795132803,"$insert_id":"c","x":"\xff"}}',
+]
+
+
+def make_lines() -> list[bytes]:
+    """Four megabytes of events, as Mixpanel writes them and with characters escaped."""
+    lines = []
+    for number in range(6_000):
+        properties = {
+            "time": 1_795_132_800 + number,
+            "distinct_id": f"user {number % 50}",
+            "$insert_id": f"{number:032x}",
+            f"only {number % 7}": "a text with é and 日本 \n" * 12,
+            "price": number if number % 3 else number + 0.25,
+            "list": [number, {"é": None}],
+            "flag": number % 2 == 0,
+        }
+        row = {"event": f"Event {number % 5}", "properties": properties}
+        lines.append(json.dumps(row, ensure_ascii=number % 2 == 0).encode())
+    return lines
+
+
+def make_project() -> Project:
+    """A day, some of its events twice and far apart, some out of the ordinary; many profiles."""
+    lines = make_lines()
+    lines[4_000:4_000] = ODD_LINES
+    lines += lines[10:40]
+    profiles = [
+        json.dumps({"$distinct_id": f"u{number}", "$properties": {"n": number, "t": "x" * 500}})
+        for number in range(3_000)
+    ]
+    return Project(events={DAY: lines}, profiles=[profile.encode() for profile in profiles])
+
+
+@pytest.mark.parametrize(
+    ("kept", "workers"), [(0, 2), (settings.KEPT_BYTES, 1)], ids=["read twice", "read once"]
+)
+@pytest.mark.parametrize("destination", ["duckdb", "postgres"])
+def test_all_is_kept(
+    destination: str,
+    workers: int,
+    kept: int,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However a window is read, each row comes once and whole, whatever stands around it."""
+    monkeypatch.setattr(settings, "KEPT_BYTES", kept)
+    monkeypatch.setattr(settings, "BLOCK_BYTES", 1_500_000)
+    url = request.getfixturevalue("postgres") if destination == "postgres" else None
+    if url:
+        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
+    project, pipeline = make_project(), open_pipeline(destination, dataset="kept")
+    mode = "both" if workers == 1 else "columns"
+    report = load(project, pipeline, workers=workers, properties=mode, engage_page_size=1_000)
+    assert_kept(project, pipeline, properties=mode)
+    rows = select_all(pipeline, "export")
+    assert len({row["event_key"] for row in rows}) == len(rows) == 6_005
+    assert report.windows[0].duplicates_dropped == 30
+    assert report.windows[0].repairs == {"integer": 1, "nul": 1, "not_finite": 1, "utf8": 1}
+
+
+def test_a_window_that_changed_on_the_disk_is_refused(tmp_path: Path) -> None:
+    """Other rows than were verified are not loaded."""
+    lines = [line + b"\n" for line in make_lines()[:10]]
+    path = tmp_path / "window.jsonl"
+    path.write_bytes(b"".join(lines))
+    decoder = Decoder(EVENT, identify=EventIdentifier(Window(DAY, DAY)))
+    spooled = Spooled(path, gzipped=False, fetched_at=0.0)
+    verified = verify(spooled.row_blocks(), decoder)
+    verified.reads.clear()
+    path.write_bytes(b"".join(lines[1:]))
+    lay = partial(export_layout, index=verified.index, zone="UTC")
+    with pytest.raises(TruncatedError, match="was changed on the disk"):
+        [*iter_tables(spooled, verified, decoder, lay, ColumnMap(EXPORT_COLUMNS))]

@@ -1,0 +1,294 @@
+"""The tape: whatever it takes, it takes as the rows' own reader does; what it does not is left."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mixpanel_source.compiled import gather
+from mixpanel_source.compiled.grammar import MAX_DEPTH
+from mixpanel_source.compiled.tape import MAX_KEY_BYTES, MAX_KEYS, scan
+from mixpanel_source.decode import Decoder
+from mixpanel_source.identity import EventIdentifier, Identify, ProfileIdentifier
+from mixpanel_source.kinds import EVENT, PROFILE, JsonType, Typed
+from mixpanel_source.lines import join_torn_rows, repair_row
+from mixpanel_source.windows import Window
+from tests.json_values import property_sets
+
+DAY = date(2026, 11, 20)
+NOON = 1_795_176_000
+WINDOW = Window(DAY, DAY)
+
+
+def line(properties: str, name: str = '"e"') -> bytes:
+    """A line of an export from JSON text."""
+    return f'{{"event":{name},"properties":{properties}}}\n'.encode()
+
+
+def values_of(properties: str) -> dict[Typed, Any]:
+    """What the tape has of the properties of a plain line."""
+    tape = scan(line(properties), EVENT)
+    assert tape.odd == []
+    return {typed: array[0].as_py() for typed, array in gather.typed_arrays(tape).items()}
+
+
+ESCAPED = st.sampled_from([True, False])
+ids = st.none() | st.sampled_from(["", "u1", "ü", 'a"b', "7"]) | st.integers(0, 9) | st.text()
+times = (
+    st.integers(NOON - 90_000, NOON + 90_000)
+    | st.integers(-(2**62), 2**62)
+    | st.floats(0, 2e12)
+    | st.sampled_from([None, "2026-11-20T01:00:00", "", True, NOON * 1000 + 1])
+)
+
+
+@st.composite
+def events(draw: st.DrawFn) -> bytes:
+    """A line with all that tells an event from others, and more."""
+    properties = draw(property_sets()) | {
+        "time": draw(times),
+        "distinct_id": draw(ids),
+        "$insert_id": draw(ids),
+        "$distinct_id_before_identity": draw(ids),
+        "$preshuffle_distinct_id": draw(ids),
+        "mp_processing_time_ms": draw(st.none() | st.integers(-5, 2**70) | st.floats(0, 1e15)),
+    }
+    given = {name: value for name, value in properties.items() if value is not None}
+    row = {"event": draw(st.text(max_size=9)), "properties": given}
+    text = json.dumps(
+        row,
+        ensure_ascii=draw(ESCAPED),
+        separators=draw(st.sampled_from([(",", ":"), (", ", ": ")])),
+    )
+    return text.encode("utf-8", "surrogatepass") + b"\n"
+
+
+@given(st.lists(events(), max_size=6))
+@example([line('{"$insert_id":"i","time":0,"distinct_id":""}')])
+@example(
+    [
+        line(f'{{"$insert_id":"{"i" * size}","time":{NOON},"distinct_id":"u"}}')
+        for size in (91, 92, 220, 221, 5_000)
+    ]
+)
+def test_keys_are_those_of_the_lines(lines: list[bytes]) -> None:
+    """An event has the same key, day and rank, by the tape and by its line."""
+    assert_identified(lines, EventIdentifier(WINDOW))
+
+
+@given(st.lists(st.text(max_size=200), max_size=4))
+def test_keys_of_profiles_are_those_of_the_lines(names: list[str]) -> None:
+    """So has a profile."""
+    lines = [
+        orjson.dumps({"$distinct_id": n, "$properties": {}}) + b"\n"
+        for n in names
+        if n.isprintable()
+    ]
+    assert_identified(lines, ProfileIdentifier())
+
+
+def assert_identified(lines: list[bytes], identify: Identify) -> None:
+    """Compare the identities of a block with those of its lines, one by one."""
+    read = Decoder(identify.kind, identify=identify).read(b"".join(lines), small=0)
+    found = read.identities
+    assert found is not None
+    for row, text in enumerate(lines):
+        identity = identify.of_line(text[:-1])
+        assert bytes(found.keys[row]) == identity.key
+        assert (found.numbered[row], found.days[row], found.ranks[row]) == identity[1:]
+
+
+def test_a_plain_event_is_hashed_as_documented() -> None:
+    """The key is BLAKE2b of a JSON list; no key may change, for it is in people's tables."""
+    text = line(f'{{"time":{NOON},"distinct_id":"u1","$insert_id":"i1"}}')
+    wanted = blake2b(b'["e","i1","u1",20777]', digest_size=16).digest()
+    assert_identified([text], EventIdentifier(WINDOW))
+    assert EventIdentifier(WINDOW).of_line(text[:-1]).key == wanted
+
+
+@pytest.mark.parametrize(
+    ("literal", "kind", "value"),
+    [
+        ("0", JsonType.BIGINT, 0),
+        ("-0", JsonType.BIGINT, 0),
+        ("999999999999999999", JsonType.BIGINT, 10**18 - 1),
+        ("-999999999999999999", JsonType.BIGINT, 1 - 10**18),
+        ("0.1", JsonType.DOUBLE, 0.1),
+        ("-1.5E+3", JsonType.DOUBLE, -1500.0),
+        ("2e-7", JsonType.DOUBLE, 2e-7),
+        ("123456789012345678.25", JsonType.DOUBLE, 123456789012345678.25),
+        ("4.35", JsonType.DOUBLE, 4.35),
+        ("true", JsonType.BOOL, True),
+        ("false", JsonType.BOOL, False),
+        ('""', JsonType.TEXT, ""),
+        (r'"\"\\\/\b\f\n\r\t\u00e9\u65e5\ud83d\ude00"', JsonType.TEXT, '"\\/\b\f\n\r\té日😀'),
+        ('"7 bytes"', JsonType.TEXT, "7 bytes"),
+        ('"8 bytes!"', JsonType.TEXT, "8 bytes!"),
+        (r'"\u0001"', JsonType.TEXT, "\x01"),
+        (r'["\u0001\u00e9\"\\", { } ,[ ]]', JsonType.JSON, r'["\u0001é\"\\",{},[]]'),
+        (
+            '{"a":[1,2.50,{"b":null}],"c":"\u2028"}',
+            JsonType.JSON,
+            '{"a":[1,2.50,{"b":null}],"c":"\u2028"}',
+        ),
+        (r'{"\u0022 b" : "\/"}', JsonType.JSON, r'{"\" b":"/"}'),
+        ("[" * MAX_DEPTH + "]" * MAX_DEPTH, JsonType.JSON, "[" * MAX_DEPTH + "]" * MAX_DEPTH),
+    ],
+)
+def test_a_value(literal: str, kind: JsonType, value: object) -> None:
+    """A plain value comes out as it is, JSON without the spaces it can do without."""
+    assert values_of(f'{{"x":{literal}}}') == {Typed("x", kind): value}
+    assert values_of(f'{{ "a" : 1 , "x" : {literal} , "b" : null }}')[Typed("x", kind)] == value
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        *("01", "1.", ".5", "+1", "1e", "1e+", "--1", "1.e5", "0x1", "-", "1e400", "1e-400"),
+        *(
+            "9223372036854775807",
+            "9" * 40,
+            "1." + "0" * 50,
+            "NaN",
+            "Infinity",
+            "tru",
+            "nul",
+            "True",
+        ),
+        *('"a', '"\x01"', '"\t"', r'"\x"', r'"\u12"', r'"\u0000"', r'"\ud800"', r'"\udc00\ud800"'),
+        *("[1,]", "[,1]", "[1 2]", "{1:2}", '{"a"}', '{"a":}', '{"a":1,}', "[}", "{]", "]", "["),
+        *('["\x01"]', "[NaN]", "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "[1e999]", ""),
+    ],
+)
+def test_an_odd_value_is_left(literal: str) -> None:
+    """What is no strict JSON, or would have to change, leaves the whole line to the other way."""
+    text = line(f'{{"x":{literal}}}')
+    tape = scan(line("{}") + text + line("{}"), EVENT)
+    assert tape.odd == [(1, text[:-1])]
+    assert tape.lines.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"{}", b"[]", b"terminated early", b'{"error":"x"}', b'{"event":"e"}', b"\xff"),
+        *(b'{"properties":{}}', b'{"event":1,"properties":{}}', b'{"event":"e","properties":[]}'),
+        *(b'{"event":"e","properties":{}', b'{"event":"e","properties":{}}}', b'{"event":"e"'),
+        *(b'{"event":"e","properties":{}}x', b'{"event":"e","properties":{},"beside":1}', b'{"'),
+        *(b'{"event":"e","event":"f","properties":{}}', b' {"event":"e","properties":{}}'),
+        *(b'{"event":"e","properties":{"a":1,"a":2}}', b'{"event":"e","properties":{"a":1 "b":2}}'),
+        *(b'{"event":"e","properties":{"a":"\xff"}}', b'{"event":"e","properties":{"\xc3":1}}'),
+        *(b'{"event":"e","properties":{"a":"\xed\xa0\x80"}}', b'{"event":"e","properties":{"a"}}'),
+        *(
+            b'{"event":"e","properties":{"a":"\xc0\x80"}}',
+            b'{"event":"\xf4\x90\x80\x80","properties":{}}',
+        ),
+    ],
+    ids=repr,
+)
+def test_an_odd_line_is_left(text: bytes) -> None:
+    """So does a line that is no row, or none as Mixpanel writes them."""
+    tape = scan(text + b"\n" + line("{}"), EVENT)
+    assert tape.odd == [(0, text)]
+    assert tape.lines.tolist() == [1]
+
+
+@given(st.binary(max_size=60).filter(lambda data: b"\n" not in data))
+def test_any_bytes(data: bytes) -> None:
+    """Of any bytes those are plain that the strict reader takes, and no more is read."""
+    text = line('{"x":?}').replace(b"?", data)
+    tape = scan(text, EVENT)
+    if not tape.odd:
+        assert orjson.loads(text)["properties"].get("x") is not None or b"null" in data
+
+
+@given(st.text(max_size=40))
+def test_any_name(name: str) -> None:
+    """A property comes under its name, escaped or not."""
+    for ascii_only in (True, False):
+        text = json.dumps({name: 1}, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+        tape = scan(b'{"event":"e","properties":%s}\n' % text, EVENT)
+        if not tape.odd:
+            assert [*gather.typed_arrays(tape)] == [Typed(name, JsonType.BIGINT)]
+        else:
+            assert (
+                "\x00" in name
+                or not name.isprintable()
+                or any("\ud800" <= c <= "\udfff" for c in name)
+            )
+
+
+def test_more_properties_than_there_is_room_for() -> None:
+    """Rows that bring the properties past the bound are odd, and those after them are not."""
+    names = [f'"p{number}":{number}' for number in range(MAX_KEYS + 10)]
+    block = line("{" + ",".join(names[:-20]) + "}") + line("{" + ",".join(names) + "}")
+    tape = scan(block + line('{"p1":1}'), EVENT)
+    assert tape.lines.tolist() == [0, 2]
+    assert [number for number, _ in tape.odd] == [1]
+    assert len(gather.typed_arrays(tape)) == MAX_KEYS - 10
+
+
+@pytest.mark.parametrize("size", [MAX_KEY_BYTES, MAX_KEY_BYTES + 1, 5_000])
+def test_a_name_of_any_length(size: int) -> None:
+    """A very long name makes its row odd; one that comes short of it at the end is another."""
+    long, short = "n" * size, "n" * 200
+    tape = scan(line(f'{{"{long}":1}}') + line(f'{{"{short}":1}}'), EVENT)
+    assert len(tape.odd) == (size > MAX_KEY_BYTES)
+    if not tape.odd:
+        assert [*gather.typed_arrays(tape)] == [
+            Typed(name, JsonType.BIGINT) for name in (long, short)
+        ]
+
+
+def test_torn_rows_in_a_block_are_joined() -> None:
+    """A line break between braces in a text looks like the end of a row, and is none."""
+    torn = line('{"text":"}}\n{"}')
+    decoder = Decoder(EVENT, identify=EventIdentifier(WINDOW))
+    read = decoder.read(line("{}") + torn + b"\n" + line("{}"), small=0)
+    assert read.rows == 3
+    table = decoder.decode(read, start=0).table
+    assert table["text:text"].to_pylist() == [None, "}}\n{", None]
+    assert join_torn_rows(torn).count(b"\n") == 1
+    assert (
+        repair_row(join_torn_rows(torn), type(decoder.decode(read, start=0).repairs)()) is not None
+    )
+
+
+def test_what_is_dropped_is_gone() -> None:
+    """A tape without some lines has the others as they were."""
+    block = b"".join(line(f'{{"n":{number},"t":"{number}"}}') for number in range(20))
+    tape = scan(block + line("?"), EVENT).without({0, 5, 19, 20})
+    rest = [number for number in range(20) if number not in (0, 5, 19)]
+    arrays = gather.typed_arrays(tape)
+    assert arrays[Typed("n", JsonType.BIGINT)].to_pylist() == rest
+    assert arrays[Typed("t", JsonType.TEXT)].to_pylist() == [*map(str, rest)]
+    assert gather.names(tape).to_pylist() == ["e"] * len(rest)
+    assert tape.lines.tolist() == rest
+    assert tape.odd == []
+    assert tape.line(1) == line('{"n":2,"t":"2"}')[:-1]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_blocks_come_in_order(workers: int) -> None:
+    """However many threads read, the blocks come as they stood."""
+    blocks = [line(f'{{"n":{number}}}') * (50 - number) for number in range(20)]
+    reads = Decoder(EVENT, workers=workers).read_all(blocks)
+    assert [read.rows for read in reads] == [*range(50, 30, -1)]
+
+
+def test_profiles_are_plain_too() -> None:
+    """A profile has its id as its name, and its digest is the same by tape and by row."""
+    block = b'{"$distinct_id":"a","$properties":{"$email":"x","n":1}}\n'
+    decoder = Decoder(PROFILE, digest=True)
+    tape, rows = decoder.read(block, small=0), decoder.read(block)
+    assert tape.odd == []
+    assert decoder.decode(tape, start=0).table.equals(decoder.decode(rows, start=0).table)
+    assert np.array_equal(scan(block, PROFILE).lines, [0])
