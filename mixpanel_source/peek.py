@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import dlt
-from dlt.destinations.exceptions import DestinationConnectionError
+from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from .errors import BusyError, MixpanelError
@@ -46,9 +46,15 @@ class Peek:
         return held
 
     def has_table(self, table: str) -> bool:
-        """Whether anything was ever loaded to it."""
+        """Whether it was ever loaded, and nobody has dropped it since."""
         schemas = self._pipeline.schemas.values()
-        return any(schema.tables.get(table, {}).get("columns") for schema in schemas)
+        if not any(schema.tables.get(table, {}).get("columns") for schema in schemas):
+            return False
+        try:
+            self.rows("SELECT 1 FROM {table} LIMIT 1", table)
+        except DatabaseUndefinedRelation:
+            return False
+        return True
 
     def rows(self, statement: str, table: str) -> list[tuple[Any, ...]]:
         """What the destination answers; `{table}` in the statement is the table's full name."""

@@ -126,6 +126,8 @@ def _table_status(table: str, peek: Peek) -> TableStatus:
 
 
 def _windows_loaded(peek: Peek) -> list[Window]:
+    if not peek.has_table(LOADS_TABLE):
+        return []
     rows = peek.rows(
         f"SELECT DISTINCT first_day, last_day FROM {{table}} WHERE table_name = '{export.NAME}'",  # noqa: S608 - our own name
         LOADS_TABLE,
@@ -134,6 +136,8 @@ def _windows_loaded(peek: Peek) -> list[Window]:
 
 
 def _read_at(table: str, peek: Peek) -> datetime | None:
+    if not peek.has_table(LOADS_TABLE):
+        return None
     newest = peek.rows(
         f"SELECT max(fetched_at) FROM {{table}} WHERE table_name = '{table}'",  # noqa: S608 - as above
         LOADS_TABLE,

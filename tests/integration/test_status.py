@@ -80,6 +80,18 @@ def test_gaps_lie_between_windows() -> None:
     assert find_gaps([]) == []
 
 
+def test_tables_that_were_dropped_are_not_told(lab: Lab) -> None:
+    """What somebody has dropped by hand is not there; what is left is told as far as it goes."""
+    lab.sync("export", "engage", anchor_date="2026-11-20")
+    for dropped, left in (("engage", ["export"]), ("_mixpanel_loads", ["export"])):
+        with lab.pipeline.sql_client() as client:
+            client.execute_sql(f"DROP TABLE {dropped}")
+        found = status(lab)
+        assert [table.table for table in found.tables] == left
+    (export,) = found.tables
+    assert (export.rows, export.read_at, export.gaps) == (3, None, [])
+
+
 def test_status_tells_a_failure(lab: Lab) -> None:
     """A run that failed says why, until one has succeeded."""
     lab.sandbox.inject(Fault("500", table="engage", times=6))
