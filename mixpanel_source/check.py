@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from . import settings
 from .client import Client, Clock, Reply, Request
 from .config import Config
-from .errors import AccessError, AuthError, MixpanelError, PlanError
+from .errors import AuthError, MixpanelError
 from .lookup import load_config
 from .resources import cohorts, engage, export
 from .resources.session import data_directory
+from .settings import Hosts
 from .windows import Window, newest_day
+
+RETRIES = 1
+"""How often a failed request is tried again: somebody is waiting for the answer."""
 
 
 def check(
     tables: Sequence[str],
     *,
     clock: Clock = time,
+    regions: Mapping[str, Hosts] = settings.REGIONS,
     **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
 ) -> dict[str, MixpanelError | None]:
     """Ask Mixpanel for a little of each table.
 
+    Where the project is not found, the other regions are asked for it too, a request each.
+
     Args:
         tables: names of tables.
         clock: the time, and how to wait.
+        regions: name -> hosts; those to look for the project in.
         given: settings, which go before those configured.
 
     Returns:
@@ -36,16 +46,25 @@ def check(
 
     Raises:
         ConfigError: a setting is missing or malformed.
-        AuthError: Mixpanel does not know the account or the project.
+        AuthError: Mixpanel does not know the account or the project, so that no table would load.
+        UnavailableError: Mixpanel cannot be reached.
     """
     config = load_config(given)
+    config = replace(config, retries=min(config.retries, RETRIES))
     client = Client(config, clock=clock, directory=data_directory())
-    _check_project(client, config)
+    search = partial(_look_elsewhere, client, config, regions)
+    try:
+        _check_project(client, config)
+    except AuthError as refusal:
+        raise search(refusal, _check_project) from refusal
     found: dict[str, MixpanelError | None] = {}
     for table in tables:
+        ask = partial(_ask_for, table, clock)
         try:
-            client.send(_probe(table, config, clock), Reply.body)
-        except (AuthError, AccessError, PlanError) as error:
+            ask(client, config)
+        except AuthError as refusal:
+            raise search(refusal, ask) from refusal
+        except MixpanelError as error:
             found[table] = error
         else:
             found[table] = None
@@ -53,6 +72,10 @@ def check(
 
 
 def _check_project(client: Client, config: Config) -> None:
+    """See that the account is a member of the project.
+
+    Undocumented: the reply lists the account's projects under their numbers.
+    """
     request = Request("project", "query", "GET", settings.ME_PATH, metered=False)
     me = json.loads(client.send(request, Reply.body))
     projects = me.get("results", {}).get("projects", {})
@@ -62,6 +85,43 @@ def _check_project(client: Client, config: Config) -> None:
             f"are {', '.join(sorted(projects)) or 'none'}; set project_id to one of them, or add "
             "the account to the project."
         )
+
+
+def _ask_for(table: str, clock: Clock, client: Client, config: Config) -> None:
+    # whoever checks wants to know now, and not when the hour is over
+    client.send(_probe(table, config, clock), Reply.body, patience_s=0)
+
+
+def _look_elsewhere(
+    client: Client,
+    config: Config,
+    regions: Mapping[str, Hosts],
+    refusal: AuthError,
+    ask: Callable[[Client, Config], None],
+) -> AuthError:
+    """The refusal, or where the project is if another region has it."""
+    here = [name for name, hosts in regions.items() if hosts.query == config.base_url]
+    if not here:
+        # a proxy, or the sandbox: there is no telling what the regions are
+        return refusal
+    refused = []
+    for name, hosts in regions.items():
+        there = replace(config, base_url=hosts.query, export_base_url=hosts.export, retries=0)
+        if name in here:
+            continue
+        try:
+            ask(client.elsewhere(there), there)
+        except AuthError:
+            refused.append(name)
+        except MixpanelError:
+            continue
+        else:
+            return AuthError(
+                f"project_id {config.project_id} is not in region {here[0]}, but in region {name}: "
+                f"set region to {name}."
+            )
+    also = f" The regions {', '.join(refused)} say no as well." if refused else ""
+    return AuthError(f"{refusal}{also}")
 
 
 def _probe(table: str, config: Config, clock: Clock) -> Request:

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any, Protocol, TypeVar
 
 import requests
@@ -24,6 +26,7 @@ from requests.auth import HTTPBasicAuth
 from . import settings
 from .config import Config
 from .errors import (
+    CancelledError,
     MixpanelError,
     PausedError,
     RateLimitedError,
@@ -33,8 +36,9 @@ from .errors import (
 )
 from .lines import inflate
 from .pacing import Pace, Retries, asked_wait
-from .quota import RequestLog
+from .quota import request_logs
 from .refusals import error_for
+from .watch import Watcher
 
 T = TypeVar("T")
 
@@ -72,9 +76,17 @@ class Request:
 class Reply:
     """A reply of status 200 whose body is still to be read."""
 
-    def __init__(self, response: requests.Response, *, started_at: float, tries: int) -> None:
-        """Wrap a streamed response."""
+    def __init__(
+        self,
+        response: requests.Response,
+        *,
+        started_at: float,
+        tries: int,
+        heed: Callable[[int], object] = bool,
+    ) -> None:
+        """Wrap a streamed response; `heed` is called with the size of each chunk, and may raise."""
         self._response = response
+        self._heed = heed
         self.started_at = started_at
         """When the request was sent, seconds since the epoch."""
         self.tries = tries
@@ -90,7 +102,9 @@ class Reply:
         raw = self._response.raw
         headers = self._response.headers
         framed = "Content-Length" in headers or getattr(raw, "chunked", False)
-        yield from raw.stream(CHUNK_BYTES, decode_content=False)
+        for chunk in raw.stream(CHUNK_BYTES, decode_content=False):
+            self._heed(len(chunk))
+            yield chunk
         if not framed and not self.gzipped:
             raise TruncatedError("the reply does not say where it ends")
 
@@ -102,26 +116,44 @@ class Reply:
 class Client:
     """Authenticated, paced, retrying access to one Mixpanel project."""
 
-    def __init__(self, config: Config, *, clock: Clock = time, directory: Path) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock = time,
+        directory: Path,
+        watcher: Watcher | None = None,
+        stop: Event | None = None,
+    ) -> None:
         """Prepare; nothing is sent.
 
         Args:
             config: whose credentials, hosts, pace and retries to use.
             clock: the time, and how to wait.
             directory: where to note the requests made, for the runs that follow within the hour.
+            watcher: is told of requests, bytes and waits.
+            stop: once set, nothing more is asked and nothing more is read.
         """
         self._config = config
+        self._directory = directory
         self._clock = clock
         self._pace = Pace(per_second=config.requests_per_second, per_hour=config.requests_per_hour)
         self._hosts = {"query": config.base_url, "export": config.export_base_url}
-        self._logs = {
-            family: RequestLog(directory, project_id=config.project_id, host=host + family)
-            for family, host in self._hosts.items()
-        }
+        self._logs = request_logs(config, directory)
+        self._watcher = watcher or Watcher()
+        self._stop = stop or Event()
+        self.requests = 0
+        """Requests made, those that failed and those that are free included."""
         self._session = requests.Session()
         # as bytes: of text that is not latin-1 requests makes an error that shows it
         self._session.auth = HTTPBasicAuth(config.username.encode(), config.secret.encode())
         self._session.headers.update({"Accept-Encoding": "gzip", "User-Agent": "mixpanel-source"})
+
+    def elsewhere(self, config: Config) -> Client:
+        """A client for other hosts that keeps one pace with this one."""
+        other = Client(config, clock=self._clock, directory=self._directory)
+        other._pace = self._pace
+        return other
 
     def send(
         self,
@@ -141,6 +173,7 @@ class Client:
             RequestError: Mixpanel refused, and would again.
             UnavailableError: the last of the tries failed as well.
             PausedError: the quota allows no request within `patience_s`.
+            CancelledError: the run was told to stop.
         """
         give_up_at = self._clock.time() + patience_s
         retries = Retries(self._config.retries, base_s=self._config.retry_base_seconds)
@@ -154,12 +187,20 @@ class Client:
 
     def _try(self, request: Request, read: Callable[[Reply], T], number: int) -> T:
         started_at = self._clock.time()
+        self._watcher.asked(request.what)
         with _translated(request):
             response = self._open(request)
             with response:
                 if response.status_code != requests.codes.ok:
                     raise self._refusal(request, response)
-                return read(Reply(response, started_at=started_at, tries=number))
+                heed = partial(self._heed, request)
+                return read(Reply(response, started_at=started_at, tries=number, heed=heed))
+
+    def _heed(self, request: Request, size: int = 0) -> None:
+        """Tell of bytes that came; break off if the run is to stop."""
+        self._watcher.received(request.what, size)
+        if self._stop.is_set():
+            raise CancelledError("Stopped, as asked.")
 
     def _open(self, request: Request) -> requests.Response:
         try:
@@ -183,6 +224,7 @@ class Client:
     def _record(self, request: Request, *, metered: bool) -> None:
         # only now is it sure that Mixpanel has the request: the next may not reach it too soon
         now = self._clock.time()
+        self.requests += 1
         self._pace.record(request.family, now, metered=metered)
         if metered:
             self._logs[request.family].append(now)
@@ -231,8 +273,10 @@ class Client:
             raise PausedError(f"{reason} The next may be made at {at}; run again then.") from why
         if why is not None or until - now > settings.SHORT_WAIT_SECONDS:
             logger.warning("%s Going on at %s, in %.0f s.", reason, at, until - now)
+            self._watcher.waiting(request.what, until, for_quota=for_quota)
         if until > now:
             self._clock.sleep(until - now)
+        self._heed(request)
 
 
 def _never_arrived(error: requests.RequestException) -> bool:

@@ -8,7 +8,7 @@ numbers as they come from a file, the environment or a call; whatever does not f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import date, datetime
@@ -96,18 +96,31 @@ def build_config(values: Mapping[str, Any]) -> Config:
     return Config(**parsed)
 
 
-def check_names(values: Mapping[str, Any]) -> None:
-    """Refuse settings that do not exist, with the nearest that does.
+def check_names(names: Iterable[str], *, where: Mapping[str, str] | None = None) -> None:
+    """Refuse settings that do not exist, with the nearest that do.
+
+    Args:
+        names: what was given.
+        where: name -> where it was found, if it stands somewhere.
 
     Raises:
-        ConfigError: naming the unknown setting.
+        ConfigError: naming the unknown settings.
     """
-    known = [*SETTING_NAMES]
-    for name in values:
-        if name not in known:
-            nearest = get_close_matches(name, known, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"the settings are {_join(known)}."
-            raise ConfigError(f"there is no setting {name}: {hint}")
+    wrong = [
+        f"there is no setting {name}{f' ({where[name]})' if where else ''}:"
+        f"{nearest_hint([name], SETTING_NAMES) or f' the settings are {_join(SETTING_NAMES)}.'}"
+        for name in names
+        if name not in SETTING_NAMES
+    ]
+    if wrong:
+        raise ConfigError(" ".join(wrong))
+
+
+def nearest_hint(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """` did you mean ...?` for names that are much like known ones; empty for others."""
+    known = [*known]
+    near = [match for name in unknown for match in get_close_matches(name.lower(), known, n=1)]
+    return f" did you mean {', '.join(near)}?" if near else ""
 
 
 def parse_day(name: str, value: object) -> date:

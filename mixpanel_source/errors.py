@@ -13,7 +13,8 @@ The tree::
     │   ├── ServerError      5xx, a time-out, a broken connection
     │   └── TruncatedError   a reply that ended, but not whole
     ├── PausedError          the quota allows no request for longer than we are to wait
-    └── BusyError            another run of the same pipeline is under way
+    ├── BusyError            another run of the same pipeline is under way
+    └── CancelledError       the run was told to stop, and did
 
 A message says what was asked, what came back and what to do. It never holds a secret, a property
 value or a piece of a reply that could hold one.
@@ -25,6 +26,7 @@ __all__ = [
     "AccessError",
     "AuthError",
     "BusyError",
+    "CancelledError",
     "ConfigError",
     "MixpanelError",
     "PausedError",
@@ -91,3 +93,7 @@ class PausedError(MixpanelError):
 
 class BusyError(MixpanelError):
     """Another run of the same pipeline is under way."""
+
+
+class CancelledError(MixpanelError):
+    """The run was told to stop, and stopped where nothing is half done; run again to go on."""

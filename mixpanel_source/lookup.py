@@ -10,6 +10,7 @@ Source: https://dlthub.com/docs/general-usage/credentials/setup.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from dlt.common.typing import AnyType
 
 from .config import SETTING_NAMES, Config, build_config, check_names
 
+ENVIRONMENT = "Environment Variables"
+"""Name of the provider that has no list of what it holds, other than the environment itself."""
 SECTIONS = (("sources", "mixpanel"), ("sources", "mixpanel_source"))
 
 
@@ -32,6 +35,8 @@ def load_config(given: Mapping[str, Any]) -> Config:
         ConfigError: a setting is missing, unknown or malformed.
     """
     check_names(given)
+    written = _written()
+    check_names(written, where=written)
     found = {name: _find(name) for name in SETTING_NAMES if given.get(name) is None}
     return build_config({**given, **found})
 
@@ -45,3 +50,23 @@ def _find(name: str) -> Any:  # noqa: ANN401 - whatever the provider holds
             if value is not None:
                 return value
     return None
+
+
+def _written() -> dict[str, str]:
+    """Every name that stands in our sections, known or not -> where it stands."""
+    written: dict[str, str] = {}
+    for section in SECTIONS:
+        prefix = "__".join(section).upper() + "__"
+        for variable in os.environ:
+            name = variable.removeprefix(prefix).lower()
+            # what goes deeper is dlt's own, for a table or a writer
+            if variable.startswith(prefix) and "__" not in name:
+                written[name] = variable
+        for provider in Container()[PluggableRunContext].providers.providers:
+            if provider.name == ENVIRONMENT:
+                continue
+            values, _ = provider.get_value(section[-1], AnyType, None, *section[:-1])
+            if isinstance(values, dict):
+                place = f"[{'.'.join(section)}] of {provider.name}"
+                written |= {name: place for name in values if not isinstance(values[name], dict)}
+    return written

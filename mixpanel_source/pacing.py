@@ -72,6 +72,21 @@ class Pace:
         return starts
 
 
+def finish_at(pace: Pace, requests: Iterable[tuple[str, int]], now: float) -> float:
+    """When the last of `requests` may start if each does as soon as it may; uses `pace` up.
+
+    Args:
+        pace: what holds, and what was used so far.
+        requests: family and number of metered requests, in the order they are made.
+        now: seconds since the epoch.
+    """
+    for family, number in requests:
+        for _ in range(number):
+            now = pace.next_at(family, now)
+            pace.record(family, now)
+    return now
+
+
 class Retries:
     """How long to wait after each failure of one request, and when to give up.
 

@@ -51,19 +51,31 @@ def open_pipeline(
         MixpanelError: the working directory cannot be made or read.
     """
     try:
-        _move_here(_make_pipeline(name, destination, dataset))
-        pipeline = _make_pipeline(name, destination, dataset)
-        config: Any = pipeline.destination_client().config
-    except (UnknownDestinationModule, DestinationException, ConfigurationException) as error:
-        raise _destination_error(destination, error) from error
+        with named_destination(destination):
+            _move_here(_make_pipeline(name, destination, dataset))
+            pipeline = _make_pipeline(name, destination, dataset)
+            database = duckdb_file(pipeline)
     except OSError as error:
         raise MixpanelError(
             f"The pipeline's working directory cannot be used: {error.strerror} at "
             f"{error.filename}. Make room for it, or set DLT_DATA_DIR to another directory."
         ) from error
-    if destination == "duckdb" and Path(config.credentials.database).stem == pipeline.dataset_name:
+    if database is not None and database.stem == pipeline.dataset_name:
         return _make_pipeline(name, destination, BESIDE_ITS_CATALOG)
     return pipeline
+
+
+@contextmanager
+def named_destination(destination: str) -> Iterator[None]:
+    """Say what to do about a destination that does not exist or cannot be reached.
+
+    Raises:
+        ConfigError: instead of what dlt raises.
+    """
+    try:
+        yield
+    except (UnknownDestinationModule, DestinationException, ConfigurationException) as error:
+        raise _destination_error(destination, error) from error
 
 
 def _make_pipeline(name: str, destination: str, dataset: str) -> dlt.Pipeline:
@@ -72,6 +84,12 @@ def _make_pipeline(name: str, destination: str, dataset: str) -> dlt.Pipeline:
     # a destination keeps what it was configured with, so each pipeline has its own
     chosen = MergingDuckDb() if destination == "duckdb" else destination
     return dlt.pipeline(name, destination=chosen, dataset_name=dataset)
+
+
+def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
+    """The file that a pipeline to DuckDB writes; None for another destination."""
+    config: Any = pipeline.destination_client().config
+    return Path(config.credentials.database) if config.destination_type == "duckdb" else None
 
 
 def appending_note(pipeline: dlt.Pipeline) -> str | None:
@@ -146,6 +164,24 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[None]:
                 "has ended; if it hangs, end its process."
             ) from None
         yield
+
+
+def is_under_way(name: str) -> bool:
+    """Whether a job holds the lock of the pipeline of that name."""
+    path = data_directory() / f"{name}.lock"
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def last_run_path(name: str) -> Path:
+    """Where is noted how the last run of the pipeline of that name ended."""
+    return data_directory() / f"{name}.last-run.json"
 
 
 def start_clean(pipeline: dlt.Pipeline) -> None:

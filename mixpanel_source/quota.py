@@ -7,10 +7,12 @@ know what that one used up. A line a request, in a file for each project and hos
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 
-from .pacing import HOUR_S
+from .config import Config
+from .pacing import HOUR_S, Pace, finish_at
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -57,3 +59,43 @@ class RequestLog:
             except ValueError:  # half a line, of a process that was killed
                 continue
         return sorted(times)
+
+
+def request_logs(config: Config, directory: Path) -> dict[str, RequestLog]:
+    """Host family -> the log of the requests made there for the project."""
+    hosts = {"query": config.base_url, "export": config.export_base_url}
+    return {
+        family: RequestLog(directory, project_id=config.project_id, host=host + family)
+        for family, host in hosts.items()
+    }
+
+
+def requests_used(config: Config, directory: Path, now: float) -> dict[str, int]:
+    """Host family -> requests made in the hour before `now`."""
+    logs = request_logs(config, directory)
+    return {family: len(log.recent(now)) for family, log in logs.items()}
+
+
+def requests_left(config: Config, directory: Path, now: float) -> dict[str, int]:
+    """Host family -> requests that the hour still allows; empty if nothing bounds them."""
+    if not config.requests_per_hour:
+        return {}
+    used = requests_used(config, directory, now)
+    return {family: max(0, config.requests_per_hour - number) for family, number in used.items()}
+
+
+def least_seconds(
+    config: Config, directory: Path, requests: Iterable[tuple[str, int]], now: float
+) -> float:
+    """Seconds until the last of `requests` may start, after what was used up so far.
+
+    Args:
+        config: whose pace to keep.
+        directory: where the requests made are noted.
+        requests: host family and number, in the order they are made.
+        now: seconds since the epoch.
+    """
+    pace = Pace(per_second=config.requests_per_second, per_hour=config.requests_per_hour)
+    for family, log in request_logs(config, directory).items():
+        pace.restore(family, log.recent(now))
+    return finish_at(pace, requests, now) - now

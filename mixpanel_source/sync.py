@@ -12,19 +12,32 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Event
 from typing import Any
 
 import dlt
 
 from . import settings
 from .client import Clock
-from .config import parse_range
-from .errors import AuthError, ConfigError, MixpanelError
+from .config import nearest_hint, parse_range
+from .errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
+from .last_run import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .lookup import load_config
-from .pipeline import alone, appending_note, location, open_pipeline, own_errors, start_clean
-from .resources.session import Checkpoint, Job, WindowReport, pipeline_spool
+from .pipeline import (
+    alone,
+    appending_note,
+    last_run_path,
+    location,
+    open_pipeline,
+    own_errors,
+    start_clean,
+)
+from .quota import requests_left
+from .resources.session import Checkpoint, Job, WindowReport, data_directory, pipeline_spool
 from .source import mixpanel_source
+from .watch import Watcher
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -48,6 +61,10 @@ class Report:
     failures: dict[str, MixpanelError] = field(default_factory=dict)
     """Table -> why it was not brought up to date; the others were."""
     seconds: float = 0.0
+    requests: int = 0
+    """Requests made, those that failed and those that are free included."""
+    requests_left: dict[str, int] = field(default_factory=dict)
+    """Quota, `export` or `query` -> requests this hour still allows; empty if it has no bound."""
 
     @property
     def rows(self) -> Counter[str]:
@@ -58,13 +75,15 @@ class Report:
         return rows
 
 
-def sync(
+def sync(  # noqa: PLR0913 - each has a default, and each is named
     tables: Sequence[str] = settings.DEFAULT_TABLES,
     *,
     pipeline: dlt.Pipeline | None = None,
     checkpoint: Checkpoint | None = None,
     max_wait_s: float = settings.QUOTA_PATIENCE_SECONDS,
     clock: Clock = time,
+    watcher: Watcher | None = None,
+    stop: Event | None = None,
     **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
 ) -> Report:
     """Bring `tables` up to date; safe to run at any time.
@@ -75,6 +94,8 @@ def sync(
         checkpoint: how much to load at a time.
         max_wait_s: longest wait that the quota may impose; a longer one ends the job for now.
         clock: the time, and how to wait.
+        watcher: is told how it goes.
+        stop: once set, the job loads what it has and ends.
         given: settings, which go before those configured.
 
     Returns:
@@ -89,17 +110,25 @@ def sync(
     config = load_config(given)
     if config.range is not None:
         raise ConfigError("range is set, which is for a backfill: leave it out, or run a backfill.")
-    job = Job(checkpoint=checkpoint or Checkpoint(), max_wait_s=max_wait_s, clock=clock)
+    job = Job(
+        checkpoint=checkpoint or Checkpoint(),
+        max_wait_s=max_wait_s,
+        clock=clock,
+        watcher=watcher,
+        stop=stop,
+    )
     return _run(tables, pipeline or open_pipeline(), job, given)
 
 
-def backfill(
+def backfill(  # noqa: PLR0913 - each has a default, and each is named
     wanted: str,
     *,
     pipeline: dlt.Pipeline | None = None,
     checkpoint: Checkpoint | None = None,
     max_wait_s: float = settings.QUOTA_PATIENCE_SECONDS,
     clock: Clock = time,
+    watcher: Watcher | None = None,
+    stop: Event | None = None,
     **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
 ) -> Report:
     """Load the events of `wanted`, neither reading nor moving the cursor of syncs.
@@ -112,6 +141,8 @@ def backfill(
         checkpoint: how much to load at a time.
         max_wait_s: longest wait that the quota may impose; a longer one ends the job for now.
         clock: the time, and how to wait.
+        watcher: is told how it goes.
+        stop: once set, the job loads what it has and ends.
         given: settings, which go before those configured.
 
     Raises:
@@ -122,7 +153,13 @@ def backfill(
     parse_range("range", wanted)
     given = {**given, "range": wanted}
     load_config(given)
-    job = Job(checkpoint=checkpoint or Checkpoint(), max_wait_s=max_wait_s, clock=clock)
+    job = Job(
+        checkpoint=checkpoint or Checkpoint(),
+        max_wait_s=max_wait_s,
+        clock=clock,
+        watcher=watcher,
+        stop=stop,
+    )
     return _run(("export",), pipeline or open_pipeline(), job, given)
 
 
@@ -136,7 +173,8 @@ def check_tables(tables: Sequence[str]) -> None:
     if unknown or not tables:
         raise ConfigError(
             f"tables is {', '.join(tables) or 'empty'}; it must be names out of "
-            f"{', '.join(settings.TABLES)}, with commas between them."
+            f"{', '.join(settings.TABLES)}, with commas between them"
+            f"{nearest_hint(unknown, settings.TABLES).replace(' did', ': did') or '.'}"
         )
 
 
@@ -147,10 +185,11 @@ def _run(
     given: dict[str, Any],
 ) -> Report:
     report = Report(pipeline)
-    began = job.clock.time()
     if note := appending_note(pipeline):
         logger.warning(note)
-    with alone(pipeline):
+    name = "backfill" if "range" in given else "sync"
+    run = LastRun(name, tables, began_at=job.clock.time())
+    with alone(pipeline), _noted(run, report, job.clock):
         for table in tables:
             try:
                 # a table that was loaded leaves nothing behind; an earlier job or a failure may
@@ -163,11 +202,48 @@ def _run(
             except MixpanelError as failure:
                 report.failures[table] = failure
                 job.drop_ahead()
+                if isinstance(failure, CancelledError):
+                    break
         if not report.failures:
             # what is still there was fetched for other settings, or loaded just before a crash
             pipeline_spool(pipeline.pipeline_name).clear()
-    report.seconds = job.clock.time() - began
+    report.requests = job.requests
+    report.requests_left = requests_left(load_config(given), data_directory(), job.clock.time())
     return report
+
+
+@contextmanager
+def _noted(run: LastRun, report: Report, clock: Clock) -> Iterator[None]:
+    """Note, for `status`, that a run is under way and how it ends."""
+    path = last_run_path(report.pipeline.pipeline_name)
+    write_last_run(path, run)
+    failures: dict[str, str] = {}
+    outcome = FAILED
+    try:
+        yield
+        failures = {table: str(error) for table, error in report.failures.items()}
+        stopped = any(isinstance(e, _STOPS) for e in report.failures.values())
+        outcome = STOPPED if stopped else FAILED if failures else DONE
+    except MixpanelError as error:
+        failures = {"": str(error)}
+        raise
+    except BaseException as error:
+        # of an error that nobody foresaw the text may hold a value
+        failures = {"": type(error).__name__}
+        raise
+    finally:
+        report.seconds = clock.time() - run.began_at
+        ended = replace(
+            run,
+            ended_at=clock.time(),
+            outcome=outcome,
+            rows=report.rows.total(),
+            failures=failures,
+        )
+        write_last_run(path, ended)
+
+
+_STOPS = (CancelledError, PausedError)
 
 
 def _iter_packages(
@@ -175,11 +251,14 @@ def _iter_packages(
 ) -> Iterator[list[WindowReport]]:
     """Loads a package at a time; yields its windows once they are loaded."""
     while True:
+        if job.stop.is_set():
+            raise CancelledError("Stopped, as asked.")
         job.begin_package()
         source = mixpanel_source(job=job, **given).with_resources(table)
         with own_errors():
             pipeline.run(source, loader_file_format="parquet")
         job.end_package()
+        job.watcher.loaded(table)
         yield job.reports
         if job.failure is not None:
             raise job.failure

@@ -95,7 +95,9 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
         )
     with stored_columns(state, EXPORT_COLUMNS, config) as columns, growing_tables():
         loader = _WindowLoader(config, job, ledger, columns)
-        yield from loader.iter_items(plan_days(config, ledger, job))
+        days = plan_days(config, ledger, job)
+        job.watcher.planned(NAME, len(days))
+        yield from loader.iter_items(days)
     yield from closing_items(NAME, job, state, PROPERTY_COLUMNS)
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import dlt
@@ -20,6 +21,7 @@ from ..config import Config
 from ..errors import ConfigError, MixpanelError, PausedError
 from ..lines import Repairs
 from ..spool import Spool
+from ..watch import Watcher
 from ..windows import WindowSizer, iter_days
 from .ahead import Ahead
 
@@ -111,6 +113,8 @@ class Job:
         checkpoint: Checkpoint | None = None,
         max_wait_s: float = settings.QUOTA_PATIENCE_SECONDS,
         clock: Clock = time,
+        watcher: Watcher | None = None,
+        stop: Event | None = None,
     ) -> None:
         """Start with nothing done.
 
@@ -118,9 +122,13 @@ class Job:
             checkpoint: when to end a package; None for never.
             max_wait_s: longest wait that the quota may impose.
             clock: the time, and how to wait.
+            watcher: is told how it goes.
+            stop: once set, the job ends where nothing is half done.
         """
         self._max_wait_s = max_wait_s
         self.clock = clock
+        self.watcher = watcher or Watcher()
+        self.stop = stop or Event()
         self.reports: list[WindowReport] = []
         """The windows of the package under way."""
         self.unfinished = False
@@ -169,8 +177,19 @@ class Job:
     def client(self, config: Config) -> Client:
         """The client for `config`; the same one each time, for it keeps the pace."""
         if config not in self._clients:
-            self._clients[config] = Client(config, clock=self.clock, directory=data_directory())
+            self._clients[config] = Client(
+                config,
+                clock=self.clock,
+                directory=data_directory(),
+                watcher=self.watcher,
+                stop=self.stop,
+            )
         return self._clients[config]
+
+    @property
+    def requests(self) -> int:
+        """Requests made so far, over all packages."""
+        return sum(client.requests for client in self._clients.values())
 
     def now(self) -> datetime:
         """The present instant, in UTC."""
@@ -179,6 +198,8 @@ class Job:
     def report(self, report: WindowReport) -> None:
         """Take note of a window that is in the package whole."""
         self.reports.append(report)
+        days = (report.last_day - report.first_day).days + 1
+        self.watcher.took(report.table_name, days, report.rows, report.bytes)
         logger.info("%s", report)
 
     def is_checkpoint_due(self) -> bool:
@@ -187,7 +208,8 @@ class Job:
             return False
         taken_bytes = sum(report.bytes for report in self.reports)
         taken_s = self.clock.time() - self._package_began
-        if taken_bytes >= self._checkpoint.bytes or taken_s >= self._checkpoint.seconds:
+        full = taken_bytes >= self._checkpoint.bytes or taken_s >= self._checkpoint.seconds
+        if full or self.stop.is_set():
             self.unfinished = True
         return self.unfinished
 

@@ -170,6 +170,7 @@ def closing_items(
     reports = [report.as_row() for report in job.reports if report.table_name == table_name]
     if reports:
         yield _beside(reports, LOADS_TABLE, LOADS_KEY)
+    job.watcher.loading(table_name)
 
 
 def _beside(rows: list[dict[str, Any]], table: str, key: list[str]) -> TDataItems:

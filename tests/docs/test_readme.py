@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import ast
 import re
 import shlex
 import subprocess
@@ -12,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from mixpanel_source import cli, mixpanel_source, settings
+from mixpanel_source import cli, errors, mixpanel_source, settings
+from mixpanel_source.cli.exits import exit_code
 from mixpanel_source.config import SETTING_NAMES
 from mixpanel_source.sandbox import SECRET, USERNAME, Sandbox, made_up_project
 
@@ -25,12 +28,19 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def first_cells(heading: str) -> list[str]:
-    """The first cell of each row of the first table below a heading."""
+def tables_below(heading: str) -> list[list[list[str]]]:
+    """The tables below a heading: the cells of each row, the header left out."""
     section = README.split(f"## {heading}\n")[1].split("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("| ")]
-    table = rows[1:] if rows else []
-    return [row.split("|")[1].strip() for row in table]
+    found = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    return [
+        [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
+        for table in found
+    ]
+
+
+def first_cells(heading: str) -> list[str]:
+    """The first cell of each row of all tables below a heading."""
+    return [row[0] for table in tables_below(heading) for row in table]
 
 
 def names_in(cells: list[str]) -> set[str]:
@@ -95,10 +105,85 @@ def test_settings_table_is_complete() -> None:
 
 def test_commands_table_is_complete() -> None:
     """The commands of the README are the commands there are."""
-    told = {name.split()[1] for name in names_in(first_cells("Commands"))}
-    usage = cli.build_parser().format_help()
-    listed = set(re.findall(r"^    ([a-z]+)\s", usage, re.MULTILINE))
-    assert told == listed
+    rows = tables_below("Commands")[0]
+    told = {name.split()[1] for name in names_in([row[0] for row in rows])}
+    assert told == set(commands())
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """The commands there are."""
+    (below,) = (a.choices for a in cli.build_parser()._actions if isinstance(a.choices, dict))
+    return {str(name): parser for name, parser in below.items()}
+
+
+def test_options_table_is_complete() -> None:
+    """Each option of each command is in the README beside it, and no other."""
+    told = {
+        (command, option)
+        for names, of, _ in tables_below("Commands")[1]
+        for option in names_in([names])
+        for command in (commands() if of == "all" else names_in([of]))
+    }
+    there = {
+        (name, option)
+        for name, parser in commands().items()
+        for action in parser._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
+    assert told == there
+
+
+ERRORS = {name: getattr(errors, name) for name in errors.__all__}
+GOES_ON = "goes on by itself"
+
+
+def test_exit_codes_are_told() -> None:
+    """The exit codes of the README are those that commands end with."""
+    codes, causes = tables_below("When something goes wrong")
+    ends = {cli.DONE, cli.FAILED, cli.WRONG_USAGE, cli.LATER, cli.INTERRUPTED}
+    assert {int(code) for code, _ in codes} == ends
+    for _, error, code, _ in causes:
+        kind = ERRORS[error.strip("`")]
+        assert code in (GOES_ON, str(exit_code(kind("")))), error
+
+
+def text_of(node: ast.expr) -> str:
+    """A message as the source has it, what is put into it left out."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(v.value) if isinstance(v, ast.Constant) else "" for v in node.values)
+    return str(node.value) if isinstance(node, ast.Constant) else ""
+
+
+def raised() -> Iterator[tuple[str, str]]:
+    """Each message that the package may end with: the error's name and its text."""
+    for path in sorted((ROOT / "mixpanel_source").rglob("*.py")):
+        if "sandbox" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+                message = text_of(node.args[0])
+                if node.func.id in ERRORS and re.search("[a-z]{3}", message):
+                    yield node.func.id, message
+
+
+def test_causes_are_told() -> None:
+    """Every message of every error is in the README, under its error."""
+    _, causes = tables_below("When something goes wrong")
+    assert len([*raised()]) > 40
+    untold = [
+        (error, message)
+        for error, message in raised()
+        if not any(
+            part in message
+            for parts, told, *_ in causes
+            if told == f"`{error}`"
+            for part in names_in([parts])
+        )
+    ]
+    assert untold == []
+    leaves = {name for name, kind in ERRORS.items() if not kind.__subclasses__()}
+    assert leaves <= names_in([row[1] for row in causes])
 
 
 def test_tables_table_is_complete(sandbox: Sandbox) -> None:

@@ -115,7 +115,7 @@ def test_json_is_one_object(sandbox: Sandbox, run: Any) -> None:
     result = json.loads(done.out)
     assert done.code == cli.FAILED
     assert result["rows"] == {"export": 9, "cohorts": 1}
-    assert result["requests"] == 4
+    assert result["requests"] == len(sandbox.requests) == 10
     assert result["dataset"] == "other"
     assert list(result["failures"]) == ["engage"]
     assert_one_line(done.err, "engage page 0")
@@ -239,6 +239,91 @@ def test_spent_quota_is_for_later(sandbox: Sandbox, run: Any) -> None:
     assert count("export") == 3
     assert run("sync").code == cli.DONE
     assert count("export") == 9
+
+
+def test_one_line_for_one_cause(
+    sandbox: Sandbox, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What strikes two tables is said once, with what was asked of each."""
+    monkeypatch.setenv("SOURCES__MIXPANEL__RETRIES", "0")
+    sandbox.inject(Fault("500", table="export"), Fault("500", table="engage"))
+    done = run("sync")
+    assert done.code == cli.FAILED
+    assert_one_line(done.err, "export ", ", engage page 0: status 500")
+
+
+def test_debug_shows_where_an_error_comes_from(sandbox: Sandbox, run: Any) -> None:
+    """With `--debug` the traceback stands above the line, of failures of a table too."""
+    sandbox.inject(Fault("403", table="engage"))
+    for options in (["sync", "--tables", "engage"], ["sync", "--tables", "people"]):
+        done = run(*options, "--debug")
+        assert done.err.count("Traceback (most recent call last)") >= 1
+        assert done.err.splitlines()[-1].startswith("error: ")
+        assert SECRET not in done.err
+
+
+def test_mistakes_of_the_program_keep_their_values(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an error that nobody foresaw one line tells the kind, and not what it says."""
+
+    def fail(_tables: list[str]) -> None:
+        raise KeyError("a value")
+
+    monkeypatch.setattr("mixpanel_source.check.check", fail)
+    done = run("check")
+    assert done.code == cli.FAILED
+    assert_one_line(done.err, "unforeseen KeyError", "--debug")
+    told = run("check", "--debug").err
+    assert re.search(r"in fail\n.*\nKeyError\n", told)
+    assert "KeyError: " not in told + done.err
+
+
+def test_plan_and_status_are_for_people(sandbox: Sandbox, run: Any) -> None:
+    """Without a request: what a sync would do, then what it did, then that nothing is new."""
+    done = run("plan")
+    assert (done.code, done.err) == (cli.DONE, "")
+    assert "export: 3 days, " in done.out
+    assert "window_days = 1: 3 requests" in done.out
+    assert "nothing is loaded yet" in run("status").out
+    assert sandbox.requests == []
+    summary = run("sync").out
+    assert re.search(r"14 rows in [\d.]+ s.*; 4 requests", summary)
+    assert "0 values repaired" in summary
+    done = run("status")
+    assert re.search(r"export +9 rows +read \d+ s ago +\d{4}-", done.out)
+    assert "last run: sync of export, engage, done" in done.out
+    assert "of these 3 are read again" in run("plan").out
+    assert len(sandbox.requests) == 4
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "check"])
+def test_answers_come_as_json(sandbox: Sandbox, run: Any, command: str) -> None:
+    """With `--json` each answer is one object, and tells what the text tells."""
+    run("sync", "--tables", "export")
+    sandbox.inject(Fault("403", table="engage"))
+    done = run(command, "--json")
+    answer = json.loads(done.out)
+    if command == "check":
+        assert (done.code, answer["export"]) == (cli.FAILED, None)
+        assert "a role in project_id" in answer["engage"]
+    else:
+        assert answer["project_id"] == 1234567
+        assert answer["tables"]["export"]["rows" if command == "status" else "days_again"] in (9, 3)
+
+
+def test_misspelt_words_get_a_hint(sandbox: Sandbox, run: Any) -> None:
+    """The nearest command, option, choice or table is offered; what was begun is no option."""
+    for words, meant in (
+        (["snyc"], "sync"),
+        (["sync", "--table", "export"], "--tables"),
+        (["sync", "--progress", "of"], "off"),
+        (["sync", "--tables", "exports"], "export"),
+    ):
+        done = run(*words)
+        assert done.code == cli.WRONG_USAGE
+        assert f"did you mean {meant}?" in done.err
+    assert sandbox.requests == []
 
 
 def test_unknown_command_shows_the_commands(run: Any) -> None:

@@ -9,10 +9,12 @@ import pytest
 
 import mixpanel_source
 
-HEAVY = ("dlt", "duckdb", "pyarrow", "requests", "urllib3")
+HEAVY = ("dlt", "duckdb", "pyarrow", "requests", "rich", "urllib3")
 STARTS = {
     "help": ("from mixpanel_source.cli import main; main(['--help'])", HEAVY),
     "help of a command": ("from mixpanel_source.cli import main; main(['sync', '--help'])", HEAVY),
+    # a display is for terminals, and loaded by those who have one
+    "sync": ("from mixpanel_source.cli import main; main(['sync', '--progress=auto'])", ("rich",)),
     "package": ("import mixpanel_source; dir(mixpanel_source)", HEAVY),
     "decode": ("import mixpanel_source.decode", ("dlt", "duckdb", "requests", "urllib3")),
 }

@@ -1,0 +1,113 @@
+"""A look at what a destination holds that changes nothing, there or here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import dlt
+from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from .errors import BusyError, MixpanelError
+from .pipeline import BESIDE_ITS_CATALOG, duckdb_file, named_destination
+
+STATE_OF = "mixpanel"
+"""Name of the source, under which dlt keeps its state."""
+
+
+class Peek:
+    """A destination, opened to be read."""
+
+    def __init__(self, pipeline: dlt.Pipeline, *, is_there: bool) -> None:
+        """Look at what `pipeline` has restored from its destination.
+
+        Args:
+            pipeline: in a working directory of its own.
+            is_there: whether there is anything to be read.
+        """
+        self._pipeline = pipeline
+        self.is_there = is_there
+        self.dataset: str = pipeline.dataset_name
+
+    def state(self, table: str) -> dict[str, Any]:
+        """What the source remembers of a table; empty if it was never loaded."""
+        state: Any = self._pipeline.state.get("sources", {}).get(STATE_OF, {})
+        resource: dict[str, Any] = state.get("resources", {}).get(table, {})
+        return resource
+
+    @property
+    def project_id(self) -> int | None:
+        """The project that the dataset holds."""
+        state: Any = self._pipeline.state.get("sources", {}).get(STATE_OF, {})
+        held: int | None = state.get("project_id")
+        return held
+
+    def has_table(self, table: str) -> bool:
+        """Whether it was ever loaded, and nobody has dropped it since."""
+        schemas = self._pipeline.schemas.values()
+        if not any(schema.tables.get(table, {}).get("columns") for schema in schemas):
+            return False
+        try:
+            self.rows("SELECT 1 FROM {table} LIMIT 1", table)
+        except DatabaseUndefinedRelation:
+            return False
+        return True
+
+    def rows(self, statement: str, table: str) -> list[tuple[Any, ...]]:
+        """What the destination answers; `{table}` in the statement is the table's full name."""
+        with self._pipeline.sql_client() as client:
+            name = client.make_qualified_table_name(table)
+            found = client.execute_sql(statement.format(table=name))
+            return [tuple(row) for row in found or ()]
+
+
+@contextmanager
+def open_peek(destination: str, *, dataset: str, name: str) -> Iterator[Peek]:
+    """Open a destination for reading, as the pipeline of that name has left it.
+
+    Args:
+        destination: as for `open_pipeline`; one that takes SQL.
+        dataset: of the tables.
+        name: of the pipeline.
+
+    Raises:
+        ConfigError: there is no such destination, or it has no credentials.
+        BusyError: the database is open elsewhere, and lets nobody else in.
+    """
+    with TemporaryDirectory(prefix="mixpanel-peek-") as directory, named_destination(destination):
+        yield from _opened(destination, dataset, name, directory)
+
+
+def _opened(destination: str, dataset: str, name: str, directory: str) -> Iterator[Peek]:
+    pipeline = dlt.pipeline(
+        name, destination=destination, dataset_name=dataset, pipelines_dir=directory
+    )
+    database = duckdb_file(pipeline)
+    if database is not None and database.stem == pipeline.dataset_name:
+        pipeline = dlt.pipeline(
+            name,
+            destination=destination,
+            dataset_name=BESIDE_ITS_CATALOG,
+            pipelines_dir=directory,
+        )
+    # to connect to a file that is not there would make it
+    is_there = database is None or database.exists()
+    try:
+        if is_there:
+            pipeline.sync_destination()
+        yield Peek(pipeline, is_there=is_there and bool(pipeline.schemas))
+    except (DestinationConnectionError, PipelineStepFailed) as error:
+        if database is None:
+            raise MixpanelError(
+                f"destination {destination} cannot be reached. Check its credentials, and that it "
+                "runs."
+            ) from error
+        raise BusyError(
+            f"{database} is open in another process, and DuckDB lets one in at a time. Wait until "
+            "that one has ended."
+        ) from error
+    finally:
+        pipeline.deactivate()
