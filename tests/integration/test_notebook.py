@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from mixpanel_source.sandbox import made_up_project
 from tests.integration.jobs import YESTERDAY, open_lab
 
@@ -20,9 +18,6 @@ RUN = (
     "import json; from pipelines.local_analysis import app; _, found = app.run(); "
     f"print(json.dumps({{name: found[name] for name in {NAMES}}}))"
 )
-
-pytest.importorskip("marimo", reason="the notebook needs: pip install -e '.[notebook]'")
-pytest.importorskip("altair", reason="the notebook needs: pip install -e '.[notebook]'")
 
 
 def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
