@@ -19,6 +19,5 @@ __all__ = [
     "WRONG_USAGE",
     "build_parser",
     "exit_code",
-    "exit_code",
     "main",
 ]
