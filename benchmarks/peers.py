@@ -213,7 +213,7 @@ PEERS = tuple(
             plan_ingestr,
             less="the reply is held in memory and not verified, lines that do not parse are "
             "skipped, events that are gone stay",
-            max_events=100_000,
+            max_events=1_000_000,
         ),
         Contender(
             "mixpanel-utils",
@@ -228,7 +228,7 @@ PEERS = tuple(
             "HTTP -> Singer messages",
             plan_tap,
             less="nothing is loaded (that is a target's work), nothing dropped that is there twice",
-            max_events=100_000,
+            max_events=300_000,
             unique=False,
         ),
         Contender(
