@@ -95,13 +95,13 @@ CHECKPOINT_BYTES: Final = 2 * 1024 * 1024 * 1024
 CHECKPOINT_SECONDS: Final = 120.0
 """Seconds of fetching after which a sync loads what it has."""
 
-BLOCK_BYTES: Final = 8 * 1024 * 1024
+BLOCK_BYTES: Final = 12 * 1024 * 1024
 """Uncompressed bytes decoded at once; bounds memory, whatever the size of a day."""
 WORKERS_MAX: Final = 4
 """Most threads that decode, unless more are asked for; one that loads has to keep up with them."""
 SMALL_BLOCK_BYTES: Final = 1024 * 1024
 """Blocks of fewer bytes are read row by row: compiled code takes half a second to load."""
-KEPT_BYTES: Final = 112 * 1024 * 1024
+KEPT_BYTES: Final = 160 * 1024 * 1024
 """Memory for what was decoded of a window while it came; of a bigger one the rest is read again."""
 BLOCK_ROWS: Final = 10_000
 """Most rows that are Python objects at once, where rows are read one by one."""
