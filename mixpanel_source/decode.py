@@ -77,10 +77,12 @@ class Decoder(RowDecoder):
         Raises:
             TruncatedError: at the first line that is no row of the kind `identify` knows.
         """
-        if len(block) < small:
-            lines = [*enumerate(block.split(b"\n")[:-1])]
+        tape = None if len(block) < small else self._scan(block)
+        # a name spelt in two ways, with and without escapes, would be two properties on the tape
+        if tape is None or len({*tape.keys}) < len(tape.keys):
+            whole = block if tape is None else join_torn_rows(block)
+            lines = [*enumerate(whole.split(b"\n")[:-1])]
             return Read(len(lines), len(block), self._identify(len(lines), lines), None, lines)
-        tape = self._scan(block)
         rows = len(tape.lines) + len(tape.odd)
         return Read(rows, len(block), self._identify(rows, tape.odd, tape), tape, tape.odd)
 

@@ -248,6 +248,18 @@ def test_a_name_of_any_length(size: int) -> None:
         ]
 
 
+def test_one_name_in_two_spellings() -> None:
+    """Rows that write a name with and without escapes have one property, and no value is lost."""
+    decoder = Decoder(EVENT, identify=EventIdentifier(WINDOW))
+    block = line('{"é":1,"x":0}') + line(r'{"\u00e9":2}') + line(r'{"é":3,"\u00e9":4}')
+    read = decoder.read(block, small=0)
+    table = decoder.decode(read, start=0).table
+    values = dict(zip(table["position"].to_pylist(), table["bigint:é"].to_pylist(), strict=True))
+    assert values == {0: 1, 1: 2, 2: 4}
+    assert read.identities is not None
+    assert read.rows == len(read.identities.days) == 3
+
+
 def test_torn_rows_in_a_block_are_joined() -> None:
     """A line break between braces in a text looks like the end of a row, and is none."""
     torn = line('{"text":"}}\n{"}')
