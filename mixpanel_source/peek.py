@@ -12,7 +12,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationCo
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from .errors import BusyError, MixpanelError
-from .pipeline import BESIDE_ITS_CATALOG, duckdb_file, named_destination
+from .pipeline import dataset_of, duckdb_file, named_destination
 
 STATE_OF = "mixpanel"
 """Name of the source, under which dlt keeps its state."""
@@ -85,14 +85,10 @@ def _opened(destination: str, dataset: str, name: str, directory: str) -> Iterat
     pipeline = dlt.pipeline(
         name, destination=destination, dataset_name=dataset, pipelines_dir=directory
     )
-    database = duckdb_file(pipeline)
-    if database is not None and database.stem == pipeline.dataset_name:
-        pipeline = dlt.pipeline(
-            name,
-            destination=destination,
-            dataset_name=BESIDE_ITS_CATALOG,
-            pipelines_dir=directory,
-        )
+    database, dataset = duckdb_file(pipeline), dataset_of(pipeline)
+    pipeline = dlt.pipeline(
+        name, destination=destination, dataset_name=dataset, pipelines_dir=directory
+    )
     # to connect to a file that is not there would make it
     is_there = database is None or database.exists()
     try:

@@ -53,16 +53,13 @@ def open_pipeline(
     try:
         with named_destination(destination):
             _move_here(_make_pipeline(name, destination, dataset))
-            pipeline = _make_pipeline(name, destination, dataset)
-            database = duckdb_file(pipeline)
+            dataset = dataset_of(_make_pipeline(name, destination, dataset))
     except OSError as error:
         raise MixpanelError(
             f"The pipeline's working directory cannot be used: {error.strerror} at "
             f"{error.filename}. Make room for it, or set DLT_DATA_DIR to another directory."
         ) from error
-    if database is not None and database.stem == pipeline.dataset_name:
-        return _make_pipeline(name, destination, BESIDE_ITS_CATALOG)
-    return pipeline
+    return _make_pipeline(name, destination, dataset)
 
 
 @contextmanager
@@ -90,6 +87,13 @@ def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
     """The file that a pipeline to DuckDB writes; None for another destination."""
     config: Any = pipeline.destination_client().config
     return Path(config.credentials.database) if config.destination_type == "duckdb" else None
+
+
+def dataset_of(pipeline: dlt.Pipeline) -> str:
+    """The dataset that the tables of a pipeline go to; see `open_pipeline`."""
+    database = duckdb_file(pipeline)
+    beside = database is not None and database.stem == pipeline.dataset_name
+    return BESIDE_ITS_CATALOG if beside else pipeline.dataset_name
 
 
 def appending_note(pipeline: dlt.Pipeline) -> str | None:

@@ -11,9 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
-
-import pyarrow as pa
+from threading import Thread
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,8 +48,42 @@ def map_ahead(
             yield under_way.popleft().result()
 
 
+class Task(Thread, Generic[Result]):
+    """Work on a thread of its own, begun at once."""
+
+    def __init__(self, do: Callable[[], Result], *, name: str) -> None:
+        """Begin.
+
+        Args:
+            do: the work.
+            name: of the thread.
+        """
+        # a daemon: it must not keep a process from ending that a user has interrupted
+        super().__init__(name=name, daemon=True)
+        self._do = do
+        self._value: Result
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Do the work; called on the thread itself."""
+        try:
+            self._value = self._do()
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            self._error = error
+
+    def result(self) -> Result:
+        """Wait for the result, or raise what the work ended with."""
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
 def release_memory() -> None:
     """Give the system back what was freed, where the allocators of arrow and C keep it."""
+    import pyarrow as pa  # noqa: PLC0415 - the rest of this module does without
+
     pa.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):  # no glibc
         ctypes.CDLL(None).malloc_trim(0)

@@ -7,10 +7,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from threading import Event, Thread, current_thread, main_thread
+from threading import Event, current_thread, main_thread
 from types import FrameType
-from typing import Generic, TypeVar
+from typing import TypeVar
 
+from ..threads import Task
 from .exits import INTERRUPTED
 
 T = TypeVar("T")
@@ -61,9 +62,8 @@ def run_stoppably(
         ask()
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
-    work = _Work(job, stop)
     try:
-        work.start()
+        work = Task(lambda: job(stop), name="mixpanel-job")
         while work.is_alive():
             # a join without an end would let no signal through
             work.join(LOOK_SECONDS)
@@ -71,26 +71,6 @@ def run_stoppably(
         for number, handler in before.items():
             signal.signal(number, handler)
     return work.result()
-
-
-class _Work(Thread, Generic[T]):
-    def __init__(self, job: Callable[[Event], T], stop: Event) -> None:
-        super().__init__(name="mixpanel-job", daemon=True)
-        self._job = job
-        self._stop_event = stop
-        self._value: T
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self._value = self._job(self._stop_event)
-        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-            self._error = error
-
-    def result(self) -> T:
-        if self._error is not None:
-            raise self._error
-        return self._value
 
 
 def say_stopping() -> None:
