@@ -13,6 +13,7 @@ from typing import Any
 from . import settings
 from .client import Client, Clock, Reply, Request
 from .config import Config
+from .endpoints import endpoint
 from .errors import AuthError, MixpanelError
 from .lookup import load_config
 from .resources import cohorts, engage, export
@@ -76,7 +77,7 @@ def _check_project(client: Client, config: Config) -> None:
 
     Undocumented: the reply lists the account's projects under their numbers.
     """
-    request = Request("project", "query", "GET", settings.ME_PATH, metered=False)
+    request = Request("project", endpoint("projects"))
     me = json.loads(client.send(request, Reply.body))
     projects = me.get("results", {}).get("projects", {})
     if str(config.project_id) not in projects:
@@ -106,7 +107,13 @@ def _look_elsewhere(
         return refusal
     refused = []
     for name, hosts in regions.items():
-        there = replace(config, base_url=hosts.query, export_base_url=hosts.export, retries=0)
+        there = replace(
+            config,
+            base_url=hosts.query,
+            export_base_url=hosts.export,
+            ingestion_base_url=hosts.ingestion,
+            retries=0,
+        )
         if name in here:
             continue
         try:

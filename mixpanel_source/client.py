@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
 
 import requests
 import urllib3
@@ -25,6 +26,7 @@ from requests.auth import HTTPBasicAuth
 
 from . import settings
 from .config import Config
+from .endpoints import QUERY, Endpoint
 from .errors import (
     CancelledError,
     MixpanelError,
@@ -64,13 +66,23 @@ class Request:
 
     what: str
     """What is asked, for messages: the table and the days."""
-    family: str
-    """`query` or `export`: the host, and the quota it counts against."""
-    method: str
-    path: str
+    endpoint: Endpoint
     params: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] | None = None
-    metered: bool = True
+    at: Mapping[str, str] = field(default_factory=dict)
+    """What the path has to be filled in with, besides the project."""
+    free: bool = False
+    """Whether it does not count, though the endpoint is metered."""
+
+    @property
+    def metered(self) -> bool:
+        """Whether it counts against a quota."""
+        return self.endpoint.quota is not None and not self.free
+
+    @property
+    def quota(self) -> str:
+        """What it counts against; empty if nothing."""
+        return self.endpoint.quota or ""
 
 
 class Reply:
@@ -138,7 +150,11 @@ class Client:
         self._directory = directory
         self._clock = clock
         self._pace = Pace(per_second=config.requests_per_second, per_hour=config.requests_per_hour)
-        self._hosts = {"query": config.base_url, "export": config.export_base_url}
+        self._hosts = {
+            "query": config.base_url,
+            "export": config.export_base_url,
+            "ingestion": config.ingestion_base_url,
+        }
         self._logs = request_logs(config, directory)
         self._watcher = watcher or Watcher()
         self._stop = stop or Event()
@@ -205,9 +221,9 @@ class Client:
     def _open(self, request: Request) -> requests.Response:
         try:
             response = self._session.request(
-                request.method,
-                self._hosts[request.family] + request.path,
-                params={"project_id": str(self._config.project_id), **request.params},
+                request.endpoint.method,
+                self._hosts[request.endpoint.host] + self._path(request),
+                params={**self._scope(request.endpoint), **request.params},
                 data=request.form,
                 stream=True,
                 allow_redirects=False,
@@ -221,13 +237,24 @@ class Client:
         self._record(request, metered=request.metered and not limited)
         return response
 
+    def _path(self, request: Request) -> str:
+        at = {name: quote(value, safe="") for name, value in request.at.items()}
+        return request.endpoint.path.format(project_id=self._config.project_id, **at)
+
+    def _scope(self, endpoint: Endpoint) -> dict[str, str]:
+        """The project and, where there are such, the data view that is asked."""
+        scope = {"project_id": str(self._config.project_id)}
+        if self._config.workspace_id is not None and endpoint.path.startswith(QUERY):
+            scope["workspace_id"] = str(self._config.workspace_id)
+        return scope
+
     def _record(self, request: Request, *, metered: bool) -> None:
         # only now is it sure that Mixpanel has the request: the next may not reach it too soon
         now = self._clock.time()
         self.requests += 1
-        self._pace.record(request.family, now, metered=metered)
+        self._pace.record(request.quota, now, metered=metered)
         if metered:
-            self._logs[request.family].append(now)
+            self._logs[request.quota].append(now)
 
     def _refusal(self, request: Request, response: requests.Response) -> MixpanelError:
         body = next(response.iter_content(REFUSAL_BYTES), b"")
@@ -247,15 +274,15 @@ class Client:
         if delay_s is None:
             raise error
         if limited:
-            self._pace.close(request.family, now + delay_s)
+            self._pace.close(request.quota, now + delay_s)
         return now + delay_s
 
     def _wait_for_turn(self, request: Request, give_up_at: float) -> None:
         now = self._clock.time()
         if request.metered:
-            self._pace.restore(request.family, self._logs[request.family].recent(now))
-        paced = self._pace.next_at(request.family, now, metered=False)
-        turn = self._pace.next_at(request.family, now, metered=request.metered)
+            self._pace.restore(request.quota, self._logs[request.quota].recent(now))
+        paced = self._pace.next_at(request.quota, now, metered=False)
+        turn = self._pace.next_at(request.quota, now, metered=request.metered)
         # the second between two requests is no wait for the quota
         self._wait(request, turn, give_up_at if turn > paced else float("inf"))
 
@@ -311,7 +338,8 @@ def _translated(request: Request) -> Iterator[None]:
     ) as error:
         raise TruncatedError(f"{request.what}: the connection broke before the end.") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        host = request.endpoint.host
         raise ServerError(
-            f"{request.what}: no connection to the {request.family} host. Check the network, "
-            "region, base_url and export_base_url."
+            f"{request.what}: no connection to the {host} host. Check the network, region and "
+            f"{'base_url' if host == 'query' else f'{host}_base_url'}."
         ) from error

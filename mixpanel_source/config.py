@@ -7,20 +7,32 @@ numbers as they come from a file, the environment or a call; whatever does not f
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import date, datetime
-from difflib import get_close_matches
-from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
+from datetime import date
+from typing import Any
 
 from . import settings
 from .errors import ConfigError
+from .parsers import (
+    ANY,
+    Parse,
+    choice_of,
+    is_given,
+    names_of,
+    nearest_hint,
+    number_from,
+    parse_day,
+    parse_flag,
+    parse_ids,
+    parse_json,
+    parse_range,
+    parse_text,
+    parse_url,
+    parse_zone,
+)
+from .reports import Report, parse_reports
 from .windows import DAY, Window
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +44,8 @@ class Config:
     project_id: int
     base_url: str
     export_base_url: str
+    ingestion_base_url: str
+    workspace_id: int | None = None
     anchor_date: date | None = None
     range: Window | None = None
     lookback_days: int = settings.LOOKBACK_DAYS
@@ -51,6 +65,18 @@ class Config:
     workers: int | None = None
     """None: as many as there are processors, up to `settings.WORKERS_MAX`."""
     engage_page_size: int | None = None
+    engage_where: str | None = None
+    engage_output_properties: tuple[str, ...] = ()
+    engage_behaviors: str | None = None
+    """JSON, as it is sent."""
+    engage_cohort: int | None = None
+    engage_full_days: int = 0
+    """0: every sync reads all profiles."""
+    cohort_ids: tuple[int, ...] = ()
+    """Empty: all there are."""
+    data_group_ids: tuple[int, ...] = ()
+    reports: tuple[Report, ...] = ()
+    catch_up_days: int = settings.CATCH_UP_DAYS
 
     def __repr__(self) -> str:
         """Leave the secret out, wherever this may be printed."""
@@ -81,10 +107,14 @@ def build_config(values: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: on the first setting that is missing, unknown or malformed.
     """
-    given = {name: value for name, value in values.items() if _is_given(value)}
+    given = {name: value for name, value in values.items() if is_given(value)}
     hosts = _hosts(given.pop("region", "us"))
     check_names(given)
-    parsed: dict[str, Any] = {"base_url": hosts.query, "export_base_url": hosts.export}
+    parsed: dict[str, Any] = {
+        "base_url": hosts.query,
+        "export_base_url": hosts.export,
+        "ingestion_base_url": hosts.ingestion,
+    }
     for name, value in given.items():
         parsed[name] = _PARSERS[name](name, value)
     for name in ("username", "secret", "project_id"):
@@ -106,9 +136,10 @@ def check_names(names: Iterable[str], *, where: Mapping[str, str] | None = None)
     Raises:
         ConfigError: naming the unknown settings.
     """
+    valid = ", ".join(SETTING_NAMES)
     wrong = [
         f"there is no setting {name}{f' ({where[name]})' if where else ''}:"
-        f"{nearest_hint([name], SETTING_NAMES) or f' the settings are {_join(SETTING_NAMES)}.'}"
+        f"{nearest_hint([name], SETTING_NAMES) or f' the settings are {valid}.'}"
         for name in names
         if name not in SETTING_NAMES
     ]
@@ -116,172 +147,49 @@ def check_names(names: Iterable[str], *, where: Mapping[str, str] | None = None)
         raise ConfigError(" ".join(wrong))
 
 
-def nearest_hint(unknown: Iterable[str], known: Iterable[str]) -> str:
-    """` did you mean ...?` for names that are much like known ones; empty for others."""
-    known = [*known]
-    near = [match for name in unknown for match in get_close_matches(name.lower(), known, n=1)]
-    return f" did you mean {', '.join(near)}?" if near else ""
-
-
-def parse_day(name: str, value: object) -> date:
-    """A calendar day from a date, a datetime or text of the form YYYY-MM-DD."""
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, date):
-        return value
-    text = str(value).strip()
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-        with suppress(ValueError):
-            return date.fromisoformat(text)
-    raise ConfigError(
-        f"{name} is {text!r}; it must be a calendar day of the form YYYY-MM-DD, such as 2026-01-31."
-    )
-
-
-def parse_range(name: str, value: object) -> Window:
-    """Two days `first,last`, both inclusive, first not after last."""
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, (list, tuple)) or len(parts) != 2:  # noqa: PLR2004 - two ends
-        raise ConfigError(
-            f"{name} is {value!r}; it must be two days first,last of the form YYYY-MM-DD, "
-            "such as 2026-01-01,2026-01-31."
-        )
-    first, last = (parse_day(name, part) for part in parts)
-    if last < first:
-        raise ConfigError(
-            f"{name} is upside down: {first} is after {last}. Give the earlier day first: "
-            f"{last},{first}."
-        )
-    return Window(first, last)
-
-
-def _is_given(value: object) -> bool:
-    return value.strip() != "" if isinstance(value, str) else value is not None
-
-
 def _hosts(region: object) -> settings.Hosts:
     try:
         return settings.REGIONS[str(region).strip().lower()]
     except KeyError:
         raise ConfigError(
-            f"region is {region!r}; it must be one of {_join(settings.REGIONS)}, the data "
+            f"region is {region!r}; it must be one of {', '.join(settings.REGIONS)}, the data "
             "residency shown in the project's settings."
         ) from None
 
 
-def _join(names: Mapping[str, object] | list[str] | tuple[str, ...]) -> str:
-    return ", ".join(names)
-
-
-def _parse_text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise ConfigError(f"{name} must be text.")
-    return value.strip()
-
-
-def _parse_url(name: str, value: object) -> str:
-    text = str(value).strip().rstrip("/")
-    if not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#@]*)?", text):
-        raise ConfigError(
-            f"{name} must be an address such as https://mixpanel.com: http or https, a host, "
-            "no user name, no query."
-        )
-    return text
-
-
-def _parse_zone(name: str, value: object) -> str:
-    text = str(value).strip()
-    try:
-        ZoneInfo(text)
-    except (KeyError, ValueError, OSError):
-        raise ConfigError(
-            f"{name} is {text!r}; it must be an IANA time zone such as UTC, US/Pacific or "
-            "Europe/Berlin."
-        ) from None
-    return text
-
-
-def _parse_choice(name: str, value: object) -> str:
-    if value not in settings.PROPERTIES_MODES:
-        raise ConfigError(
-            f"{name} is {value!r}; it must be one of {_join(settings.PROPERTIES_MODES)}."
-        )
-    return str(value)
-
-
-def _parse_names(name: str, value: object) -> tuple[str, ...]:
-    """Event names from a list, or from text with commas between them."""
-    items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
-    if not isinstance(items, (list, tuple)) or not all(map(_is_name, items)):
-        raise ConfigError(
-            f"{name} must be event names, none of them blank: a list, or text with commas between "
-            "them."
-        )
-    return tuple(items)
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and _is_given(value)
-
-
-def _parse_flag(name: str, value: object) -> bool:
-    flags = {"true": True, "1": True, "false": False, "0": False}
-    text = str(value).strip().lower()
-    if text not in flags:
-        raise ConfigError(f"{name} is {value!r}; it must be true or false.")
-    return flags[text]
-
-
-def _number(
-    kind: Callable[[str], T], least: float, most: float, *, auto: bool = False
-) -> Callable[[str, object], T | None]:
-    """A parser of numbers from `least` to `most` and, with `auto`, of that word, as None."""
-    what = "a whole number" if kind is int else "a number"
-    bounds = (
-        f"{what} of {least:,} or more" if most == _ANY else f"{what} from {least:,} to {most:,}"
-    )
-
-    if auto:
-        bounds = f"auto or {bounds}"
-
-    def parse(name: str, value: object) -> T | None:
-        text = str(value).strip()
-        if auto and text.lower() == "auto":
-            return None
-        try:
-            number = kind(text)
-        except ValueError:
-            number = None
-        if number is None or not least <= number <= most:  # type: ignore[operator]
-            raise ConfigError(f"{name} is {value!r}; it must be {bounds}.")
-        return number
-
-    return parse
-
-
-_ANY = float("inf")
-_PARSERS: dict[str, Callable[[str, Any], Any]] = {
-    "username": _parse_text,
-    "secret": _parse_text,
-    "project_id": _number(int, 1, _ANY),
-    "base_url": _parse_url,
-    "export_base_url": _parse_url,
+_PARSERS: dict[str, Parse[Any]] = {
+    "username": parse_text,
+    "secret": parse_text,
+    "project_id": number_from(int, 1, ANY),
+    "base_url": parse_url,
+    "export_base_url": parse_url,
+    "ingestion_base_url": parse_url,
+    "workspace_id": number_from(int, 1, ANY),
     "anchor_date": parse_day,
     "range": parse_range,
-    "lookback_days": _number(int, 0, settings.LOOKBACK_DAYS_MAX),
-    "window_days": _number(int, 1, 366, auto=True),
-    "include_today": _parse_flag,
-    "project_timezone": _parse_zone,
-    "events": _parse_names,
-    "where": _parse_text,
-    "limit": _number(int, 1, settings.EXPORT_LIMIT_MAX),
-    "properties": _parse_choice,
-    "max_columns": _number(int, 10, 10_000),
-    "requests_per_second": _number(float, 0.001, 1_000),
-    "requests_per_hour": _number(int, 0, 1_000_000),
-    "retries": _number(int, 0, 100),
-    "retry_base_seconds": _number(float, 0, 3_600),
-    "workers": _number(int, 1, 64, auto=True),
-    "engage_page_size": _number(int, 1, 1_000_000),
+    "lookback_days": number_from(int, 0, settings.LOOKBACK_DAYS_MAX),
+    "window_days": number_from(int, 1, 366, auto=True),
+    "include_today": parse_flag,
+    "project_timezone": parse_zone,
+    "events": names_of("event names"),
+    "where": parse_text,
+    "limit": number_from(int, 1, settings.EXPORT_LIMIT_MAX),
+    "properties": choice_of(*settings.PROPERTIES_MODES),
+    "max_columns": number_from(int, 10, 10_000),
+    "requests_per_second": number_from(float, 0.001, 1_000),
+    "requests_per_hour": number_from(int, 0, 1_000_000),
+    "retries": number_from(int, 0, 100),
+    "retry_base_seconds": number_from(float, 0, 3_600),
+    "workers": number_from(int, 1, 64, auto=True),
+    "engage_page_size": number_from(int, 1, 1_000_000),
+    "engage_where": parse_text,
+    "engage_output_properties": names_of("names of properties"),
+    "engage_behaviors": parse_json,
+    "engage_cohort": number_from(int, 1, ANY),
+    "engage_full_days": number_from(int, 0, 366),
+    "cohort_ids": parse_ids,
+    "data_group_ids": parse_ids,
+    "reports": parse_reports,
+    "catch_up_days": number_from(int, 1, 3_660),
 }
 SETTING_NAMES = ("region", *(field.name for field in fields(Config)))

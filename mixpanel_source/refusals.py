@@ -101,7 +101,7 @@ def _is_wrong_credential(text: str) -> bool:
 
 def _advice(status: int, text: str) -> str:
     if status == HTTPStatus.NOT_FOUND or status < HTTPStatus.BAD_REQUEST:
-        return " Check region, base_url and export_base_url."
+        return " Check region and the base_url settings."
     return next((f" Check {fault}." for signs, fault in _FAULTS if re.search(signs, text)), "")
 
 

@@ -9,31 +9,28 @@ from typing import Final, NamedTuple
 
 
 class Hosts(NamedTuple):
-    """The two hosts of a region that this package reads from, as base addresses.
+    """The hosts of a region that this package reads from, as base addresses.
 
     Source: https://developer.mixpanel.com/reference/overview (data residency).
     """
 
     query: str
-    """Profiles, cohorts and the app API."""
+    """Profiles, cohorts, reports and the app API."""
     export: str
-    """Raw events."""
+    """Raw events and data pipelines."""
+    ingestion: str
+    """Lookup tables."""
 
 
 REGIONS: Final[dict[str, Hosts]] = {
-    "us": Hosts("https://mixpanel.com", "https://data.mixpanel.com"),
-    "eu": Hosts("https://eu.mixpanel.com", "https://data-eu.mixpanel.com"),
-    "in": Hosts("https://in.mixpanel.com", "https://data-in.mixpanel.com"),
+    "us": Hosts("https://mixpanel.com", "https://data.mixpanel.com", "https://api.mixpanel.com"),
+    "eu": Hosts(
+        "https://eu.mixpanel.com", "https://data-eu.mixpanel.com", "https://api-eu.mixpanel.com"
+    ),
+    "in": Hosts(
+        "https://in.mixpanel.com", "https://data-in.mixpanel.com", "https://api-in.mixpanel.com"
+    ),
 }
-
-EXPORT_PATH: Final = "/api/2.0/export"
-"""Source: https://developer.mixpanel.com/reference/raw-event-export."""
-ENGAGE_PATH: Final = "/api/query/engage"
-"""Source: https://developer.mixpanel.com/reference/engage-query."""
-COHORTS_PATH: Final = "/api/query/cohorts/list"
-"""Source: https://developer.mixpanel.com/reference/cohorts-list."""
-ME_PATH: Final = "/api/app/me"
-"""Who the service account is and which projects it reaches; not counted against any quota."""
 
 EXPORT_LIMIT_MAX: Final = 100_000
 """Most events a request with `limit` returns.
@@ -72,6 +69,8 @@ Source: https://developer.mixpanel.com/reference/track-event.
 """
 LOOKBACK_DAYS_MAX: Final = 366
 """As far back as the ledger remembers when a day was read."""
+CATCH_UP_DAYS: Final = 365
+"""How many days back events are looked for that arrived later than the look-back reaches."""
 WINDOW_DAYS: Final = 1
 AUTO_WINDOW_DAYS_MAX: Final = 31
 """Most days a request with `window_days = auto`: a year is a dozen of these."""
@@ -88,7 +87,39 @@ PIPELINE_NAME: Final = "mixpanel"
 DATASET_NAME: Final = "mixpanel"
 DUCKDB_FILE: Final = "mixpanel.duckdb"
 DEFAULT_TABLES: Final = ("export", "engage")
-TABLES: Final = ("export", "engage", "cohorts")
+REPORT_TABLES: Final = (
+    "funnels",
+    "insights",
+    "segmentation",
+    "segmentation_numeric",
+    "segmentation_sum",
+    "segmentation_average",
+    "retention",
+    "frequency",
+    "event_counts",
+    "event_properties",
+    "top_events",
+    "event_names",
+    "top_properties",
+    "property_values",
+    "activity",
+    "jql",
+)
+"""The tables that declared reports are loaded to."""
+TABLES: Final = (
+    "export",
+    "engage",
+    "cohorts",
+    "cohort_members",
+    "groups",
+    "annotations",
+    "lexicon",
+    "projects",
+    "data_pipelines",
+    "lookup_tables",
+    *REPORT_TABLES,
+)
+"""Every table that may be selected, one resource each."""
 
 CHECKPOINT_BYTES: Final = 2 * 1024 * 1024 * 1024
 """Uncompressed export bytes after which a sync loads what it has."""

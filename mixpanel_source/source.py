@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 
 import dlt
 from dlt.common.configuration.specs import BaseConfiguration
@@ -27,6 +28,8 @@ def mixpanel_source(  # noqa: PLR0913 - one argument a setting, as dlt users exp
     region: str | None = None,
     base_url: str | None = None,
     export_base_url: str | None = None,
+    ingestion_base_url: str | None = None,
+    workspace_id: int | str | None = None,
     anchor_date: date | str | None = None,
     range: Sequence[date | str] | str | None = None,
     lookback_days: int | str | None = None,
@@ -44,9 +47,18 @@ def mixpanel_source(  # noqa: PLR0913 - one argument a setting, as dlt users exp
     retry_base_seconds: float | str | None = None,
     workers: int | str | None = None,
     engage_page_size: int | str | None = None,
+    engage_where: str | None = None,
+    engage_output_properties: Sequence[str] | str | None = None,
+    engage_behaviors: Sequence[Any] | str | None = None,
+    engage_cohort: int | str | None = None,
+    engage_full_days: int | str | None = None,
+    cohort_ids: Sequence[int] | int | str | None = None,
+    data_group_ids: Sequence[int] | int | str | None = None,
+    reports: Sequence[Any] | str | None = None,
+    catch_up_days: int | str | None = None,
     job: Job | None = None,
 ) -> Iterable[DltResource]:
-    """The tables of one Mixpanel project: `export`, `engage` and, if selected, `cohorts`.
+    """The tables of one Mixpanel project: `export`, `engage` and those that are selected.
 
     Every argument but `job` may also stand in `[sources.mixpanel]` of `.dlt/config.toml` or
     `.dlt/secrets.toml`, or in the environment as `SOURCES__MIXPANEL__...`. Nothing is asked of
@@ -59,6 +71,10 @@ def mixpanel_source(  # noqa: PLR0913 - one argument a setting, as dlt users exp
         region: data residency of the project: us, eu or in.
         base_url: address of the query host instead of the region's.
         export_base_url: address of the export host instead of the region's.
+        ingestion_base_url: address of the ingestion host, for lookup tables, instead of the
+            region's.
+        workspace_id: data view that profiles, cohorts and reports are seen through; the account's
+            own if not set.
         anchor_date: first day of the first sync, YYYY-MM-DD; a year ago if not set.
         range: first and last day, `first,last`, of a backfill instead of a sync.
         lookback_days: how many of the newest days are read again.
@@ -76,6 +92,16 @@ def mixpanel_source(  # noqa: PLR0913 - one argument a setting, as dlt users exp
         retry_base_seconds: seconds before the first retry; doubled for each one after.
         workers: threads that decode, or `auto`: as many as there are processors, up to 4.
         engage_page_size: profiles a page; Mixpanel's own choice if not set.
+        engage_where: Mixpanel expression that profiles must fulfil.
+        engage_output_properties: properties of profiles to load; all if not set.
+        engage_behaviors: Mixpanel's list of behaviors, for `engage_where` to speak of.
+        engage_cohort: number of a cohort, to load only its members' profiles.
+        engage_full_days: days after which all profiles are read again, and only those seen since
+            in between; 0 to read all each time.
+        cohort_ids: cohorts to load the members of; all if not set.
+        data_group_ids: group types to load the profiles of.
+        reports: reports to load, a table each: `name`, `table`, `params`, `since`, `days`.
+        catch_up_days: how many days back a catch-up looks for late events.
         job: what the sources of one job share; made for this source alone if not given.
 
     Raises:

@@ -21,10 +21,10 @@ import dlt
 
 from . import settings
 from .client import Clock
-from .config import nearest_hint, parse_range
 from .errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
 from .last_run import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .lookup import load_config
+from .parsers import nearest_hint, parse_range
 from .pipeline import (
     alone,
     appending_note,
@@ -59,7 +59,8 @@ class Report:
     pipeline: dlt.Pipeline
     windows: list[WindowReport] = field(default_factory=list)
     failures: dict[str, MixpanelError] = field(default_factory=dict)
-    """Table -> why it was not brought up to date; the others were."""
+    """Table, or table and part as in `funnels: Checkout` -> why it was not brought up to date; the
+    others were."""
     seconds: float = 0.0
     requests: int = 0
     """Requests made, those that failed and those that are free included."""
@@ -197,6 +198,7 @@ def _run(
                     start_clean(pipeline)
                 for windows in _iter_packages(table, pipeline, job, given):
                     report.windows += windows
+                report.failures.update(job.failures)
             except (AuthError, ConfigError):
                 raise
             except MixpanelError as failure:

@@ -38,7 +38,7 @@ def run_sync(options: argparse.Namespace) -> int:
 
 def run_backfill(options: argparse.Namespace) -> int:
     """Load the events of a range of days; the cursor of syncs stays where it is."""
-    from ..config import parse_range
+    from ..parsers import parse_range
 
     with swift_imports():
         from ..sync import backfill

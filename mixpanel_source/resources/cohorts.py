@@ -13,9 +13,9 @@ import orjson
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
 
-from .. import settings
 from ..client import Reply, Request
 from ..config import Config
+from ..endpoints import endpoint
 from ..errors import TruncatedError
 from .session import Job, WindowReport, claim_dataset
 from .tables import closing_items, replace_all
@@ -55,7 +55,7 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
 
 def build_request() -> Request:
     """The request for all cohorts."""
-    return Request(NAME, "query", "POST", settings.COHORTS_PATH)
+    return Request(NAME, endpoint(NAME))
 
 
 def _read(reply: Reply) -> tuple[list[dict[str, Any]], WindowReport]:

@@ -23,6 +23,7 @@ from .. import settings
 from ..client import Request
 from ..config import Config
 from ..decode import Decoder
+from ..endpoints import endpoint
 from ..errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
 from ..identity import ProfileIdentifier
 from ..layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
@@ -193,15 +194,9 @@ def build_request(
         form["page_size"] = str(page_size)
     if session_id is not None:
         form |= {"session_id": session_id, "page": str(page)}
-    return Request(
-        f"{NAME} page {page}",
-        "query",
-        "POST",
-        settings.ENGAGE_PATH,
-        form=form,
-        # Mixpanel does not count the pages that follow the first
-        metered=session_id is None,
-    )
+    # Mixpanel does not count the pages that follow the first
+    free = session_id is not None
+    return Request(f"{NAME} page {page}", endpoint(NAME), form=form, free=free)
 
 
 _decode_page = msgspec.json.Decoder(_Page).decode

@@ -22,11 +22,11 @@ import pyarrow as pa
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
 
-from .. import settings
 from ..client import Reply, Request
 from ..columns import ColumnMap, StoredColumn
 from ..config import Config
 from ..decode import Decoder
+from ..endpoints import endpoint
 from ..errors import MixpanelError, PausedError, ServerError, TruncatedError
 from ..identity import EPOCH_ORDINAL, EventIdentifier
 from ..layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
@@ -296,7 +296,7 @@ def build_request(window: Window, config: Config, *, limit: int | None = None) -
         params["where"] = config.where
     if limit or config.limit:
         params["limit"] = str(limit or config.limit)
-    return Request(f"{NAME} {window}", "export", "GET", settings.EXPORT_PATH, params)
+    return Request(f"{NAME} {window}", endpoint(NAME), params)
 
 
 def _marks(window: Window, verified: Verified) -> pa.Table:

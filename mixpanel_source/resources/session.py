@@ -60,6 +60,8 @@ class WindowReport:
     repairs: Repairs = field(default_factory=Counter)
     filters: dict[str, Any] = field(default_factory=dict)
     """The filters of the export that were set."""
+    part: str = ""
+    """Of a table that is loaded part by part, the one: a cohort, a group type, a report."""
 
     @classmethod
     def of_snapshot(
@@ -73,6 +75,7 @@ class WindowReport:
         """The row, with the types that `_mixpanel_loads` has."""
         return {
             "table_name": self.table_name,
+            "part": self.part or None,
             "first_day": self.first_day,
             "last_day": self.last_day,
             "rows": self.rows,
@@ -98,7 +101,8 @@ class WindowReport:
         if self.duplicates_dropped:
             notes.append(f"{self.duplicates_dropped:,} duplicates dropped")
         notes += [f"{count:,} {kind} repaired" for kind, count in sorted(self.repairs.items())]
-        return f"{self.table_name} {days}: {', '.join(notes)}"
+        table = f"{self.table_name} {self.part}".rstrip()
+        return f"{table} {days}: {', '.join(notes)}"
 
 
 class Job:
@@ -139,6 +143,10 @@ class Job:
         """What is in the spool for this package; no use any more once it is loaded."""
         self.loaded: set[tuple[str, date]] = set()
         """Table and day of what the packages before have loaded."""
+        self.done: set[tuple[str, str]] = set()
+        """Table and part of what this job has loaded, or tried to."""
+        self.failures: dict[str, MixpanelError] = {}
+        """Table and part, as in `funnels: Checkout` -> why it was not loaded; the others were."""
         self.ahead: Ahead[Any, Any] | None = None
         """What is being fetched, to be loaded next."""
         self._sizer: WindowSizer | None = None
@@ -159,6 +167,7 @@ class Job:
         for report in self.reports:
             days = iter_days(report.first_day, report.last_day)
             self.loaded.update((report.table_name, day) for day in days)
+            self.done.add((report.table_name, report.part))
         for spool, name in self.spooled:
             spool.remove(name)
 
@@ -226,6 +235,14 @@ class Job:
         if self._checkpoint is None:
             return self._max_wait_s
         return min(self._max_wait_s, settings.SHORT_WAIT_SECONDS)
+
+    def leave_out(self, table: str, part: str, failure: MixpanelError) -> bool:
+        """Whether to go on without a part of a table that failed."""
+        if self._checkpoint is None:
+            return False
+        self.failures[f"{table}: {part}"] = failure
+        self.done.add((table, part))
+        return True
 
     def hold(self, failure: MixpanelError) -> bool:
         """Whether to load what the package has before letting `failure` through."""

@@ -86,6 +86,7 @@ class Lab:
             "project_id": self.project.project_id,
             "base_url": self.sandbox.url,
             "export_base_url": self.sandbox.url,
+            "ingestion_base_url": self.sandbox.url,
             "anchor_date": ANCHOR,
             "requests_per_second": 1000,
             "requests_per_hour": 0,

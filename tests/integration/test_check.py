@@ -34,7 +34,7 @@ class World:
 
     def check(self, *tables: str, **given: Any) -> dict[str, MixpanelError | None]:
         """Check tables of the project that the tests' projects are."""
-        hosts = {name: Hosts(box.url, box.url) for name, box in self.regions.items()}
+        hosts = {name: Hosts(box.url, box.url, box.url) for name, box in self.regions.items()}
         values = {
             "username": USERNAME,
             "secret": SECRET,

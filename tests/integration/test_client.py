@@ -16,6 +16,7 @@ import pytest
 from mixpanel_source import settings
 from mixpanel_source.client import Client, Reply, Request
 from mixpanel_source.config import build_config
+from mixpanel_source.endpoints import endpoint, find_endpoint
 from mixpanel_source.errors import (
     AccessError,
     AuthError,
@@ -32,9 +33,9 @@ from mixpanel_source.sandbox import SECRET, USERNAME, Fault, Sandbox
 from tests.integration.jobs import NOON, Clock, Lab, make_project, open_lab
 
 DAY = {"from_date": "2026-11-20", "to_date": "2026-11-20"}
-EXPORT = Request("export 2026-11-20", "export", "GET", settings.EXPORT_PATH, DAY)
-COHORTS = Request("cohorts", "query", "POST", settings.COHORTS_PATH)
-ENGAGE = Request("engage page 0", "query", "POST", settings.ENGAGE_PATH, form={})
+EXPORT = Request("export 2026-11-20", endpoint("export"), DAY)
+COHORTS = Request("cohorts", endpoint("cohorts"))
+ENGAGE = Request("engage page 0", endpoint("engage"), form={})
 
 
 def make_client(url: str, directory: Path, clock: Clock | None = None, **given: Any) -> Client:
@@ -117,7 +118,7 @@ def test_refused_connection_is_tried_again(tmp_path: Path) -> None:
     """Where nobody listens, the tries end with advice on the address; nothing is counted."""
     clock = Clock()
     client = make_client("http://127.0.0.1:9", tmp_path, clock, requests_per_hour=1)
-    with pytest.raises(ServerError, match=r"Check the network, region, base_url"):
+    with pytest.raises(ServerError, match=r"Check the network, region and export_base_url"):
         client.send(EXPORT, Reply.body)
     assert clock.naps == [10, 20, 40, 80, 160]
 
@@ -183,7 +184,7 @@ def test_sixty_requests_an_hour(tmp_path: Path) -> None:
 
 def test_later_pages_of_profiles_are_not_counted(lab: Lab, client: Client) -> None:
     """Requests that Mixpanel does not meter use up no quota of ours."""
-    page = Request("me", "query", "GET", settings.ME_PATH, metered=False)
+    page = Request("me", endpoint("projects"))
     for _ in range(70):
         client.send(page, Reply.body)
     assert lab.clock.now < NOON + 100
@@ -211,8 +212,8 @@ def test_refusals_are_final(
 @pytest.mark.parametrize(
     ("request_made", "status"),
     [
-        (Request("export", "export", "GET", settings.EXPORT_PATH, {"from_date": "x"}), 400),
-        (Request("nothing", "query", "GET", "/api/query/nothing"), 404),
+        (Request("export", endpoint("export"), {"from_date": "x"}), 400),
+        (Request("nothing", find_endpoint("GET", "/api/query/nothing")), 404),
     ],
 )
 def test_wrong_requests_are_final(

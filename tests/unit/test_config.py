@@ -16,10 +16,9 @@ from mixpanel_source.config import (
     Config,
     build_config,
     check_names,
-    parse_day,
-    parse_range,
 )
 from mixpanel_source.errors import ConfigError
+from mixpanel_source.parsers import parse_day, parse_range
 from mixpanel_source.windows import Window
 
 SECRET = "hunter2-XyZ"
@@ -69,6 +68,18 @@ VALID: list[tuple[str, Any, Any]] = [
     ("retries", "0", 0),
     ("retry_base_seconds", 0, 0.0),
     ("engage_page_size", 500, 500),
+    ("ingestion_base_url", "http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+    ("workspace_id", "7", 7),
+    ("engage_where", ' properties["plan"] == "pro"', 'properties["plan"] == "pro"'),
+    ("engage_output_properties", "$name, plan", ("$name", "plan")),
+    ("engage_behaviors", '[{"name":"b"}]', '[{"name": "b"}]'),
+    ("engage_behaviors", [{"name": "b"}], '[{"name": "b"}]'),
+    ("engage_cohort", 1000, 1000),
+    ("engage_full_days", "7", 7),
+    ("cohort_ids", 1000, (1000,)),
+    ("cohort_ids", "1000, 1001", (1000, 1001)),
+    ("data_group_ids", ["-1405123841946871899", 7], (-1405123841946871899, 7)),
+    ("catch_up_days", 730, 730),
 ]
 
 INVALID: list[tuple[str, Any, str]] = [
@@ -135,6 +146,18 @@ INVALID: list[tuple[str, Any, str]] = [
     ("retries", 101, "a whole number from 0 to 100"),
     ("retry_base_seconds", -0.5, "a number from 0 to 3,600"),
     ("engage_page_size", 0, "a whole number from 1 to 1,000,000"),
+    ("ingestion_base_url", "api.mixpanel.com", "http or https"),
+    ("workspace_id", 0, "a whole number of 1 or more"),
+    ("engage_where", 5, "must be text"),
+    ("engage_output_properties", ["$name", 5], "names of properties"),
+    ("engage_behaviors", "window=30d", "must be JSON"),
+    ("engage_behaviors", {1}, "must be JSON"),
+    ("engage_cohort", "Payers", "a whole number of 1 or more"),
+    ("engage_full_days", -1, "a whole number from 0 to 366"),
+    ("cohort_ids", "Payers", "must be whole numbers"),
+    ("cohort_ids", {"id": 5}, "must be whole numbers"),
+    ("data_group_ids", "7,,8", "must be whole numbers"),
+    ("catch_up_days", 0, "a whole number from 1 to 3,660"),
 ]
 
 
@@ -170,6 +193,11 @@ def test_each_setting_is_in_the_tables() -> None:
     assert {name for name, *_ in INVALID} == set(SETTING_NAMES)
 
 
+def hosts_of(config: Config) -> settings.Hosts:
+    """The hosts that a configuration asks."""
+    return settings.Hosts(config.base_url, config.export_base_url, config.ingestion_base_url)
+
+
 @pytest.mark.parametrize("nothing", [None, "", " ", "\n"])
 @pytest.mark.parametrize("name", sorted(set(SETTING_NAMES) - set(REQUIRED)))
 def test_default(name: str, nothing: str | None) -> None:
@@ -180,7 +208,7 @@ def test_default(name: str, nothing: str | None) -> None:
 def test_defaults() -> None:
     """They are those that the settings list."""
     config = build()
-    assert (config.base_url, config.export_base_url) == settings.REGIONS["us"]
+    assert hosts_of(config) == settings.REGIONS["us"]
     assert config.window_days == 1
     assert config.lookback_days == 5
     assert (config.requests_per_second, config.requests_per_hour) == (1, 60)
@@ -206,9 +234,9 @@ def test_missing(name: str, given: str | None) -> None:
 
 @pytest.mark.parametrize("region", ["us", "eu", "in", " EU ", "In"])
 def test_region(region: str) -> None:
-    """A region picks both hosts."""
+    """A region picks all hosts."""
     config = build(region=region)
-    assert (config.base_url, config.export_base_url) == settings.REGIONS[region.strip().lower()]
+    assert hosts_of(config) == settings.REGIONS[region.strip().lower()]
 
 
 def test_address_goes_before_region() -> None:

@@ -1,0 +1,429 @@
+"""Every address that Mixpanel's API can be read at, in one table.
+
+Pure data: what is asked where, what it counts against and what the reply holds. What a table of the
+destination is made of is said by the resources; how a reply is taken apart by `tidy`.
+
+Source: https://developer.mixpanel.com/reference/overview, and the page that each row names.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from .errors import ConfigError
+
+PAGES: Final = "https://developer.mixpanel.com/reference/"
+APP: Final = "/api/app/projects/{project_id}"
+QUERY: Final = "/api/query"
+PIPELINES: Final = "/api/2.0/nessie/pipeline"
+
+QUOTAS: Final = ("query", "export")
+"""What requests are counted in, each for itself. The rest of the API is not counted by the hour;
+the Lexicon allows five requests a minute, to all projects of an organisation together."""
+
+UNMETERED_QUERIES: Final = ("annotations", "custom_events", "workspaces", "project")
+"""First parts of a path below /api/query that count against no quota."""
+
+
+class Endpoint(NamedTuple):
+    """One address of the API, read only."""
+
+    name: str
+    """Ours: that of the table it is loaded to, where there is one."""
+    path: str
+    """With `{project_id}` and what else has to be filled in."""
+    page: str
+    """Of the reference."""
+    required: tuple[str, ...] = ()
+    """Parameters that it does not answer without."""
+    optional: tuple[str, ...] = ()
+    method: str = "GET"
+    host: str = "query"
+    """`query`, `export` or `ingestion`."""
+    quota: str | None = "query"
+    """Out of `QUOTAS`; None for what is not counted."""
+    rows: str | None = None
+    """Key of the reply under which the rows are; None for the reply itself."""
+    key: tuple[str, ...] = ()
+    """What tells the rows of the table apart."""
+    incremental: bool = False
+    """Whether it can be asked for some days alone."""
+    paid: bool = True
+    """Whether free plans answer it with status 402."""
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """All parameters, other than those of the path and those that every request has."""
+        return (*self.required, *self.optional)
+
+    @property
+    def source(self) -> str:
+        """Address of the page that describes it."""
+        return PAGES + self.page
+
+
+_DAYS = ("from_date", "to_date")
+_MEASURE = ("report", "bucket", "segment", "step", "metric")
+_EVENTS = ("type", "unit")
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "export",
+        "/api/2.0/export",
+        "raw-event-export",
+        required=_DAYS,
+        optional=("limit", "event", "where", "time_in_ms"),
+        host="export",
+        quota="export",
+        key=("event_key",),
+        incremental=True,
+        paid=False,
+    ),
+    Endpoint(
+        "engage",
+        f"{QUERY}/engage",
+        "engage-query",
+        optional=(
+            "distinct_id",
+            "distinct_ids",
+            "data_group_id",
+            "where",
+            "output_properties",
+            "session_id",
+            "page",
+            "page_size",
+            "behaviors",
+            "as_of_timestamp",
+            "filter_by_cohort",
+            "include_all_users",
+        ),
+        method="POST",
+        rows="results",
+        key=("distinct_id",),
+        incremental=True,
+    ),
+    Endpoint("cohorts", f"{QUERY}/cohorts/list", "cohorts-list", method="POST", key=("id",)),
+    Endpoint("funnels", f"{QUERY}/funnels/list", "funnels-list-saved", key=("funnel_id",)),
+    Endpoint(
+        "funnel_steps",
+        f"{QUERY}/funnels",
+        "funnels-query",
+        required=("funnel_id", *_DAYS),
+        optional=("length", "length_unit", "interval", "unit", "on", "where", "limit"),
+        rows="data",
+        key=_MEASURE,
+        incremental=True,
+    ),
+    Endpoint(
+        "insights",
+        f"{QUERY}/insights",
+        "insights-query",
+        required=("bookmark_id",),
+        rows="series",
+        key=_MEASURE,
+    ),
+    Endpoint(
+        "segmentation",
+        f"{QUERY}/segmentation",
+        "segmentation-query",
+        required=("event", *_DAYS),
+        optional=("on", "unit", "interval", "where", "limit", "type", "format"),
+        rows="data",
+        key=_MEASURE,
+        incremental=True,
+    ),
+    Endpoint(
+        "segmentation_numeric",
+        f"{QUERY}/segmentation/numeric",
+        "segmentation-numeric-query",
+        required=("event", *_DAYS, "on"),
+        optional=("unit", "where", "type"),
+        rows="data",
+        key=_MEASURE,
+        incremental=True,
+    ),
+    Endpoint(
+        "segmentation_sum",
+        f"{QUERY}/segmentation/sum",
+        "segmentation-sum-query",
+        required=("event", *_DAYS, "on"),
+        optional=("unit", "where"),
+        rows="results",
+        key=_MEASURE,
+        incremental=True,
+    ),
+    Endpoint(
+        "segmentation_average",
+        f"{QUERY}/segmentation/average",
+        "segmentation-query-average",
+        required=("event", *_DAYS, "on"),
+        optional=("unit", "where"),
+        rows="results",
+        key=_MEASURE,
+        incremental=True,
+    ),
+    Endpoint(
+        "retention",
+        f"{QUERY}/retention",
+        "retention-query",
+        required=_DAYS,
+        optional=(
+            "retention_type",
+            "born_event",
+            "event",
+            "born_where",
+            "where",
+            "interval",
+            "interval_count",
+            "unit",
+            "unbounded_retention",
+            "on",
+            "limit",
+        ),
+        key=_MEASURE,
+        incremental=True,
+    ),
+    Endpoint(
+        "frequency",
+        f"{QUERY}/retention/addiction",
+        "retention-frequency-query",
+        required=(*_DAYS, "unit", "addiction_unit"),
+        optional=("event", "where", "on", "limit"),
+        rows="data",
+        key=_MEASURE,
+        incremental=True,
+    ),
+    Endpoint(
+        "event_counts",
+        f"{QUERY}/events",
+        "list-recent-events",
+        required=("event", *_EVENTS),
+        optional=("interval", *_DAYS, "format"),
+        rows="data",
+        key=_MEASURE,
+        incremental=True,
+    ),
+    Endpoint(
+        "event_properties",
+        f"{QUERY}/events/properties",
+        "query-event-properties",
+        required=("event", "name", *_EVENTS),
+        optional=("values", "interval", *_DAYS, "format", "limit"),
+        rows="data",
+        key=_MEASURE,
+        incremental=True,
+    ),
+    Endpoint(
+        "top_events",
+        f"{QUERY}/events/top",
+        "query-top-events",
+        required=("type",),
+        optional=("limit",),
+        rows="events",
+        key=_MEASURE,
+    ),
+    Endpoint(
+        "event_names",
+        f"{QUERY}/events/names",
+        "query-months-top-event-names",
+        required=("type",),
+        optional=("limit",),
+        key=("report", "position"),
+    ),
+    Endpoint(
+        "top_properties",
+        f"{QUERY}/events/properties/top",
+        "query-events-top-properties",
+        required=("event",),
+        optional=("limit",),
+        key=_MEASURE,
+    ),
+    Endpoint(
+        "property_values",
+        f"{QUERY}/events/properties/values",
+        "query-events-top-property-values",
+        required=("event", "name"),
+        optional=("limit",),
+        key=("report", "position"),
+    ),
+    Endpoint(
+        "activity",
+        f"{QUERY}/stream/query",
+        "activity-stream-query",
+        required=("distinct_ids", *_DAYS),
+        rows="results",
+        key=("report", "position"),
+        incremental=True,
+    ),
+    Endpoint(
+        "jql",
+        f"{QUERY}/jql",
+        "query-jql",
+        required=("script",),
+        optional=("params",),
+        method="POST",
+        key=("report", "position"),
+    ),
+    Endpoint(
+        "annotations",
+        f"{APP}/annotations",
+        "list-all-annotations-for-project",
+        optional=("fromDate", "toDate", "tags"),
+        quota=None,
+        rows="results",
+        key=("id",),
+        paid=False,
+    ),
+    Endpoint(
+        "annotation",
+        f"{APP}/annotations/{{annotation_id}}",
+        "get-annotation",
+        quota=None,
+        rows="results",
+        key=("id",),
+        paid=False,
+    ),
+    Endpoint(
+        "annotation_tags",
+        f"{APP}/annotations/tags",
+        "get-annotation-tags",
+        quota=None,
+        rows="results",
+        key=("id",),
+        paid=False,
+    ),
+    Endpoint(
+        "lexicon",
+        f"{APP}/schemas",
+        "list-all-schemas-for-project",
+        quota=None,
+        rows="results",
+        key=("entity_type", "entity", "property"),
+        paid=False,
+    ),
+    Endpoint(
+        "lexicon_of_type",
+        f"{APP}/schemas/{{entity_type}}",
+        "list-schemas-for-entity",
+        optional=("entity_name",),
+        quota=None,
+        rows="results",
+        paid=False,
+    ),
+    Endpoint(
+        "lexicon_of_name",
+        f"{APP}/schemas/{{entity_type}}/{{name}}",
+        "list-schemas-by-entity-and-name",
+        quota=None,
+        rows="results",
+        paid=False,
+    ),
+    Endpoint(
+        "projects",
+        "/api/app/me",
+        "overview",
+        quota=None,
+        rows="results",
+        key=("project_id",),
+        paid=False,
+    ),
+    Endpoint(
+        "data_pipelines",
+        f"{PIPELINES}/jobs",
+        "list-warehouse-pipeline-jobs",
+        host="export",
+        quota=None,
+        key=("name",),
+        paid=False,
+    ),
+    Endpoint(
+        "data_pipeline_runs",
+        f"{PIPELINES}/status",
+        "get-warehouse-pipeline-status",
+        required=("name",),
+        optional=("summary", "status"),
+        host="export",
+        quota=None,
+        key=("name", "position"),
+        paid=False,
+    ),
+    Endpoint(
+        "data_pipeline_timeline",
+        f"{PIPELINES}/timeline",
+        "list-warehouse-pipeline-sync-dates",
+        required=("name",),
+        host="export",
+        quota=None,
+        paid=False,
+    ),
+    Endpoint(
+        "lookup_tables",
+        "/lookup-tables",
+        "list-lookup-tables",
+        host="ingestion",
+        quota=None,
+        rows="results",
+        key=("id",),
+        paid=False,
+    ),
+)
+"""The rows of the table: a name, a path and a page of the reference each."""
+
+_BY_NAME: Final = {endpoint.name: endpoint for endpoint in ENDPOINTS}
+
+
+def endpoint(name: str) -> Endpoint:
+    """The endpoint of that name, which must exist."""
+    return _BY_NAME[name]
+
+
+def find_endpoint(method: str, path: str) -> Endpoint:
+    """The endpoint that a request as a user writes it goes to, with the path filled in.
+
+    Any path that can be asked for by GET is taken; one that is not in the table counts against the
+    quota that its path says.
+
+    Args:
+        method: GET or POST.
+        path: of the URL, with or without `{project_id}`, without parameters.
+
+    Raises:
+        ConfigError: it is no path of the API, or the request might change something.
+    """
+    method, path = method.upper(), path.rstrip("/")
+    if not re.fullmatch(r"/(api/|lookup-tables)([^\s?#{}]|\{project_id\})*", path):
+        raise ConfigError(
+            f"path is {path!r}; it must be one of Mixpanel's API, such as /api/query/events/names, "
+            "with the parameters given by -p."
+        )
+    known = [one for one in ENDPOINTS if _matches(one, path)]
+    for one in known:
+        if method in (one.method, "GET"):
+            return one._replace(path=path, method=method)
+    if method != "GET":
+        raise ConfigError(
+            f"method is {method}; {path} must be read by {known[0].method if known else 'GET'}: "
+            "nothing that might change the project is sent."
+        )
+    return Endpoint(
+        "request", path, "overview", host=_host(path), quota=_quota(path), method=method
+    )
+
+
+def _matches(one: Endpoint, path: str) -> bool:
+    aliased = re.sub(r"^/api/2\.0/(?!export|nessie)", f"{QUERY}/", path)
+    pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(one.path))
+    return re.fullmatch(pattern, aliased) is not None
+
+
+def _host(path: str) -> str:
+    if path.startswith(("/api/2.0/export", "/api/2.0/nessie")):
+        return "export"
+    return "ingestion" if path.startswith("/lookup-tables") else "query"
+
+
+def _quota(path: str) -> str | None:
+    part = re.match(r"/api/(?:query|2\.0)/([^/]+)", path)
+    counted = part is not None and part[1] not in (*UNMETERED_QUERIES, "nessie")
+    return "query" if counted else None

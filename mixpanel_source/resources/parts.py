@@ -1,0 +1,54 @@
+"""Tables that are loaded part by part: a cohort, a group type or a report after the other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from dlt.common.typing import TDataItems
+
+from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError, PlanError
+from .session import Job
+
+logger = logging.getLogger("mixpanel_source")
+
+Part = TypeVar("Part")
+
+
+def iter_parts(
+    job: Job,
+    table: str,
+    parts: Iterable[tuple[str, Part]],
+    load: Callable[[Part], Iterator[TDataItems]],
+) -> Iterator[TDataItems]:
+    """Yields the items of one part after the other; one that fails does not stop the others.
+
+    Args:
+        job: is told of parts that failed; ends packages between two parts.
+        table: name of the table.
+        parts: name and what `load` takes, for each; those this job has loaded are left out.
+        load: fetches a part whole, then yields its items and reports it. Once it has yielded it
+            must not fail.
+
+    Raises:
+        AuthError: the account is unknown, so every part would fail.
+        PlanError: the plan does not include the API, so every part would fail.
+    """
+    for name, part in parts:
+        if (table, name) in job.done:
+            continue
+        if job.is_checkpoint_due():
+            return
+        try:
+            yield from load(part)
+        except (AuthError, ConfigError, PlanError):
+            raise
+        except (CancelledError, PausedError) as failure:
+            if not job.hold(failure):
+                raise
+            return
+        except MixpanelError as failure:
+            if not job.leave_out(table, name, failure):
+                raise
+            logger.warning("%s: %s The others go on.", table, failure)
