@@ -73,7 +73,7 @@ def _run(job: Callable[..., Report], options: argparse.Namespace) -> int:
 
 def _board() -> Board:
     from ..lookup import load_config
-    from ..plan import FAMILIES
+    from ..plan import quota_of
     from ..quota import least_seconds
     from ..resources.session import data_directory
     from .board import Board
@@ -81,7 +81,7 @@ def _board() -> Board:
     config = load_config({})
 
     def forecast(table: str, requests: int) -> float:
-        asked = [(FAMILIES[table], requests)]
+        asked = [(quota_of(table), requests)]
         return least_seconds(config, data_directory(), asked, time.time())
 
     return Board(time.time, forecast)

@@ -299,6 +299,12 @@ def build_request(window: Window, config: Config, *, limit: int | None = None) -
     return Request(f"{NAME} {window}", endpoint(NAME), params)
 
 
+def probe(config: Config, now: datetime) -> Request:
+    """The request that shows, at the least cost, whether this may be read."""
+    day = newest_day(now, zone=config.project_timezone, include_today=False)
+    return build_request(Window(day, day), config, limit=1)
+
+
 def _marks(window: Window, verified: Verified) -> pa.Table:
     """A row without a key for each day without events: it empties the day and goes no further."""
     kept = set(verified.index.days)

@@ -166,21 +166,30 @@ def closing_items(
     if new:
         state[TOLD_STATE] = len(columns)
         rows = [{"table_name": table_name, **column._asdict()} for column in new]
-        yield _beside(rows, COLUMNS_TABLE, COLUMNS_KEY)
+        yield beside(rows, COLUMNS_TABLE, primary_key=COLUMNS_KEY)
     reports = [report.as_row() for report in job.reports if report.table_name == table_name]
     if reports:
-        yield _beside(reports, LOADS_TABLE, LOADS_KEY)
+        # null in most loads, from which dlt would learn no type
+        part = {"part": {"data_type": "text"}}
+        yield beside(reports, LOADS_TABLE, primary_key=LOADS_KEY, columns=part)
     job.watcher.loading(table_name)
 
 
-def _beside(rows: list[dict[str, Any]], table: str, key: list[str]) -> TDataItems:
+def beside(
+    rows: list[dict[str, Any]],
+    table: str,
+    *,
+    primary_key: Sequence[str] = (),
+    write_disposition: Any = "merge",  # noqa: ANN401 - as dlt types it
+    columns: Mapping[str, Any] | None = None,
+) -> TDataItems:
     """Rows for another table than the resource's own, in the same load package."""
     hints = dlt.mark.make_hints(
         table_name=table,
-        write_disposition="merge",
-        primary_key=key,
-        # none: the columns of the resource itself would come along with any
-        columns={},
+        write_disposition=write_disposition,
+        primary_key=[*primary_key],
+        # none given is none: the columns of the resource itself would come along
+        columns=dict(columns or {}),
         # what is said of the data is not held to the contract that a user makes for the data
         schema_contract="evolve",
     )
