@@ -21,6 +21,7 @@ import dlt
 
 from . import settings
 from .client import Clock
+from .comments import write_comments
 from .errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
 from .last_run import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .lookup import load_config
@@ -40,6 +41,8 @@ from .source import mixpanel_source
 from .watch import Watcher
 
 logger = logging.getLogger("mixpanel_source")
+
+LEXICON = "lexicon"
 
 __all__ = [
     "Checkpoint",
@@ -206,6 +209,8 @@ def _run(
                 job.drop_ahead()
                 if isinstance(failure, CancelledError):
                     break
+        if LEXICON in tables and LEXICON not in report.failures:
+            write_comments(pipeline)
         if not report.failures:
             # what is still there was fetched for other settings, or loaded just before a crash
             pipeline_spool(pipeline.pipeline_name).clear()

@@ -244,16 +244,10 @@ SNAPSHOTS = {
 
 def snapshot_resource(name: str, config: Config, job: Job) -> DltResource:
     """One of `SNAPSHOTS` as a resource, not selected unless asked for."""
-    columns: Any = SNAPSHOTS[name].columns[name]
-    resource: DltResource = dlt.resource(
-        _iter_items,
-        name=name,
-        write_disposition=replace_all(next(iter(columns))),
-        columns=columns,
-        file_format="parquet",
-        selected=False,
-    )(name, config, job)
-    return resource
+    # without columns of its own, which would be those of the other tables too
+    return dlt.resource(_iter_items, name=name, file_format="parquet", selected=False)(
+        name, config, job
+    )
 
 
 def _iter_items(name: str, config: Config, job: Job) -> Iterator[TDataItems]:
@@ -263,11 +257,9 @@ def _iter_items(name: str, config: Config, job: Job) -> Iterator[TDataItems]:
     for table, rows in snapshot.read(asking).items():
         columns = snapshot.columns[table]
         key = next(iter(columns))
-        items = rows or [{key: None}]
-        if table == name:
-            yield items
-        else:
-            yield beside(items, table, write_disposition=replace_all(key), columns=columns)
+        yield beside(
+            rows or [{key: None}], table, write_disposition=replace_all(key), columns=columns
+        )
         job.report(_report(table, rows, asking))
     for table in snapshot.columns:
         yield from closing_items(table, job, {})
