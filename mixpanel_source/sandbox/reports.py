@@ -189,10 +189,11 @@ def _parse_window(world: World, request: Request) -> tuple[Buckets, list[str]]:
         return buckets, buckets.names()
     interval = parse_count(request, "interval", 1, maximum=MAX_SEGMENTS)
     now = world.local_now()
-    first_day = _step_back(now, unit, interval)
-    buckets = Buckets(first_day.date(), now.date(), unit)
-    current = buckets.key_of(now)
-    return buckets, [key for key in buckets.names() if key <= current][-interval:]
+    reach = Buckets(_step_back(now, unit, interval).date(), now.date(), unit)
+    current = reach.start_of(now)
+    starts = [start for start in reach.starts() if start <= current][-interval:]
+    buckets = Buckets(starts[0].date(), now.date(), unit)
+    return buckets, [buckets.name(start) for start in starts]
 
 
 def _step_back(now: datetime, unit: str, interval: int) -> datetime:
