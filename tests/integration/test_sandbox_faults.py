@@ -327,8 +327,8 @@ def test_faults_are_written_as_text() -> None:
     assert parse_fault("half_line:day=2026-11-03") == Fault("half_line", day=date(2026, 11, 3))
     assert parse_fault("429:request=2, times=3") == Fault("429", request=2, times=3)
     assert parse_fault("reset:chance=0.1,seed=7") == Fault("reset", chance=0.1, seed=7)
-    assert parse_fault("slow:seconds=2,table=me,page=1") == Fault(
-        "slow", seconds=2.0, table="me", page=1
+    assert parse_fault("slow:seconds=2,table=projects,page=1") == Fault(
+        "slow", seconds=2.0, table="projects", page=1
     )
 
 
@@ -337,7 +337,7 @@ def test_faults_are_written_as_text() -> None:
     [
         ("nonsense", "unknown fault 'nonsense'; valid are 401, 402,"),
         ("429:hour=2", "unknown condition 'hour'; valid are chance, day, page,"),
-        ("429:table=events", "unknown table 'events'; valid are cohorts, engage, export, me"),
+        ("429:table=events", "unknown table 'events'; valid are activity, annotations, cohorts,"),
         ("429:request=two", "'two' is no value for request"),
         ("429:day=tomorrow", "'tomorrow' is no value for day"),
         ("429:times", "'' is no value for times"),
