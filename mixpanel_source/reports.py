@@ -97,6 +97,22 @@ class Report:
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
+def reports_of(reports: Iterable[Report], table: str) -> list[Report]:
+    """The declared reports of a table; none for `funnels` means all that Mixpanel has saved.
+
+    Raises:
+        ConfigError: there is none, and the table is nothing without.
+    """
+    declared = [report for report in reports if report.table == table]
+    if not declared and table != "funnels":
+        raise ConfigError(
+            f"reports has none for the table {table}. Declare one in config.toml: "
+            f'[[sources.mixpanel.reports]] with name, table = "{table}" and params; or leave '
+            f"{table} out of tables."
+        )
+    return declared
+
+
 def endpoint_of(table: str) -> Endpoint:
     """The endpoint that the reports of a table ask."""
     return endpoint("funnel_steps" if table == "funnels" else table)

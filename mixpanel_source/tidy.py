@@ -9,23 +9,24 @@ Source: https://developer.mixpanel.com/reference/query-api, and the page of each
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 from zoneinfo import ZoneInfo
 
 from .errors import TruncatedError
 from .lines import dump_json
-from .windows import DAY, Window, iter_days
+from .windows import Window, iter_days
 
 OVERALL = "$overall"
 """The segment of everybody, as Mixpanel calls it, where a report is not broken down."""
 METRICS = {"general": "count", "unique": "unique", "average": "average"}
 """Parameter `type` -> what is measured."""
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?![^T ])")
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}(?![^T ])")
 
 
 class Asked(NamedTuple):
@@ -98,8 +99,8 @@ def tidy(reply: object, asked: Asked) -> Rows:
     Raises:
         TruncatedError: it has another shape than the page of the endpoint says.
     """
-    rows = _SHAPES[asked.table](reply, asked)
-    return sorted(rows)
+    # what comes first in a row tells it apart; what comes after may not be comparable
+    return sorted(_SHAPES[asked.table](reply, asked), key=lambda row: row[:5])
 
 
 def days_of(reply: object, asked: Asked) -> list[date]:
@@ -161,9 +162,8 @@ def _insights(reply: object, _asked: Asked) -> Iterator[Measure]:
         steps = [part for part in below if isinstance(part, int)]
         metric = ".".join(part for part in below if isinstance(part, str)) or "value"
         segments = [*map(str, above), *map(str, steps[:-1])]
-        segment = segments[0] if len(segments) == 1 else dump_json(segments)
-        day = _day(bucket)
-        yield Measure(day, bucket, segment, steps[-1] if steps else 0, metric, None, value)
+        step = steps[-1] if steps else 0
+        yield Measure(_day(bucket), bucket, _segment(segments), step, metric, None, value)
 
 
 def _retention(reply: object, asked: Asked) -> Iterator[Measure]:
@@ -216,15 +216,14 @@ def _names(reply: object, _asked: Asked) -> Iterator[Name]:
 def _activity(reply: object, asked: Asked) -> Iterator[Activity]:
     """`{"results": {"events": [{"event": name, "properties": {"time": seconds, ...}}]}}`.
 
-    Two endpoints name the id of the user `$distinct_id` and `distinct_id`; this one both.
+    The id of the user is called `$distinct_id` here and `distinct_id` there, in one reply.
     """
     results = _object(_object(reply, "an object").get("results"), "an object with results")
     positions: dict[date, int] = {}
     for event in _array(results.get("events"), "an object with events"):
         facts = _object(event, "a list of events")
         properties = _object(facts.get("properties"), "a list of events with properties")
-        local = _moment(properties.get("time"))
-        day = local.date()
+        day, time = _moment(properties.get("time"), asked.zone)
         if asked.window is not None and not asked.window.first <= day <= asked.window.last:
             continue
         positions[day] = positions.get(day, 0) + 1
@@ -232,7 +231,7 @@ def _activity(reply: object, asked: Asked) -> Iterator[Activity]:
         yield Activity(
             day,
             positions[day],
-            local.replace(tzinfo=ZoneInfo(asked.zone)).astimezone(timezone.utc),
+            time,
             _text(facts.get("event")),
             None if found is None else _text(found),
             dump_json(properties),
@@ -284,21 +283,34 @@ def _measure(
         return
     if not _is_number(value):
         raise _unexpected("numbers by date")
-    yield Measure(_day(key), key, segment, step, metric, None, value)
+    yield Measure(_day(key), key, segment, step, metric, None, _to_float(value))
 
 
 def _numbers(value: object, path: tuple[str | int, ...] = ()) -> Numbers:
     """Each number below, with the keys and positions that lead to it."""
     if _is_number(value):
-        yield path, value
+        yield path, _to_float(value)
         return
     parts = value.items() if isinstance(value, dict) else ()
     for part, inner in enumerate(value) if isinstance(value, list) else parts:
         yield from _numbers(inner, (*path, part))
 
 
-def _is_number(value: object) -> bool:
+def _segment(levels: list[str]) -> str:
+    if len(levels) > 1:
+        return dump_json(levels)
+    return levels[0] if levels else OVERALL
+
+
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _to_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # an integer of more than 308 digits
+        return math.inf if number > 0 else -math.inf
 
 
 def _range_of(reply: object) -> tuple[date, date]:
@@ -321,16 +333,22 @@ def _find_day(key: object) -> date | None:
     return None
 
 
-def _moment(time_s: object) -> datetime:
-    """Seconds, or in some replies milliseconds, since the epoch: a wall clock without a zone."""
+def _moment(time_s: object, zone: str) -> tuple[date, datetime]:
+    """The day that a time is given in, and the instant.
+
+    Args:
+        time_s: seconds, or in some replies milliseconds, since the epoch, on the wall of `zone`.
+        zone: IANA name.
+    """
     with suppress(TypeError, ValueError, OverflowError):
         seconds = float(time_s)  # type: ignore[arg-type]
         seconds = seconds / 1000 if seconds >= _MILLISECONDS_FROM else seconds
-        return _EPOCH + timedelta(seconds=seconds)
+        local = _EPOCH + timedelta(seconds=seconds)
+        return local.date(), local.replace(tzinfo=ZoneInfo(zone)).astimezone(timezone.utc)
     raise _unexpected("a list of events with a time")
 
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - its zone is the caller's
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - on the wall of any zone
 _MILLISECONDS_FROM = 1e11
 """As seconds this is the year 5138."""
 
