@@ -22,6 +22,7 @@ import dlt
 from . import settings
 from .client import Clock
 from .comments import write_comments
+from .config import Config
 from .errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
 from .last_run import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .lookup import load_config
@@ -36,6 +37,7 @@ from .pipeline import (
     start_clean,
 )
 from .quota import requests_left
+from .reports import reports_of
 from .resources.session import Checkpoint, Job, WindowReport, data_directory, pipeline_spool
 from .source import mixpanel_source
 from .watch import Watcher
@@ -49,6 +51,7 @@ __all__ = [
     "Report",
     "backfill",
     "check_tables",
+    "expand_tables",
     "location",
     "open_pipeline",
     "sync",
@@ -93,7 +96,8 @@ def sync(  # noqa: PLR0913 - each has a default, and each is named
     """Bring `tables` up to date; safe to run at any time.
 
     Args:
-        tables: names of tables, in the order to load them.
+        tables: names of tables, in the order to load them; `reports` for all that have a declared
+            report.
         pipeline: where to; `open_pipeline()` if not given.
         checkpoint: how much to load at a time.
         max_wait_s: longest wait that the quota may impose; a longer one ends the job for now.
@@ -121,7 +125,7 @@ def sync(  # noqa: PLR0913 - each has a default, and each is named
         watcher=watcher,
         stop=stop,
     )
-    return _run(tables, pipeline or open_pipeline(), job, given)
+    return _run(expand_tables(tables, config), pipeline or open_pipeline(), job, given)
 
 
 def backfill(  # noqa: PLR0913 - each has a default, and each is named
@@ -173,13 +177,34 @@ def check_tables(tables: Sequence[str]) -> None:
     Raises:
         ConfigError: naming the valid ones.
     """
-    unknown = [name for name in tables if name not in settings.TABLES]
+    known = (*settings.TABLES, settings.ALL_REPORTS)
+    unknown = [name for name in tables if name not in known]
     if unknown or not tables:
         raise ConfigError(
             f"tables is {', '.join(tables) or 'empty'}; it must be names out of "
-            f"{', '.join(settings.TABLES)}, with commas between them"
-            f"{nearest_hint(unknown, settings.TABLES).replace(' did', ': did') or '.'}"
+            f"{', '.join(known)}, with commas between them"
+            f"{nearest_hint(unknown, known).replace(' did', ': did') or '.'}"
         )
+
+
+def expand_tables(tables: Sequence[str], config: Config) -> tuple[str, ...]:
+    """The tables, each once, with `reports` as those that have a declared report.
+
+    Raises:
+        ConfigError: a table of reports is nothing without one, and has none.
+    """
+    declared = [report.table for report in config.reports]
+    if settings.ALL_REPORTS in tables and not declared:
+        raise ConfigError(
+            "reports is not set, and tables has it: declare reports in config.toml, "
+            "[[sources.mixpanel.reports]], or leave it out of tables."
+        )
+    expanded: list[str] = []
+    for table in tables:
+        if table in settings.REPORT_TABLES:
+            reports_of(config.reports, table)
+        expanded += declared if table == settings.ALL_REPORTS else [table]
+    return tuple(dict.fromkeys(expanded))
 
 
 def _run(

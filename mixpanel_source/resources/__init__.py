@@ -11,7 +11,8 @@ from dlt.extract import DltResource
 
 from ..client import Request
 from ..config import Config
-from . import cohort_members, engage, export, groups, snapshots
+from ..settings import REPORT_TABLES, TABLES
+from . import cohort_members, engage, export, groups, reports, snapshots
 from .session import Job
 
 __all__ = ["RESOURCES", "Resource"]
@@ -36,7 +37,15 @@ def _snapshot(name: str) -> Resource:
     )
 
 
-RESOURCES: dict[str, Resource] = {
+def _report(table: str) -> Resource:
+    return Resource(
+        partial(reports.report_resource, table),
+        partial(reports.probe, table),
+        lambda config, state: reports.requests_for(config, table, state),
+    )
+
+
+_FOUND: dict[str, Resource] = {
     "export": Resource(export.export_resource, export.probe, lambda _config, _state: None),
     "engage": Resource(engage.engage_resource, engage.probe, lambda _config, _state: 1),
     "cohort_members": Resource(
@@ -46,5 +55,7 @@ RESOURCES: dict[str, Resource] = {
     ),
     "groups": Resource(groups.groups_resource, groups.probe, groups.count_requests),
     **{name: _snapshot(name) for name in snapshots.SNAPSHOTS},
+    **{table: _report(table) for table in REPORT_TABLES},
 }
+RESOURCES = {name: _FOUND[name] for name in TABLES}
 """Name of the table -> what is to be known of it."""
