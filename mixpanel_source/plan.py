@@ -11,7 +11,6 @@ from typing import Any
 
 from .client import Clock
 from .config import Config
-from .endpoints import endpoint
 from .ledger import Ledger
 from .lookup import load_config
 from .peek import Peek
@@ -46,7 +45,8 @@ class TablePlan:
         counts = {"days": self.days, "days_again": self.days_again} if self.auto_requests else {}
         best, worst = self.auto_requests or (0, 0)
         auto = {"auto_requests": {"best": best, "worst": worst}} if self.auto_requests else {}
-        return {"requests": self.requests, **days, **counts, **auto}
+        known = {} if self.is_known else {"requests_known": False}
+        return {"requests": self.requests, **known, **days, **counts, **auto}
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,13 @@ def make_plan(
 
 def quota_of(table: str) -> str:
     """What the requests for a table count against, those that are counted."""
-    return endpoint(table).quota or "query"
+    return "export" if table == export.NAME else "query"
 
 
 def _plan(table: str, config: Config, peek: Peek) -> TablePlan:
     number = RESOURCES[table].count_requests(config, peek.state(table))
-    return TablePlan(table, number or 1, number or 1, is_known=number is not None)
+    least = 1 if number is None else number
+    return TablePlan(table, least, least, is_known=number is not None)
 
 
 def _plan_export(config: Config, peek: Peek, clock: Clock) -> TablePlan:

@@ -103,8 +103,7 @@ def _requests(plan: Plan) -> str:
 
 def _table_plan_lines(table: TablePlan, window_days: int | None) -> list[str]:
     if table.auto_requests is None:
-        free = "; the pages that follow the first are free" if table.table == "engage" else ""
-        return [f"{table.table}: as a whole, {count(table.requests, 'request')}{free}"]
+        return [f"{table.table}: {_requests_of(table)}"]
     if not table.days:
         return [f"{table.table}: nothing to do"]
     best, worst = table.auto_requests
@@ -116,6 +115,15 @@ def _table_plan_lines(table: TablePlan, window_days: int | None) -> list[str]:
         return [*lines, f"  window_days = auto: {auto}"]
     lines.append(f"  window_days = {window_days}: {count(table.requests, 'request')}")
     return [*lines, f"  window_days = auto would make: {auto}"]
+
+
+def _requests_of(table: TablePlan) -> str:
+    if not table.is_known:
+        return f"{count(table.requests, 'request')}, and one for each part that it finds"
+    if not table.requests:
+        return "no request that counts"
+    free = "; the pages that follow the first are free" if table.table == "engage" else ""
+    return f"as a whole, {count(table.requests, 'request')}{free}"
 
 
 def _used(used: dict[str, int]) -> str:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from dlt.common.typing import TDataItems
 
-from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError, PlanError
+from ..errors import AuthError, CancelledError, MixpanelError, PausedError, PlanError
 from .session import Job
 
 logger = logging.getLogger("mixpanel_source")
@@ -42,7 +42,7 @@ def iter_parts(
             return
         try:
             yield from load(part)
-        except (AuthError, ConfigError, PlanError):
+        except (AuthError, PlanError):
             raise
         except (CancelledError, PausedError) as failure:
             if not job.hold(failure):
