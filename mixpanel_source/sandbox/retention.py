@@ -57,7 +57,9 @@ def retention(world: World, request: Request) -> Reply:
     keep = parse_where(request)
     events = [
         event
-        for event in read_events(world, buckets.first, world.today(), [name] if name else None)
+        for event in read_events(
+            world, buckets.first, world.today(), names=[name] if name else None
+        )
         if keep(event.properties)
     ]
     births = _find_births(world, request, buckets, events if kind == "compounded" else None)
@@ -116,7 +118,7 @@ def _find_births(
     if events is None:
         keep = parse_where(request, "born_where")
         name = request.params.get("born_event", "")
-        born = read_events(world, buckets.first, buckets.last, [name])
+        born = read_events(world, buckets.first, buckets.last, names=[name])
         events = [event for event in born if keep(event.properties)]
     births: dict[tuple[str, str], datetime] = {}
     known: set[str] = set()
@@ -168,7 +170,10 @@ def _describe(
         size = _count_begun(question, start)
         first = sum(bucket == key for bucket, _ in births)
         by_segment: dict[str, Any] = {
-            name: {"counts": _count_returns(seen, size, question.unbounded), "first": first}
+            name: {
+                "counts": _count_returns(seen, size, unbounded=question.unbounded),
+                "first": first,
+            }
             for (bucket, name), seen in returns.items()
             if bucket == key
         }
@@ -191,7 +196,7 @@ def _count_begun(question: _Question, start: datetime) -> int:
     return begun
 
 
-def _count_returns(seen: set[tuple[int, str]], size: int, unbounded: bool) -> list[int]:
+def _count_returns(seen: set[tuple[int, str]], size: int, *, unbounded: bool) -> list[int]:
     people: list[set[str]] = [set() for _ in range(size)]
     for number, person in seen:
         for interval in range(number + 1) if unbounded else (number,):
@@ -209,7 +214,7 @@ def _find_parts(
     name = request.params.get("event")
     found: defaultdict[str, defaultdict[str, defaultdict[str, set[str]]]]
     found = defaultdict(lambda: defaultdict(lambda: defaultdict(set)))
-    for event in read_events(world, buckets.first, buckets.last, [name] if name else None):
+    for event in read_events(world, buckets.first, buckets.last, names=[name] if name else None):
         if keep(event.properties):
             key, part = buckets.key_of(event.local), parts.key_of(event.local)
             for segment in [OVERALL, *(segments(event.properties) if segments else ())]:

@@ -132,7 +132,8 @@ class Operation:
         if schema is None:
             return None
         whole = {**copy.deepcopy(schema), "components": self.specification.get("components", {})}
-        DEVIATIONS.get(self.name, lambda _: None)(whole)
+        if self.name in DEVIATIONS:
+            DEVIATIONS[self.name](whole)
         return whole
 
     def value(self, name: str) -> object:
