@@ -156,6 +156,16 @@ def test_sums_and_averages(sandbox: Sandbox) -> None:
     assert total["computed_at"] == "2026-11-20T12:00:00.000000+00:00"
 
 
+def test_numbers_that_are_none(sandbox: Sandbox, project: Project) -> None:
+    """What is infinite, or larger than any number a report has, counts as text does."""
+    for odd in (b"1e999", b"NaN", b"9" * 400):
+        line = b'{"event":"View","properties":{"time":1794859200,"price":' + odd + b"}}"
+        project.events[next(iter(project.events))].append(line)
+    asked = {**VIEWS, "on": 'properties["price"]'}
+    assert query(sandbox, "segmentation/sum", **asked).json()["results"][MON] == 35
+    assert len(values(sandbox, "segmentation/numeric", **asked)) == 3
+
+
 def test_counts_may_be_csv(sandbox: Sandbox) -> None:
     """A column for each segment, a line for each bucket, in their order."""
     reply = query(sandbox, "segmentation", **VIEWS, format="csv")

@@ -264,8 +264,8 @@ def test_scripts_with_wrong_parameters(sandbox: Sandbox) -> None:
 
 def test_what_is_saved_is_read_from_files(tmp_path: Path, project: Project) -> None:
     """Each field has its file; ids are numbers again."""
-    names = ("funnels", "bookmarks", "annotations", "annotation_tags", "schemas")
-    names += ("lookup_tables", "pipelines", "pipeline_runs")
+    names = ["funnels", "bookmarks", "annotations", "annotation_tags", "schemas"]
+    names += ["lookup_tables", "pipelines", "pipeline_runs"]
     for name in names:
         path = tmp_path / f"{name.replace('_', '-')}.json"
         path.write_text(json.dumps(getattr(project, name)), encoding="utf-8")
