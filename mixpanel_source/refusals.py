@@ -111,6 +111,7 @@ def _regions() -> str:
 
 def _legible(text: str, config: Config) -> str:
     """The text on one line, without addresses and without what we sent and keep to ourselves."""
-    for hidden in filter(None, (config.secret, config.username, config.where)):
+    filters = (config.where, *(given for report in config.reports for given in report.filters))
+    for hidden in filter(None, (config.secret, config.username, *filters)):
         text = text.replace(hidden, "...")
     return " ".join(re.sub(r"https?://\S+", "", text).split())

@@ -36,6 +36,7 @@ EXCLUSIVE_UNIT: Final = ("funnels", "retention", "segmentation")
 Source: https://developer.mixpanel.com/reference/retention-query, which answers status 500 to both.
 """
 NUMBERS: Final = ("bookmark_id", "funnel_id", "interval", "interval_count", "length", "limit")
+FILTERS: Final = ("where", "born_where", "values", "distinct_ids")
 LISTS: Final = {
     "event_counts": "event",
     "event_properties": "values",
@@ -91,6 +92,11 @@ class Report:
         return dict(self.params)
 
     @property
+    def filters(self) -> list[str]:
+        """The parameters that hold values of properties."""
+        return [value for name, value in self.params if name in FILTERS]
+
+    @property
     def definition(self) -> str:
         """A digest that changes when what is asked, or from when on, does."""
         text = json.dumps([self.params, str(self.since)])
@@ -132,11 +138,11 @@ def window_for(report: Report, synced_through: date | None, yesterday: date) -> 
     Returns:
         None if `since` is still to come.
     """
-    trailing = yesterday - DAY * (max(report.days, _horizon_days(report)) - 1)
-    since = report.since or trailing
-    first = since
-    if synced_through is not None and not _counts_firsts(report):
-        first = max(since, min(synced_through + DAY, trailing))
+    due = yesterday - DAY * (max(report.days, _horizon_days(report)) - 1)
+    if synced_through is not None:
+        due = min(synced_through + DAY, due)
+    since = report.since or due
+    first = since if synced_through is None or _counts_firsts(report) else max(since, due)
     if first > yesterday:
         return None
     return Window(_bucket_start(report, first, since), yesterday)

@@ -35,7 +35,7 @@ from ..tidy import Asked, Rows, days_of, tidy
 from ..windows import DAY, Window, newest_day
 from .parts import iter_parts
 from .report_rows import FUNNELS, disposition_of, iter_tables
-from .session import Job, WindowReport, claim_dataset
+from .session import Job, WindowReport, claim_dataset, growing_tables
 from .tables import closing_items
 
 logger = logging.getLogger("mixpanel_source")
@@ -96,7 +96,8 @@ def _iter_items(table: str, config: Config, job: Job) -> Iterator[TDataItems]:
         yield from _iter_funnels(config, job, state)
         reports = [Report(str(one), FUNNELS, (("funnel_id", str(one)),)) for one in state[KNOWN]]
     parts = [(report.name, report) for report in reports]
-    yield from iter_parts(job, table, parts, loader.load)
+    with growing_tables():
+        yield from iter_parts(job, table, parts, loader.load)
     yield from closing_items(table, job, {})
 
 
