@@ -1,4 +1,4 @@
-"""The commands that load: `sync` and `backfill`."""
+"""The commands that load: `sync`, `backfill` and `catch-up`."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ def run_backfill(options: argparse.Namespace) -> int:
 
     parse_range("range", options.range)
     return _run(partial(backfill, options.range), options)
+
+
+def run_catch_up(options: argparse.Namespace) -> int:
+    """Read the days again that late events have arrived for; a request, and one for each day."""
+    with swift_imports():
+        from ..sync import catch_up
+
+    return _run(catch_up, options)
 
 
 def _run(job: Callable[..., Report], options: argparse.Namespace) -> int:
