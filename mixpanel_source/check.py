@@ -18,6 +18,7 @@ from .errors import AuthError, MixpanelError
 from .lookup import load_config
 from .resources import RESOURCES
 from .resources.session import data_directory
+from .selection import select_tables
 from .settings import Hosts
 
 RETRIES = 1
@@ -50,6 +51,7 @@ def check(
         UnavailableError: Mixpanel cannot be reached.
     """
     config = load_config(given)
+    tables = select_tables(tables, config)
     config = replace(config, retries=min(config.retries, RETRIES))
     client = Client(config, clock=clock, directory=data_directory())
     search = partial(_look_elsewhere, client, config, regions)

@@ -352,7 +352,7 @@ ENDPOINTS: Final = (
         "data_pipeline_timeline",
         f"{PIPELINES}/timeline",
         "list-warehouse-pipeline-sync-dates",
-        required=("name",),
+        optional=("name",),
         host="export",
         quota=None,
         paid=False,
@@ -397,7 +397,8 @@ def find_endpoint(method: str, path: str) -> Endpoint:
             f"path is {path!r}; it must be one of Mixpanel's API, such as /api/query/events/names, "
             "with the parameters given by -p."
         )
-    known = [one for one in ENDPOINTS if _matches(one, path)]
+    # of .../annotations/{annotation_id} and .../annotations/tags the latter
+    known = sorted((one for one in ENDPOINTS if _matches(one, path)), key=_blanks)
     for one in known:
         if method in (one.method, "GET"):
             return one._replace(path=path, method=method)
@@ -415,6 +416,10 @@ def _matches(one: Endpoint, path: str) -> bool:
     aliased = re.sub(r"^/api/2\.0/(?!export|nessie)", f"{QUERY}/", path)
     pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(one.path))
     return re.fullmatch(pattern, aliased) is not None
+
+
+def _blanks(one: Endpoint) -> int:
+    return one.path.count("{")
 
 
 def _host(path: str) -> str:

@@ -71,6 +71,13 @@ class Index:
         days = np.frombuffer(self.days, np.int32)[np.asarray(positions)]
         return pa.array(days, pa.int32()).cast(pa.date32())
 
+    def greatest_ranks(self) -> dict[int, int]:
+        """Day, since 1970-01-01 -> the greatest rank of the rows that are filed under it."""
+        days, numbers = np.unique(np.frombuffer(self.days, np.int32), return_inverse=True)
+        greatest = np.zeros(len(days), np.int64)
+        np.maximum.at(greatest, numbers, np.frombuffer(self._ranks, np.int64))
+        return dict(zip(days.tolist(), greatest.tolist(), strict=True))
+
     def _repeated(self) -> Any:  # noqa: ANN401 - a numpy array
         """The positions of the rows whose key may be another's, by its first half."""
         halves = self._key_words()[:, 0].copy()

@@ -23,7 +23,7 @@ class LastRun:
     """One run of a job."""
 
     job: str
-    """`sync` or `backfill`."""
+    """`sync`, `backfill` or `catch-up`."""
     tables: Sequence[str]
     began_at: float
     """Seconds since the epoch."""

@@ -7,15 +7,18 @@ older than the newest seen: the late events this exists for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, timezone
 from typing import Any
 
 from . import settings
-from .windows import DAY, Window
+from .windows import DAY, Window, iter_days
 
 REMEMBERED_DAYS = settings.LOOKBACK_DAYS_MAX
 """Days before the newest synced one for which the time of reading is kept."""
+OVERLAP_S = 3_600.0
+"""Events become visible out of order, for up to 45 minutes: what came in the hour before a reading
+or a look may not have been in it."""
 
 
 class Ledger:
@@ -67,11 +70,77 @@ class Ledger:
         """Note that there is nothing left to load of `wanted`: the next time it starts anew."""
         self._state.get("backfills", {}).pop(str(wanted), None)
 
+    @property
+    def looked_at(self) -> float | None:
+        """When late events were last looked for, seconds since the epoch."""
+        at: float | None = self._state.get("looked_at")
+        return at
+
+    def loaded_days(self, window: Window) -> list[date]:
+        """The days of `window` that were loaded: those remembered, and those synced before."""
+        through = self.synced_through
+        forgotten = date.min if through is None else through - DAY * REMEMBERED_DAYS
+        return [day for day in window.days if str(day) in self._read_at or day < forgotten]
+
+    def known_until(self, days: Collection[date]) -> float:
+        """Until when it is known what has arrived for each of `days`, seconds since the epoch.
+
+        Known is what arrived for a day until it was read, or looked through, less the overlap. What
+        is not remembered of old days is taken to be as it is with those that are remembered.
+        """
+        looked = self._looked_through
+        until = [
+            max(self._read_at.get(str(day), 0.0), (self.looked_at or 0.0) if day in looked else 0.0)
+            for day in days
+        ]
+        known = filter(None, until) if any(until) else self._read_at.values()
+        return max(0.0, min(known, default=0.0) - OVERLAP_S)
+
+    def record_look(self, window: Window, *, at: float, newest: Mapping[date, float]) -> None:
+        """Note that all of `window` was looked through for late events.
+
+        Args:
+            window: all days that were to be looked through, loaded or not.
+            at: when the look began, seconds since the epoch.
+            newest: day -> when the newest of its events arrived, seconds since the epoch.
+        """
+        for day in self.loaded_days(window):
+            if day in newest:
+                self._late[str(day)] = max(newest[day], self._late.get(str(day), 0.0))
+        self._state["late"] = {str(day): self._late[str(day)] for day in self.late_days}
+        self._state["looked_at"] = at
+        self._state["looked_through"] = [str(window.first), str(window.last)]
+
+    @property
+    def late_days(self) -> list[date]:
+        """The days for which events have arrived that were not there when it was read last."""
+        return [
+            date.fromisoformat(day)
+            for day, arrived_at in sorted(self._late.items())
+            if arrived_at > self._read_at.get(day, 0.0) - OVERLAP_S
+        ]
+
+    def record_catch_up(self, window: Window, *, read_at: float) -> None:
+        """Note that a catch-up loads `window`; the cursor of syncs stays."""
+        for day in window.days:
+            self._late.pop(str(day), None)
+        self._remember(window, read_at, self.synced_through or window.last)
+
     def note_filters(self, filters: dict[str, Any]) -> bool:
         """Keep the filters that events are loaded with; tells whether others held before."""
         before = self._state.get("filters")
         self._state["filters"] = filters
         return before is not None and before != filters
+
+    @property
+    def _late(self) -> dict[str, float]:
+        late: dict[str, float] = self._state.setdefault("late", {})
+        return late
+
+    @property
+    def _looked_through(self) -> Collection[date]:
+        first, last = self._state.get("looked_through", (str(date.max), str(date.min)))
+        return {*iter_days(date.fromisoformat(first), date.fromisoformat(last))}
 
     @property
     def _read_at(self) -> dict[str, float]:

@@ -17,6 +17,7 @@ from .peek import Peek
 from .quota import least_seconds, requests_used
 from .resources import RESOURCES, export
 from .resources.session import Job, data_directory
+from .selection import select_tables
 from .windows import WindowQueue, WindowSizer
 
 
@@ -91,13 +92,13 @@ def make_plan(
         given: settings, which go before those configured.
 
     Raises:
-        ConfigError: a setting is missing or malformed.
+        ConfigError: a setting or a table is unknown, missing or malformed.
     """
     config = load_config(given)
     now = clock.time()
     plans = [
         _plan_export(config, peek, clock) if table == export.NAME else _plan(table, config, peek)
-        for table in tables
+        for table in select_tables(tables, config)
     ]
     best = [(quota_of(plan.table), plan.requests) for plan in plans]
     worst = [(quota_of(plan.table), plan.most_requests) for plan in plans]

@@ -1,4 +1,4 @@
-"""The commands that load: `sync` and `backfill`."""
+"""The commands that load: `sync`, `backfill` and `catch-up`."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ LOGGERS = ("mixpanel_source",)
 
 def run_sync(options: argparse.Namespace) -> int:
     """Bring the tables up to date; safe to run at any time."""
-    with swift_imports():
-        from ..sync import check_tables, sync
+    from ..selection import check_tables
 
     check_tables(options.tables)
+    with swift_imports():
+        from ..sync import sync
+
     return _run(partial(sync, options.tables), options)
 
 
@@ -45,6 +47,14 @@ def run_backfill(options: argparse.Namespace) -> int:
 
     parse_range("range", options.range)
     return _run(partial(backfill, options.range), options)
+
+
+def run_catch_up(options: argparse.Namespace) -> int:
+    """Read the days again that late events have arrived for; a request, and one for each day."""
+    with swift_imports():
+        from ..sync import catch_up
+
+    return _run(catch_up, options)
 
 
 def _run(job: Callable[..., Report], options: argparse.Namespace) -> int:

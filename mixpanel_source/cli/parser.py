@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .. import settings
-from .jobs import run_backfill, run_sync
+from .jobs import run_backfill, run_catch_up, run_sync
 from .local import run_demo, run_sandbox
 from .questions import run_check, run_plan, run_status
 
@@ -67,6 +67,7 @@ def build_parser() -> Parser:
 
     add("sync", run_sync, tables, *job)
     _add_range(add("backfill", run_backfill, *job), required=True)
+    add("catch-up", run_catch_up, *job)
     add("check", run_check, tables, output)
     _add_range(add("plan", run_plan, tables, target, output), required=False)
     add("status", run_status, target, output)

@@ -23,9 +23,7 @@ def run_check(options: argparse.Namespace) -> int:
     """Find out whether the tables would load, at a request each."""
     with swift_imports():
         from ..check import check
-        from ..sync import check_tables
 
-    check_tables(options.tables)
     found = check(options.tables)
     if options.json:
         print(json.dumps({table: error and str(error) for table, error in found.items()}))
@@ -44,9 +42,7 @@ def run_plan(options: argparse.Namespace) -> int:
     with swift_imports():
         from ..peek import open_peek
         from ..plan import make_plan
-        from ..sync import check_tables
 
-    check_tables(options.tables)
     tables = options.tables if options.range is None else ["export"]
     with open_peek(options.destination, dataset=options.dataset, name=options.pipeline) as peek:
         plan = make_plan(tables, peek, range=options.range)

@@ -14,25 +14,21 @@ import logging
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timezone
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import dlt
-import orjson
 import pyarrow as pa
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
 
-from ..client import Reply, Request
+from ..client import Request
 from ..columns import ColumnMap, StoredColumn
 from ..config import Config
-from ..decode import Decoder
-from ..endpoints import endpoint
-from ..errors import MixpanelError, PausedError, ServerError, TruncatedError
-from ..identity import EPOCH_ORDINAL, EventIdentifier
-from ..layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
+from ..errors import MixpanelError, ServerError, TruncatedError
+from ..identity import EPOCH_ORDINAL
+from ..layout import EXPORT_COLUMNS, EXPORT_SCHEMA, export_layout
 from ..ledger import Ledger
-from ..lines import inflate, iter_row_blocks
-from ..spool import Spool, Spooled, Verified, spool_name, verify
+from ..spool import Spooled, Verified
 from ..windows import (
     DAY,
     Window,
@@ -42,10 +38,10 @@ from ..windows import (
     newest_day,
     settled_on,
 )
-from .ahead import Ahead, Check
+from .downloads import NAME, Downloads, Fetched, build_request, receive
+from .late import look_for_late_events
 from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
 from .tables import (
-    build_decoder,
     closing_items,
     iter_tables,
     stored_columns,
@@ -55,9 +51,8 @@ from .tables import (
 
 logger = logging.getLogger("mixpanel_source")
 
-NAME = "export"
-FRESH_SECONDS = 24 * 3_600.0
-"""How old a window that a crash left in the spool may be and still be loaded."""
+__all__ = ["NAME", "build_request", "export_resource", "plan_days", "receive"]
+
 REPLACE_DAYS: Any = {
     "disposition": "merge",
     "strategy": "delete-insert",
@@ -95,6 +90,8 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
         )
     with stored_columns(state, EXPORT_COLUMNS, config) as columns, growing_tables():
         loader = _WindowLoader(config, job, ledger, columns)
+        if job.catches_up and not job.looked:
+            look_for_late_events(config, job, ledger, open_spool())
         days = plan_days(config, ledger, job)
         job.watcher.planned(NAME, len(days))
         yield from loader.iter_items(days)
@@ -103,6 +100,8 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
 
 def plan_days(config: Config, ledger: Ledger, job: Job) -> list[date]:
     """The days that are to be loaded now, in order."""
+    if job.catches_up:
+        return ledger.late_days
     newest = newest_day(job.now(), zone=config.project_timezone, include_today=config.include_today)
     if config.range is None:
         days = days_to_sync(
@@ -119,25 +118,15 @@ def plan_days(config: Config, ledger: Ledger, job: Job) -> list[date]:
     return list(iter_days(first, min(config.range.last, newest)))
 
 
-class _Fetched(NamedTuple):
-    name: str
-    spooled: Spooled
-    verified: Verified
-
-
-def _go_on() -> None:
-    """Nobody asks for an end."""
-
-
 class _WindowLoader:
-    """Fetches windows and turns them into items for dlt."""
+    """Turns windows into items for dlt, and notes what is loaded of them."""
 
     def __init__(self, config: Config, job: Job, ledger: Ledger, columns: ColumnMap) -> None:
         self._config = config
         self._job = job
         self._ledger = ledger
         self._columns = columns
-        self._spool = open_spool()
+        self._downloads = Downloads(config, job, ledger, open_spool())
         self._sizer = job.sizer(config.window_days)
 
     def iter_items(self, days: Iterable[date]) -> Iterator[TDataItems]:
@@ -145,7 +134,7 @@ class _WindowLoader:
         while waiting and not self._job.is_checkpoint_due():
             window = waiting.next()
             try:
-                fetched = self._take(window)
+                fetched = self._downloads.take(window)
             except (ServerError, TruncatedError) as failure:
                 if waiting.split(window):
                     logger.warning("%s Trying fewer days at once.", failure)
@@ -159,7 +148,7 @@ class _WindowLoader:
                 return
             self._sizer.note(window, fetched.spooled.lines_bytes)
             if waiting:
-                self._look_ahead(waiting.peek())
+                self._downloads.look_ahead(waiting.peek())
             try:
                 yield from self._iter_window(window, fetched)
             except GeneratorExit:
@@ -169,32 +158,10 @@ class _WindowLoader:
         if not waiting and self._config.range is not None:
             self._ledger.end_backfill(self._config.range)
 
-    def _take(self, window: Window) -> _Fetched:
-        """The window as it was fetched ahead, or else fetched now."""
-        job = self._job
-        ahead, job.ahead = job.ahead, None
-        if ahead is not None and ahead.work == window:
-            try:
-                fetched: _Fetched = ahead.take()
-            except PausedError:
-                # while there is something to load the wait was a short one
-                if job.reports:
-                    raise
-                fetched = self._fetch(window, patience_s=job.patience_s)
-        else:
-            job.drop_ahead()
-            fetched = self._fetch(window, patience_s=job.patience_s)
-        job.spooled.append((self._spool, fetched.name))
-        return fetched
-
-    def _look_ahead(self, window: Window) -> None:
-        fetch = partial(self._fetch, patience_s=self._job.patience_ahead_s)
-        self._job.ahead = Ahead(window, fetch)
-
-    def _iter_window(self, window: Window, fetched: _Fetched) -> Iterator[TDataItems]:
+    def _iter_window(self, window: Window, fetched: Fetched) -> Iterator[TDataItems]:
         _, spooled, verified = fetched
         report = self._report(window, spooled, verified)
-        decoder = self._decoder(window)
+        decoder = self._downloads.decoder(window)
         lay = partial(export_layout, index=verified.index, zone=self._config.project_timezone)
         for table, repairs in iter_tables(spooled, verified, decoder, lay, self._columns):
             report.rows += len(table)
@@ -222,81 +189,13 @@ class _WindowLoader:
         )
 
     def _record(self, window: Window, spooled: Spooled) -> None:
-        if self._config.range is None:
-            self._ledger.record_sync(window, read_at=spooled.fetched_at)
+        read_at = spooled.fetched_at
+        if self._job.catches_up:
+            self._ledger.record_catch_up(window, read_at=read_at)
+        elif self._config.range is None:
+            self._ledger.record_sync(window, read_at=read_at)
         else:
-            self._ledger.record_backfill(window, self._config.range, read_at=spooled.fetched_at)
-
-    def _decoder(self, window: Window) -> Decoder:
-        identify = EventIdentifier(window)
-        return build_decoder(self._config, identify, identity=EXPORT_IDENTITY)
-
-    def _fetch(self, window: Window, check: Check = _go_on, *, patience_s: float) -> _Fetched:
-        """The window on disk and verified: as an earlier run left it, or fetched now."""
-        config = self._config
-        name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
-        decoder = self._decoder(window)
-        after = max(self._ledger.read_at(window), self._job.clock.time() - FRESH_SECONDS)
-        found = self._spool.find_verified(name, decoder, after=after)
-        if found is None:
-            read = partial(receive, self._spool, name, decoder, check)
-            found = self._job.client(config).send(
-                build_request(window, config), read, patience_s=patience_s
-            )
-        if config.limit and len(found[1].index) >= config.limit:
-            self._spool.remove(name)
-            raise TruncatedError(
-                f"export {window}: the reply holds as many events as limit ({config.limit}) "
-                "allows, so there may be more. Raise limit, or leave it out to load all."
-            )
-        return _Fetched(name, *found)
-
-
-def receive(
-    spool: Spool, name: str, decoder: Decoder, check: Check, reply: Reply
-) -> tuple[Spooled, Verified]:
-    """Write a reply to the spool, verifying it on the way.
-
-    Args:
-        spool: where to.
-        name: of the window.
-        decoder: what the rows have to be, and how to read them.
-        check: called for each chunk; raises to break off.
-        reply: what to read.
-    """
-    chunks = spool.write(name, _checked(reply.chunks(), check))
-    blocks = inflate(chunks) if reply.gzipped else chunks
-    verified = verify(iter_row_blocks(blocks), decoder)
-    spooled = spool.keep(
-        name,
-        gzipped=reply.gzipped,
-        fetched_at=reply.started_at,
-        requests=reply.tries,
-        lines_bytes=verified.lines_bytes,
-    )
-    return spooled, verified
-
-
-def _checked(chunks: Iterable[bytes], check: Check) -> Iterator[bytes]:
-    for chunk in chunks:
-        check()
-        yield chunk
-
-
-def build_request(window: Window, config: Config, *, limit: int | None = None) -> Request:
-    """The request for the events of `window`, or for at most `limit` of them."""
-    params = {
-        "from_date": str(window.first),
-        "to_date": str(window.last),
-        "time_in_ms": "true",
-    }
-    if config.events:
-        params["event"] = orjson.dumps(config.events).decode()
-    if config.where:
-        params["where"] = config.where
-    if limit or config.limit:
-        params["limit"] = str(limit or config.limit)
-    return Request(f"{NAME} {window}", endpoint(NAME), params)
+            self._ledger.record_backfill(window, self._config.range, read_at=read_at)
 
 
 def probe(config: Config, now: datetime) -> Request:

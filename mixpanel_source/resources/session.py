@@ -111,7 +111,7 @@ class Job:
     Without a checkpoint all is one package, as a plain `pipeline.run(mixpanel_source())` has it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each has a default, and each is named
         self,
         *,
         checkpoint: Checkpoint | None = None,
@@ -119,6 +119,7 @@ class Job:
         clock: Clock = time,
         watcher: Watcher | None = None,
         stop: Event | None = None,
+        catches_up: bool = False,
     ) -> None:
         """Start with nothing done.
 
@@ -128,7 +129,12 @@ class Job:
             clock: the time, and how to wait.
             watcher: is told how it goes.
             stop: once set, the job ends where nothing is half done.
+            catches_up: whether it reads the days again that late events have arrived for, instead
+                of those that a sync does.
         """
+        self.catches_up = catches_up
+        self.looked = False
+        """Whether late events have been looked for."""
         self._max_wait_s = max_wait_s
         self.clock = clock
         self.watcher = watcher or Watcher()

@@ -17,7 +17,7 @@ from mixpanel_source import Job, mixpanel_source
 from mixpanel_source.resources.session import data_directory
 from mixpanel_source.sandbox import SECRET, USERNAME, Project, Record, Sandbox
 from mixpanel_source.settings import DEFAULT_TABLES
-from mixpanel_source.sync import Report, backfill, open_pipeline, sync
+from mixpanel_source.sync import Report, backfill, catch_up, open_pipeline, sync
 from mixpanel_source.windows import iter_days
 from tests.integration.fidelity import (
     assert_same,
@@ -101,6 +101,10 @@ class Lab:
     def backfill(self, days: str, **given: Any) -> Report:
         """Run a backfill a minute later, and remember only its requests."""
         return backfill(days, **self._run_arguments(given))
+
+    def catch_up(self, **given: Any) -> Report:
+        """Run a catch-up a minute later, and remember only its requests."""
+        return catch_up(**self._run_arguments(given))
 
     def source(self, *tables: str, **given: Any) -> Any:
         """The dlt source that a job would run, with a job of its own."""

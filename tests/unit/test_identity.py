@@ -141,6 +141,14 @@ def test_latest_duplicate_is_kept(processed: list[int | None]) -> None:
     assert keys(index) == [key_of(event())]
 
 
+def test_greatest_rank_of_each_day() -> None:
+    """The newest row of a day counts, and one without a time of processing as the oldest."""
+    times = [(NOON, 5), (NOON + DAY_S, None), (NOON, 9), (NOON, None)]
+    index = settled([event(time=time, processed=at) for time, at in times])
+    assert index.greatest_ranks() == {FIRST: 9, LAST: 0}
+    assert settled([]).greatest_ranks() == {}
+
+
 def test_one_insert_id_on_two_days() -> None:
     """These are two events, as they are for Mixpanel."""
     index = settled([event(), event(time=NOON + DAY_S)])

@@ -160,3 +160,61 @@ def test_nothing_is_forgotten_after_years_away() -> None:
     assert {day for day in known if day <= date(2026, 3, 10)} == {*window(6, 10).days}
     assert {*iter_days(date(2026, 3, 6), newest)} == {*known}
     assert {day for day in known if known[day] > 1} == {*iter_days(newest - DAY * 4, newest)}
+
+
+def looked(state: dict[str, Any], **newest: float) -> list[str]:
+    """Look through March at `NOON`; tells the days that are late then."""
+    days = {date(2026, 3, int(day[1:])): at for day, at in newest.items()}
+    Ledger(state).record_look(window(1, 31), at=NOON, newest=days)
+    return [str(day) for day in reopened(state).late_days]
+
+
+def test_late_is_what_came_after_the_reading() -> None:
+    """A day is late if its newest event came after it was read, or in the hour before."""
+    state: dict[str, Any] = {}
+    Ledger(state).record_sync(window(1, 3), read_at=NOON - DAY_S)
+
+    late = looked(state, d1=NOON - DAY_S + 1, d2=NOON - DAY_S - 3_500, d3=NOON - DAY_S - 3_601)
+    assert late == ["2026-03-01", "2026-03-02"]
+    Ledger(state).record_catch_up(window(1, 1), read_at=NOON)
+    assert [str(day) for day in reopened(state).late_days] == ["2026-03-02"]
+    assert reopened(state).synced_through == date(2026, 3, 3)
+
+
+def test_late_days_that_were_read_since_are_late_no_more() -> None:
+    """A sync or a backfill that reads a late day later than its event came makes up for it."""
+    state: dict[str, Any] = {}
+    Ledger(state).record_sync(window(1, 2), read_at=NOON - DAY_S)
+
+    assert looked(state, d1=NOON - 7_200, d2=NOON - 7_200) == ["2026-03-01", "2026-03-02"]
+    Ledger(state).record_backfill(window(1, 1), window(1, 1), read_at=NOON)
+    assert looked(state) == ["2026-03-02"]
+    assert list(state["late"]) == ["2026-03-02"]
+
+
+def test_only_days_that_were_loaded_are_late() -> None:
+    """Remembered days, and those synced so long ago that they are not; no others."""
+    state: dict[str, Any] = {}
+    Ledger(state).record_backfill(window(9, 9), window(9, 9), read_at=NOON - DAY_S)
+    assert looked(state, d1=NOON, d9=NOON) == ["2026-03-09"]
+
+    newest = date(2026, 3, 5) + DAY * settings.LOOKBACK_DAYS_MAX
+    Ledger(state).record_sync(Window(newest, newest), read_at=NOON + DAY_S)
+    assert [day.day for day in reopened(state).loaded_days(window(1, 12))] == [1, 2, 3, 4, 9]
+    assert looked(state, d4=NOON, d5=NOON) == ["2026-03-04", "2026-03-09"]
+
+
+def test_what_has_arrived_is_known_until_the_reading_or_the_look() -> None:
+    """Of each day the later of the two counts, and of several days the earliest."""
+    state: dict[str, Any] = {}
+    assert Ledger(state).known_until([*window(1, 3).days]) == 0.0
+    Ledger(state).record_sync(window(1, 2), read_at=NOON - 2 * DAY_S)
+    Ledger(state).record_sync(window(3, 3), read_at=NOON + DAY_S)
+    before = {day: reopened(state).known_until([date(2026, 3, day)]) + 3_600 for day in (1, 3, 4)}
+    assert before == {1: NOON - 2 * DAY_S, 3: NOON + DAY_S, 4: NOON - 2 * DAY_S}
+
+    looked(state)
+    ledger = reopened(state)
+    assert ledger.looked_at == NOON
+    assert ledger.known_until([*window(1, 3).days]) == NOON - 3_600
+    assert ledger.known_until([*window(3, 3).days]) == NOON + DAY_S - 3_600
