@@ -316,7 +316,6 @@ ENDPOINTS: Final = (
         f"{APP}/schemas/{{entity_type}}/{{name}}",
         "list-schemas-by-entity-and-name",
         quota=None,
-        rows="results",
         paid=False,
     ),
     Endpoint(
