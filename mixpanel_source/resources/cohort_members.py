@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import dlt
@@ -30,7 +31,7 @@ from .parts import iter_parts
 from .profiles import Asked, take_profiles
 from .session import Job, WindowReport, claim_dataset
 from .snapshots import Asking, build_request
-from .tables import build_decoder, closing_items, iter_tables, stored_columns
+from .tables import Shape, build_decoder, closing_items, iter_items, stored_columns
 
 NAME = "cohort_members"
 COHORTS, READ_AT = "cohorts", "read_at"
@@ -75,7 +76,7 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     yield from iter_parts(job, NAME, [(str(cohort), cohort) for cohort in cohorts], load)
     if not config.cohort_ids:
         for cohort in {*known} - {*cohorts}:
-            yield _rows(cohort, pa.nulls(1, pa.string()))
+            yield _nobody(cohort)
         state[COHORTS] = cohorts
     yield from closing_items(NAME, job, {})
 
@@ -93,21 +94,25 @@ def _iter_members(
     dump = take_profiles(job, config, _asked(cohort), decoder, after=after)
     report: WindowReport = dump.report()
     with stored_columns({}, {}, config) as columns:
-        for table, _ in iter_tables(dump.spooled, dump.verified, decoder, _lay, columns):
-            report.rows += len(table)
-            yield _rows(cohort, table["distinct_id"].combine_chunks())
+        shape = Shape(partial(_lay, cohort), SCHEMA)
+        yield from iter_items(dump, decoder, shape, columns, report)
     if not report.rows:
-        yield _rows(cohort, pa.nulls(1, pa.string()))
+        yield _nobody(cohort)
     read_at[str(cohort)] = dump.spooled.fetched_at
     job.report(report)
 
 
-def _rows(cohort: int, members: pa.Array) -> pa.Table:
+def _lay(cohort: int, table: pa.Table) -> Laid:
+    members = table["name"].combine_chunks()
     ids = pa.array([cohort] * len(members), pa.int64())
-    keys = pc.binary_join_element_wise(
-        ids.cast(pa.string()), members, ":", null_handling="replace", null_replacement=""
-    )
-    return pa.table([ids, members, keys], schema=SCHEMA)
+    keys = pc.binary_join_element_wise(str(cohort), members, ":")
+    return Laid({"cohort_id": ids, "distinct_id": members, MEMBER_KEY: keys}, {})
+
+
+def _nobody(cohort: int) -> pa.Table:
+    """A row without a member: it closes what is open of a cohort and goes no further."""
+    nobody = {"cohort_id": [cohort], "distinct_id": [None], MEMBER_KEY: [""]}
+    return pa.table(nobody, schema=SCHEMA)
 
 
 def _asked(cohort: int) -> Asked:
@@ -119,10 +124,6 @@ def _asked(cohort: int) -> Asked:
 def _decoder(config: Config) -> Decoder:
     decoder = build_decoder(config, ProfileIdentifier())
     return replace(decoder, only=(), raw=False, digest=False)
-
-
-def _lay(table: pa.Table) -> Laid:
-    return Laid({"distinct_id": table["name"].combine_chunks()}, {})
 
 
 def count_requests(config: Config, state: dict[str, Any]) -> int | None:

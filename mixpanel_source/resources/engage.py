@@ -27,13 +27,12 @@ from ..layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
 from .profiles import Asked, build_request, take_profiles
 from .session import Job, claim_dataset, growing_tables
 from .tables import (
+    Shape,
     build_decoder,
     closing_items,
-    iter_tables,
+    iter_items,
     replace_all,
     stored_columns,
-    with_json_columns,
-    with_schema,
 )
 
 logger = logging.getLogger("mixpanel_source")
@@ -77,12 +76,8 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     report = dump.report()
     report.filters = filters if since is None else {**filters, "last_seen_from": _iso(since)}
     with stored_columns(state, ENGAGE_COLUMNS, config) as columns, growing_tables():
-        tables = iter_tables(dump.spooled, dump.verified, decoder, engage_layout, columns)
-        for table, repairs in tables:
-            report.rows += len(table)
-            report.repairs.update(repairs)
-            rows = with_schema(table, ENGAGE_SCHEMA)
-            yield with_json_columns(rows, [*columns.json_columns, "properties"])
+        shape = Shape(engage_layout, ENGAGE_SCHEMA)
+        yield from iter_items(dump, decoder, shape, columns, report)
     if since is None:
         state[READ_ALL_AT] = dump.spooled.fetched_at
         if config.engage_full_days or not report.rows:

@@ -41,13 +41,7 @@ from ..windows import (
 from .downloads import NAME, Downloads, Fetched, build_request, receive
 from .late import look_for_late_events
 from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
-from .tables import (
-    closing_items,
-    iter_tables,
-    stored_columns,
-    with_json_columns,
-    with_schema,
-)
+from .tables import Shape, closing_items, iter_items, stored_columns
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -163,11 +157,7 @@ class _WindowLoader:
         report = self._report(window, spooled, verified)
         decoder = self._downloads.decoder(window)
         lay = partial(export_layout, index=verified.index, zone=self._config.project_timezone)
-        for table, repairs in iter_tables(spooled, verified, decoder, lay, self._columns):
-            report.rows += len(table)
-            report.repairs.update(repairs)
-            rows = with_schema(table, EXPORT_SCHEMA)
-            yield with_json_columns(rows, [*self._columns.json_columns, "properties"])
+        yield from iter_items(fetched, decoder, Shape(lay, EXPORT_SCHEMA), self._columns, report)
         marks = _marks(window, verified)
         if len(marks):
             yield marks

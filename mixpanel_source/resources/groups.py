@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import dlt
@@ -20,18 +21,17 @@ from ..client import Request
 from ..config import Config
 from ..errors import ConfigError
 from ..identity import ProfileIdentifier
-from ..layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
+from ..layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, Laid, engage_layout
 from .parts import iter_parts
 from .profiles import Asked, build_request, take_profiles
 from .session import Job, claim_dataset, growing_tables
 from .tables import (
+    Shape,
     build_decoder,
     closing_items,
-    iter_tables,
+    iter_items,
     replace_all,
     stored_columns,
-    with_json_columns,
-    with_schema,
 )
 
 NAME = "groups"
@@ -77,18 +77,18 @@ def _iter_group(
     dump = take_profiles(job, config, _asked(group), decoder, after=read_at.get(group, 0.0))
     report = dump.report()
     with stored_columns(state, COLUMNS, config) as columns:
-        tables = iter_tables(dump.spooled, dump.verified, decoder, engage_layout, columns)
-        for table, repairs in tables:
-            report.rows += len(table)
-            report.repairs.update(repairs)
-            rows = table.append_column(GROUP_ID, pa.array([group] * len(table), pa.string()))
-            names = [*columns.json_columns, "properties"]
-            yield with_json_columns(with_schema(rows, SCHEMA), names)
+        shape = Shape(partial(_lay, group), SCHEMA)
+        yield from iter_items(dump, decoder, shape, columns, report)
     if not report.rows:
         nothing = {field.name: pa.nulls(1, field.type) for field in SCHEMA}
         yield pa.table({**nothing, GROUP_ID: [group]}, schema=SCHEMA)
     read_at[group] = dump.spooled.fetched_at
     job.report(report)
+
+
+def _lay(group: str, table: pa.Table) -> Laid:
+    fixed, properties = engage_layout(table)
+    return Laid({**fixed, GROUP_ID: pa.array([group] * len(table), pa.string())}, properties)
 
 
 def _asked(group: str) -> Asked:

@@ -145,8 +145,10 @@ class Snapshot:
     """Table -> the columns that are always there; the first of them is null in no row."""
 
 
-def _columns(**types: str) -> Columns:
-    return {name: {"data_type": data_type} for name, data_type in types.items()}
+def _columns(*listed: str) -> Columns:
+    """Columns out of `name type, name type`, as SQL has them, with dlt's types."""
+    pairs = (one.split() for text in listed for one in text.split(", "))
+    return {name: {"data_type": data_type} for name, data_type in pairs}
 
 
 SNAPSHOTS = {
@@ -154,14 +156,8 @@ SNAPSHOTS = {
         partial(_one_table, "cohorts"),
         {
             "cohorts": _columns(
-                id="bigint",
-                project_id="bigint",
-                name="text",
-                description="text",
-                count="bigint",
-                is_visible="bigint",
-                created="timestamp",
-                data_group_id="text",
+                "id bigint, project_id bigint, name text, description text, count bigint",
+                "is_visible bigint, created timestamp, data_group_id text",
             )
         },
     ),
@@ -169,15 +165,11 @@ SNAPSHOTS = {
         _annotations,
         {
             "annotations": _columns(
-                id="bigint",
-                project_id="bigint",
-                date="text",
-                description="text",
-                user="json",
-                tags="json",
+                "id bigint, project_id bigint, date text, description text, user json",
+                "tags json",
             ),
             "annotation_tags": _columns(
-                id="bigint", name="text", project_id="bigint", has_annotations="bool"
+                "id bigint, name text, project_id bigint, has_annotations bool"
             ),
         },
     ),
@@ -185,16 +177,9 @@ SNAPSHOTS = {
         _lexicon,
         {
             "lexicon": _columns(
-                entity="text",
-                entity_type="text",
-                property="text",
-                type="text",
-                description="text",
-                display_name="text",
-                is_hidden="bool",
-                is_dropped="bool",
-                tags="json",
-                definition="json",
+                "entity text, entity_type text, property text, type text, description text",
+                "display_name text, is_hidden bool, is_dropped bool, tags json",
+                "definition json",
             )
         },
     ),
@@ -202,13 +187,8 @@ SNAPSHOTS = {
         _projects,
         {
             "projects": _columns(
-                project_id="bigint",
-                name="text",
-                organization_id="bigint",
-                timezone="text",
-                domain="text",
-                role="json",
-                permissions="json",
+                "project_id bigint, name text, organization_id bigint, timezone text",
+                "domain text, role json, permissions json",
             )
         },
     ),
@@ -216,27 +196,17 @@ SNAPSHOTS = {
         _data_pipelines,
         {
             "data_pipelines": _columns(
-                name="text",
-                dispatcher="text",
-                last_dispatched="text",
-                frequency="text",
-                sync_enabled="text",
+                "name text, dispatcher text, last_dispatched text, frequency text",
+                "sync_enabled text",
             ),
             "data_pipeline_runs": _columns(
-                pipeline="text",
-                state="text",
-                position="bigint",
-                name="text",
-                project_id="bigint",
-                run_at="text",
-                last_finish="text",
-                from_date="text",
-                to_date="text",
+                "pipeline text, state text, position bigint, name text, project_id bigint",
+                "run_at text, last_finish text, from_date text, to_date text",
             ),
         },
     ),
     "lookup_tables": Snapshot(
-        partial(_one_table, "lookup_tables"), {"lookup_tables": _columns(id="text", name="text")}
+        partial(_one_table, "lookup_tables"), {"lookup_tables": _columns("id text, name text")}
     ),
 }
 """Name of the resource -> what it reads."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import dlt
 import pyarrow as pa
@@ -23,7 +23,7 @@ from ..layout import Laid
 from ..lines import Repairs
 from ..spool import Spooled, Verified
 from ..threads import available_processors, map_ahead, release_memory
-from .session import Job
+from .session import Job, WindowReport
 
 LOADS_TABLE = "_mixpanel_loads"
 LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
@@ -51,6 +51,38 @@ def build_decoder(config: Config, identify: Identify, *, identity: tuple[str, ..
         identify=identify,
         workers=config.workers or min(available_processors(), settings.WORKERS_MAX),
     )
+
+
+class Proven(Protocol):
+    """Rows on disk, read through and found whole."""
+
+    @property
+    def spooled(self) -> Spooled:
+        """Where they are."""
+
+    @property
+    def verified(self) -> Verified:
+        """What reading them through has shown."""
+
+
+class Shape(NamedTuple):
+    """What rows are to look like."""
+
+    lay: Lay
+    schema: pa.Schema
+    """Of the columns that every row has."""
+
+
+def iter_items(
+    found: Proven, decoder: Decoder, shape: Shape, columns: ColumnMap, report: WindowReport
+) -> Iterator[TDataItems]:
+    """Yields rows as dlt takes them, and counts them in `report`."""
+    tables = iter_tables(found.spooled, found.verified, decoder, shape.lay, columns)
+    for table, repairs in tables:
+        report.rows += len(table)
+        report.repairs.update(repairs)
+        names = [*columns.json_columns, "properties"]
+        yield with_json_columns(with_schema(table, shape.schema), names)
 
 
 def iter_tables(
