@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, NamedTuple, TypeGuard
@@ -89,7 +89,7 @@ class Item(NamedTuple):
     """JSON text."""
 
 
-Rows = list[Measure] | list[Name] | list[Activity] | list[Item]
+Rows = Sequence[Measure | Name | Activity | Item]
 Numbers = Iterator[tuple[tuple[str | int, ...], float]]
 
 
@@ -315,7 +315,10 @@ def _to_float(number: float) -> float:
 
 def _range_of(reply: object) -> tuple[date, date]:
     said = _object(_object(reply, "an object").get("date_range"), "a report with date_range")
-    return _day(said.get("from_date")), _day(said.get("to_date"))
+    first, last = _day(said.get("from_date")), _day(said.get("to_date"))
+    if last < first:
+        raise _unexpected("a report with date_range")
+    return first, last
 
 
 def _day(key: object) -> date:

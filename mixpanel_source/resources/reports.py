@@ -31,10 +31,10 @@ from ..endpoints import endpoint
 from ..errors import ConfigError, TruncatedError
 from ..lines import Repairs, repair_row
 from ..reports import FILE, SCRIPT, Report, reports_of, window_for
-from ..tidy import Asked, Rows, days_of, tidy
+from ..tidy import Asked, Measure, Rows, days_of, tidy
 from ..windows import DAY, Window, newest_day
 from .parts import iter_parts
-from .report_rows import FUNNELS, disposition_of, iter_tables
+from .report_rows import FUNNELS, disposition_of, is_dated, iter_tables
 from .session import Job, WindowReport, claim_dataset, growing_tables
 from .tables import closing_items
 
@@ -150,10 +150,14 @@ class _ReportLoader:
         rows, days, told = self._job.client(self._config).send(
             self._request(report, asked), read, patience_s=self._job.patience_s
         )
+        if through is not None:
+            # of what began before the days that were asked for only a part was counted
+            rows = [row for row in rows if not isinstance(row, Measure) or row.date >= days[0]]
+        told.rows = len(rows)
         yield from iter_tables(self._table, report.name, rows, days)
         self._job.report(told)
-        if asked.window is not None:
-            self._remember(report, since or asked.window.first, asked.window.last)
+        if is_dated(self._table):
+            self._remember(report, since or days[0], days[-1])
 
     def _loaded(self, report: Report) -> tuple[date | None, date | None]:
         """The first day of a report, if that is known, and the last that is loaded."""
