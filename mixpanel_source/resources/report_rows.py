@@ -89,6 +89,11 @@ def disposition_of(table: str) -> Any:  # noqa: ANN401 - a dict that dlt types b
     return replace_all("funnel_id") if table == FUNNELS else _layout(table).disposition
 
 
+def schema_of(table: str) -> pa.Schema:
+    """The columns of the rows of a table's reports."""
+    return _layout(table).schema
+
+
 def is_dated(table: str) -> bool:
     """Whether its rows have a day, and a load replaces days and not whole reports."""
     return "date" in _layout(table).scope
