@@ -50,13 +50,13 @@ def test_columns_are_those_of_the_tables() -> None:
     ):
         told[name] = re.findall(r"^\| `(\w+)` \| (\w+) \|", rows, re.MULTILINE)
     assert set(told) == {"numbers", "names", "activity", "jql"}
-    for name in told:
+    for name, said in told.items():
         table = {"numbers": "segmentation", "names": "event_names"}.get(name, name)
         columns = [
             (field.name, "json" if field.name in JSON else TYPES.get(str(field.type), "timestamp"))
             for field in schema_of(table)
         ]
-        assert told[name] == columns
+        assert said == columns
 
 
 def test_keys_are_those_of_a_declaration() -> None:
