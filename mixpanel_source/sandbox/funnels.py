@@ -104,7 +104,7 @@ def _find_attempts(world: World, question: _Question) -> defaultdict[str, list[A
     buckets = question.buckets
     until = buckets.last + timedelta(seconds=question.length_s) + timedelta(days=1)
     people: defaultdict[str, list[Event]] = defaultdict(list)
-    for event in read_events(world, buckets.first, until, question.steps):
+    for event in read_events(world, buckets.first, until, names=question.steps):
         if question.keep(event.properties):
             people[event.person].append(event)
     attempts: defaultdict[str, list[Attempt]] = defaultdict(list)

@@ -36,7 +36,7 @@ class Event:
 
 
 def read_events(
-    world: World, first: date, last: date, names: Collection[str] | None = None
+    world: World, first: date, last: date, *, names: Collection[str] | None = None
 ) -> list[Event]:
     """Return the events of some days in the order of their time.
 
@@ -79,10 +79,14 @@ def _parse(line: bytes, zone: ZoneInfo) -> Event | None:
         properties = found["properties"]
         time_s = _read_time(properties["time"])
         local = datetime.fromtimestamp(time_s, zone)
-    except (ValueError, KeyError, TypeError, OverflowError):
+    except (ValueError, KeyError, TypeError, OverflowError, OSError):
         return None
     return Event(
-        found.get("event", ""), str(properties.get("distinct_id", "")), time_s, local, properties
+        str(found.get("event", "")),
+        str(properties.get("distinct_id", "")),
+        time_s,
+        local,
+        properties,
     )
 
 

@@ -43,7 +43,7 @@ def insights(world: World, request: Request) -> Reply:
     report = world.project.bookmarks[bookmark_id]
     today, zone = world.today(), ZoneInfo(world.project.timezone)
     buckets = Buckets(today - timedelta(days=report["days"] - 1), today, report["unit"])
-    events = read_events(world, buckets.first, today, report["events"])
+    events = read_events(world, buckets.first, today, names=report["events"])
     frame = _Frame(buckets, zone)
     series = {
         name: _nest([event for event in events if event.name == name], frame, report["on"])

@@ -92,7 +92,7 @@ def property_values(world: World, request: Request) -> Reply:
 
 def _read(world: World, request: Request) -> list[Event]:
     name = require(request, "event")
-    return read_events(world, *_parse_days(world, request), [name])
+    return read_events(world, *_parse_days(world, request), names=[name])
 
 
 def _parse_days(world: World, request: Request) -> tuple[date, date]:

@@ -32,7 +32,7 @@ from .tally import (
     parse_kind,
     series_reply,
 )
-from .values import UNDEFINED, is_number
+from .values import UNDEFINED, Value, is_number
 from .world import World
 
 TOP_SEGMENTS = 60
@@ -55,10 +55,12 @@ def segmentation(world: World, request: Request) -> Reply:
     segments = parse_segments(request)
     events = _read(world, request, name, buckets)
     if segments is None:
-        found = count_events(events, buckets, kind, split=lambda _: [name])
+        found = count_events(events, buckets, kind=kind, split=lambda _: [name])
         counts = fill({name: found.get(name, {})}, buckets.names())
         return series_reply(request, buckets.names(), counts)
-    counts = count_events(events, buckets, kind, split=lambda event: segments(event.properties))
+    counts = count_events(
+        events, buckets, kind=kind, split=lambda event: segments(event.properties)
+    )
     return series_reply(request, buckets.names(), keep_top(counts, limit))
 
 
@@ -75,11 +77,13 @@ def segmentation_numeric(world: World, request: Request) -> Reply:
     buckets = _parse_buckets(world, request, SHORT_UNITS)
     kind = parse_kind(request, default="general")
     events = _read(world, request, name, buckets)
-    values = [(event, value_of(event.properties)) for event in events]
-    numbers = {id(event): value for event, value in values if is_number(value)}
+    values = {id(event): _read_number(value_of(event.properties)) for event in events}
+    numbers = {number: value for number, value in values.items() if value is not None}
     counted = [event for event in events if id(event) in numbers]
     label = _ranges(list(numbers.values()))
-    counts = count_events(counted, buckets, kind, split=lambda event: [label(numbers[id(event)])])
+    counts = count_events(
+        counted, buckets, kind=kind, split=lambda event: [label(numbers[id(event)])]
+    )
     return series_reply(request, buckets.names(), counts)
 
 
@@ -115,8 +119,8 @@ def event_counts(world: World, request: Request) -> Reply:
     names = parse_strings(request, "event") or []
     kind = _parse_kind_and_unit(request)
     buckets, keys = _parse_window(world, request)
-    events = read_events(world, buckets.first, buckets.last, names)
-    found = count_events(events, buckets, kind, split=lambda event: [event.name])
+    events = read_events(world, buckets.first, buckets.last, names=names)
+    found = count_events(events, buckets, kind=kind, split=lambda event: [event.name])
     counts = fill({name: found.get(name, {}) for name in names}, keys)
     return series_reply(request, keys, counts)
 
@@ -139,10 +143,9 @@ def event_properties(world: World, request: Request) -> Reply:
         values = list_segments(event.properties.get(name, UNDEFINED))
         return [value for value in values if wanted is None or value in wanted]
 
-    events = read_events(world, buckets.first, buckets.last, [event_name])
-    inside = [event for event in events if buckets.key_of(event.local) in set(keys)]
-    counts = keep_top(count_events(inside, buckets, kind, split=split), limit)
-    return series_reply(request, keys, fill(counts, keys))
+    events = read_events(world, buckets.first, buckets.last, names=[event_name])
+    counts = fill(count_events(events, buckets, kind=kind, split=split), keys)
+    return series_reply(request, keys, keep_top(counts, limit))
 
 
 def _calculate(world: World, request: Request, calculate: Callable[[list[float]], float]) -> Reply:
@@ -150,8 +153,8 @@ def _calculate(world: World, request: Request, calculate: Callable[[list[float]]
     buckets = _parse_buckets(world, request, SHORT_UNITS)
     values: dict[str, list[float]] = {key: [] for key in buckets.names()}
     for event in _read(world, request, require(request, "event"), buckets):
-        value = value_of(event.properties)
-        values[buckets.key_of(event.local)].append(value if is_number(value) else 0.0)
+        number = _read_number(value_of(event.properties))
+        values[buckets.key_of(event.local)].append(number or 0.0)
     results = {key: calculate(numbers) for key, numbers in values.items()}
     computed_at = world.now().isoformat(timespec="microseconds")
     return json_reply(
@@ -161,7 +164,7 @@ def _calculate(world: World, request: Request, calculate: Callable[[list[float]]
 
 def _read(world: World, request: Request, name: str, buckets: Buckets) -> list[Event]:
     keep = parse_where(request)
-    events = read_events(world, buckets.first, buckets.last, [name])
+    events = read_events(world, buckets.first, buckets.last, names=[name])
     return [event for event in events if keep(event.properties)]
 
 
@@ -189,16 +192,28 @@ def _parse_window(world: World, request: Request) -> tuple[Buckets, list[str]]:
         return buckets, buckets.names()
     interval = parse_count(request, "interval", 1, maximum=MAX_SEGMENTS)
     now = world.local_now()
-    first_day = _step_back(now, unit, interval)
-    buckets = Buckets(first_day.date(), now.date(), unit)
-    current = buckets.key_of(now)
-    return buckets, [key for key in buckets.names() if key <= current][-interval:]
+    reach = Buckets(_step_back(now, unit, interval).date(), now.date(), unit)
+    current = reach.start_of(now)
+    starts = [start for start in reach.starts() if start <= current][-interval:]
+    buckets = Buckets(starts[0].date(), now.date(), unit)
+    return buckets, [buckets.name(start) for start in starts]
 
 
 def _step_back(now: datetime, unit: str, interval: int) -> datetime:
     """Return a moment in the first of the last `interval` units, or before it."""
     days = {"minute": 1 / 1440, "hour": 1 / 24, "day": 1, "week": 7, "month": 31}
     return now - timedelta(days=days[unit] * (interval - 1))
+
+
+def _read_number(value: Value) -> float | None:
+    """Return a finite number, or None for all that is none."""
+    if not is_number(value):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _ranges(numbers: list[float]) -> Callable[[float], str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from .asking import parse_choice, parse_count, parse_days, parse_segments, parse_where
@@ -53,13 +53,7 @@ def retention(world: World, request: Request) -> Reply:
     segments = parse_segments(request)
     limit = parse_count(request, "limit", TOP_VALUES)
     buckets = question.buckets
-    name = request.params.get("event")
-    keep = parse_where(request)
-    events = [
-        event
-        for event in read_events(world, buckets.first, world.today(), [name] if name else None)
-        if keep(event.properties)
-    ]
+    events = _read(world, request, buckets.first, world.today())
     births = _find_births(world, request, buckets, events if kind == "compounded" else None)
     returns = _find_returns(births, events, buckets, segments)
     if kind == "birth" and not request.params.get("born_event"):
@@ -108,6 +102,14 @@ def _parse_question(world: World, request: Request) -> _Question:
     )
 
 
+def _read(world: World, request: Request, first: date, last: date) -> list[Event]:
+    """Return what counts as activity: the event asked for, or any, where the filter holds."""
+    name = request.params.get("event")
+    keep = parse_where(request)
+    events = read_events(world, first, last, names=[name] if name else None)
+    return [event for event in events if keep(event.properties)]
+
+
 def _find_births(
     world: World, request: Request, buckets: Buckets, events: Iterable[Event] | None
 ) -> Births:
@@ -116,7 +118,7 @@ def _find_births(
     if events is None:
         keep = parse_where(request, "born_where")
         name = request.params.get("born_event", "")
-        born = read_events(world, buckets.first, buckets.last, [name])
+        born = read_events(world, buckets.first, buckets.last, names=[name])
         events = [event for event in born if keep(event.properties)]
     births: dict[tuple[str, str], datetime] = {}
     known: set[str] = set()
@@ -168,7 +170,10 @@ def _describe(
         size = _count_begun(question, start)
         first = sum(bucket == key for bucket, _ in births)
         by_segment: dict[str, Any] = {
-            name: {"counts": _count_returns(seen, size, question.unbounded), "first": first}
+            name: {
+                "counts": _count_returns(seen, size, unbounded=question.unbounded),
+                "first": first,
+            }
             for (bucket, name), seen in returns.items()
             if bucket == key
         }
@@ -191,7 +196,7 @@ def _count_begun(question: _Question, start: datetime) -> int:
     return begun
 
 
-def _count_returns(seen: set[tuple[int, str]], size: int, unbounded: bool) -> list[int]:
+def _count_returns(seen: set[tuple[int, str]], size: int, *, unbounded: bool) -> list[int]:
     people: list[set[str]] = [set() for _ in range(size)]
     for number, person in seen:
         for interval in range(number + 1) if unbounded else (number,):
@@ -205,15 +210,12 @@ def _find_parts(
 ) -> defaultdict[str, defaultdict[str, defaultdict[str, set[str]]]]:
     """Return bucket -> segment -> person -> the parts of the bucket they were active in."""
     segments = parse_segments(request)
-    keep = parse_where(request)
-    name = request.params.get("event")
     found: defaultdict[str, defaultdict[str, defaultdict[str, set[str]]]]
     found = defaultdict(lambda: defaultdict(lambda: defaultdict(set)))
-    for event in read_events(world, buckets.first, buckets.last, [name] if name else None):
-        if keep(event.properties):
-            key, part = buckets.key_of(event.local), parts.key_of(event.local)
-            for segment in [OVERALL, *(segments(event.properties) if segments else ())]:
-                found[key][segment][event.person].add(part)
+    for event in _read(world, request, buckets.first, buckets.last):
+        key, part = buckets.key_of(event.local), parts.key_of(event.local)
+        for segment in [OVERALL, *(segments(event.properties) if segments else ())]:
+            found[key][segment][event.person].add(part)
     return found
 
 

@@ -32,8 +32,8 @@ def parse_kind(request: Request, *, default: str | None = None) -> Kind:
 def count_events(
     events: Iterable[Event],
     buckets: Buckets,
-    kind: Kind,
     *,
+    kind: Kind,
     split: Callable[[Event], Iterable[str]],
 ) -> Counts:
     """Count events by segment and bucket; a bucket without events is absent.

@@ -37,6 +37,7 @@ _WORD = re.compile(
     re.VERBOSE,
 )
 _LITERALS = {"true": True, "false": False, "null": None, "undefined": UNDEFINED}
+_CALLS = {"defined", "datetime", *FUNCTIONS}
 _SCOPES = {"properties", "user", "event"}
 
 
@@ -137,7 +138,7 @@ class _Parser:
             return _operation("-", _constant(0), self._parse_value())
         if word in _SCOPES:
             return self._parse_property()
-        if word in {"defined", "datetime", *FUNCTIONS}:
+        if word in _CALLS:
             return self._parse_call(word)
         return _constant(_parse_literal(word))
 

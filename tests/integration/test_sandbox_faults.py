@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from mixpanel_source.sandbox import KINDS, PROJECT_ID, Fault, Project, Sandbox, parse_fault
+from mixpanel_source.sandbox.routes import TABLES
 from tests.integration.sandbox_calls import (
     EXPORT_PATH,
     ask,
@@ -317,6 +318,21 @@ def test_faults_can_be_added_later(project: Project) -> None:
         assert engage(sandbox).status == 200
         sandbox.inject(Fault("503"), Fault("504"))
         assert [engage(sandbox).status for _ in range(3)] == [503, 504, 200]
+
+
+def test_reports_fail_by_their_own_name(project: Project) -> None:
+    """Each table has its own; two paths may be of one table."""
+    with Sandbox(project, faults=[Fault("503", table="funnels", request=2)]) as sandbox:
+        assert ask(sandbox, "/api/query/funnels/list").status == 200
+        assert ask(sandbox, "/api/query/events/names", {"type": "general"}).status == 200
+        assert ask(sandbox, "/api/2.0/funnels/list").status == 503
+    names = (
+        "activity annotations cohorts data_pipelines engage event_counts event_names "
+        "event_properties export frequency funnels insights jql lexicon lookup_tables projects "
+        "property_values retention segmentation segmentation_average segmentation_numeric "
+        "segmentation_sum top_events top_properties"
+    )
+    assert sorted(TABLES) == names.split()
 
 
 # how they are written
