@@ -210,11 +210,12 @@ def test_requests_are_foretold(saved: Lab) -> None:
 
 
 def test_failed_report_does_not_stop_the_others() -> None:
-    """The failure names table and report; those before and after it are loaded."""
+    """One that passes is tried again; one that stays is named, and the others are loaded."""
     reports = [{**ORDERS, "name": name} for name in ("A", "B", "C")]
-    broken = Fault("403", table="segmentation", request=2)
-    with open_lab(saved_project(), faults=[broken]) as lab:
+    faults = [Fault("html", table="segmentation"), Fault("403", table="segmentation", request=3)]
+    with open_lab(saved_project(), faults=faults) as lab:
         report = lab.sync("reports", reports=reports)
+        assert [window.requests for window in report.windows] == [2, 1]
         assert list(report.failures) == ["segmentation: B"]
         assert code_of(report.failures.values()) == FAILED
         assert {row["report"] for row in lab.rows("segmentation")} == {"A", "C"}
