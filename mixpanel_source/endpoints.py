@@ -253,7 +253,7 @@ ENDPOINTS: Final = (
         "activity-stream-query",
         required=("distinct_ids", *_DAYS),
         rows="results",
-        key=("report", "position"),
+        key=("report", "date", "position"),
         incremental=True,
     ),
     Endpoint(

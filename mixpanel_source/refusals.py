@@ -80,7 +80,7 @@ def error_for(  # noqa: PLR0911 - one line a cause, in the order in which they a
             f"{asked} Check username and secret: those of a service account that has not expired. "
             f"Check region too, one of {_regions()}: another region does not know the account."
         )
-    return RequestError(f"{asked}{_advice(status, lower)}")
+    return RequestError(f"{asked}{_advice(status, lower, what)}")
 
 
 def _is_timeout(status: int, text: str) -> bool:
@@ -99,9 +99,12 @@ def _is_wrong_credential(text: str) -> bool:
     return any(sign in text for sign in ("authenticat", "credential", "service account", "secret"))
 
 
-def _advice(status: int, text: str) -> str:
+def _advice(status: int, text: str, what: str) -> str:
     if status == HTTPStatus.NOT_FOUND or status < HTTPStatus.BAD_REQUEST:
         return " Check region and the base_url settings."
+    table, _, report = what.partition(" ")
+    if report and table in settings.REPORT_TABLES:
+        return f" Check what reports declares for {report}."
     return next((f" Check {fault}." for signs, fault in _FAULTS if re.search(signs, text)), "")
 
 

@@ -9,24 +9,30 @@ Source: https://developer.mixpanel.com/reference/query-api, and the page of each
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from datetime import date, datetime, timedelta, timezone
-from typing import Any, NamedTuple, TypeGuard
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
-from .errors import TruncatedError
 from .lines import dump_json
+from .replies import (
+    find_day,
+    is_number,
+    iter_numbers,
+    part_of,
+    take_day,
+    take_list,
+    take_moment,
+    take_object,
+    text_of,
+    to_float,
+    unexpected,
+)
 from .windows import Window, iter_days
 
 OVERALL = "$overall"
 """The segment of everybody, as Mixpanel calls it, where a report is not broken down."""
 METRICS = {"general": "count", "unique": "unique", "average": "average"}
 """Parameter `type` -> what is measured."""
-
-_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}(?![^T ])")
 
 
 class Asked(NamedTuple):
@@ -89,8 +95,7 @@ class Item(NamedTuple):
     """JSON text."""
 
 
-Rows = list[Measure] | list[Name] | list[Activity] | list[Item]
-Numbers = Iterator[tuple[tuple[str | int, ...], float]]
+Rows = Sequence[Measure | Name | Activity | Item]
 
 
 def tidy(reply: object, asked: Asked) -> Rows:
@@ -99,8 +104,12 @@ def tidy(reply: object, asked: Asked) -> Rows:
     Raises:
         TruncatedError: it has another shape than the page of the endpoint says.
     """
+    try:
+        rows = [*_SHAPES[asked.table](reply, asked)]
+    except RecursionError:
+        raise unexpected("of a depth that can be read") from None
     # what comes first in a row tells it apart; what comes after may not be comparable
-    return sorted(_SHAPES[asked.table](reply, asked), key=lambda row: row[:5])
+    return sorted(rows, key=lambda row: row[:5])
 
 
 def days_of(reply: object, asked: Asked) -> list[date]:
@@ -115,16 +124,16 @@ def days_of(reply: object, asked: Asked) -> list[date]:
 
 def _series(reply: object, asked: Asked) -> Iterator[Measure]:
     """`{"data": {"series": [key], "values": {segment: {key: number}}}}`."""
-    data = _object(_object(reply, "an object").get("data"), "an object with data")
+    data = take_object(part_of(reply, "data"), "an object with data")
     metric = METRICS.get(asked.params.get("type", "general"), "count")
-    for segment, by_key in _object(data.get("values"), "a series with values").items():
-        for key, value in _object(by_key, "a series with values by date").items():
+    for segment, by_key in take_object(data.get("values"), "a series with values").items():
+        for key, value in take_object(by_key, "a series with values by date").items():
             yield from _measure(key, segment, value, metric=metric)
 
 
 def _results(reply: object, asked: Asked) -> Iterator[Measure]:
     """`{"results": {key: number}}`."""
-    results = _object(_object(reply, "an object").get("results"), "an object with results")
+    results = take_object(part_of(reply, "results"), "an object with results")
     metric = asked.table.rpartition("_")[2]
     for key, value in results.items():
         yield from _measure(key, asked.params.get("event", ""), value, metric=metric)
@@ -132,16 +141,16 @@ def _results(reply: object, asked: Asked) -> Iterator[Measure]:
 
 def _funnel(reply: object, asked: Asked) -> Iterator[Measure]:
     """`{"data": {key: {"steps": [step], ...}}}`, or with `on` `{key: {segment: [step]}}`."""
-    data = _object(_object(reply, "an object").get("data"), "an object with data")
+    data = take_object(part_of(reply, "data"), "an object with data")
     for key, found in data.items():
-        bucket = _object(found, "a funnel by date")
+        bucket = take_object(found, "a funnel by date")
         split = bucket if "on" in asked.params or "steps" not in bucket else {OVERALL: bucket}
         for segment, one in split.items():
             steps = one.get("steps") if isinstance(one, dict) else one
             rest = {k: v for k, v in one.items() if k != "steps"} if isinstance(one, dict) else {}
             yield from _named_numbers(key, segment, rest)
-            for number, step in enumerate(_array(steps, "a funnel with steps"), 1):
-                facts = _object(step, "a funnel with steps")
+            for number, step in enumerate(take_list(steps, "a funnel with steps"), 1):
+                facts = take_object(step, "a funnel with steps")
                 label = facts.get("step_label") or facts.get("event") or facts.get("goal")
                 yield from _named_numbers(key, segment, facts, step=number, label=label)
 
@@ -152,9 +161,9 @@ def _insights(reply: object, _asked: Asked) -> Iterator[Measure]:
     What comes below the date, as in saved retention reports, is the metric or a list of steps. A
     report that is no series has no dates: it is filed under the last day of its range.
     """
-    series = _object(_object(reply, "an object").get("series"), "a report with series")
-    for path, value in _numbers(series):
-        dated = [place for place, part in enumerate(path) if _find_day(part) is not None]
+    series = take_object(part_of(reply, "series"), "a report with series")
+    for path, value in iter_numbers(series):
+        dated = [place for place, part in enumerate(path) if find_day(part) is not None]
         if dated:
             bucket, above, below = str(path[dated[-1]]), path[: dated[-1]], path[dated[-1] + 1 :]
         else:
@@ -163,17 +172,17 @@ def _insights(reply: object, _asked: Asked) -> Iterator[Measure]:
         metric = ".".join(part for part in below if isinstance(part, str)) or "value"
         segments = [*map(str, above), *map(str, steps[:-1])]
         step = steps[-1] if steps else 0
-        yield Measure(_day(bucket), bucket, _segment(segments), step, metric, None, value)
+        yield Measure(take_day(bucket), bucket, _segment(segments), step, metric, None, value)
 
 
 def _retention(reply: object, asked: Asked) -> Iterator[Measure]:
     """`{key: {"counts": [number], "first": number}}`, or with `on` `{key: {segment: {...}}}`."""
-    for key, found in _object(reply, "retention by date").items():
-        bucket = _object(found, "retention by date")
+    for key, found in take_object(reply, "retention by date").items():
+        bucket = take_object(found, "retention by date")
         plain = "on" not in asked.params or isinstance(bucket.get("counts"), list)
         for segment, one in ({OVERALL: bucket} if plain else bucket).items():
-            facts = dict(_object(one, "retention by segment"))
-            counts = _array(facts.pop("counts", None), "retention with counts")
+            facts = dict(take_object(one, "retention by segment"))
+            counts = take_list(facts.pop("counts", None), "retention with counts")
             yield from _named_numbers(key, segment, facts)
             for step, value in enumerate(counts):
                 yield from _measure(key, segment, value, metric="count", step=step)
@@ -181,27 +190,26 @@ def _retention(reply: object, asked: Asked) -> Iterator[Measure]:
 
 def _frequency(reply: object, _asked: Asked) -> Iterator[Measure]:
     """`{"data": {key: [number]}}`, or with `on` `{key: {segment: [number]}}`."""
-    whole = _object(reply, "an object")
-    for key, found in _object(whole.get("data"), "an object with data").items():
+    for key, found in take_object(part_of(reply, "data"), "an object with data").items():
         by_segment = {OVERALL: found} if isinstance(found, list) else found
-        for segment, counts in _object(by_segment, "frequency by date").items():
-            for step, value in enumerate(_array(counts, "frequency with counts"), 1):
+        for segment, counts in take_object(by_segment, "frequency by date").items():
+            for step, value in enumerate(take_list(counts, "frequency with counts"), 1):
                 yield from _measure(key, segment, value, metric="count", step=step)
 
 
 def _top_events(reply: object, asked: Asked) -> Iterator[Measure]:
     """`{"events": [{"event": name, "amount": number, ...}], "type": ...}`."""
-    events = _array(_object(reply, "an object").get("events"), "an object with events")
+    events = take_list(part_of(reply, "events"), "an object with events")
     for event in events:
-        facts = _object(event, "a list of events")
-        yield from _named_numbers(str(asked.today), _text(facts.get("event")), facts)
+        facts = take_object(event, "a list of events")
+        yield from _named_numbers(str(asked.today), text_of(facts.get("event")), facts)
 
 
 def _top_properties(reply: object, asked: Asked) -> Iterator[Measure]:
     """`{name: {"count": number}}`; some have no count."""
     key = str(asked.today)
-    for name, found in _object(reply, "an object of properties").items():
-        facts = _object(found, "an object of properties")
+    for name, found in take_object(reply, "an object of properties").items():
+        facts = take_object(found, "an object of properties")
         if "count" not in facts:
             yield Measure(asked.today, key, name, 0, "count", None, None)
         yield from _named_numbers(key, name, facts)
@@ -209,7 +217,7 @@ def _top_properties(reply: object, asked: Asked) -> Iterator[Measure]:
 
 def _names(reply: object, _asked: Asked) -> Iterator[Name]:
     """`[name]`."""
-    for position, name in enumerate(_array(reply, "a list of names"), 1):
+    for position, name in enumerate(take_list(reply, "a list of names"), 1):
         yield Name(position, name if isinstance(name, str) else dump_json(name))
 
 
@@ -218,12 +226,12 @@ def _activity(reply: object, asked: Asked) -> Iterator[Activity]:
 
     The id of the user is called `$distinct_id` here and `distinct_id` there, in one reply.
     """
-    results = _object(_object(reply, "an object").get("results"), "an object with results")
+    results = take_object(part_of(reply, "results"), "an object with results")
     positions: dict[date, int] = {}
-    for event in _array(results.get("events"), "an object with events"):
-        facts = _object(event, "a list of events")
-        properties = _object(facts.get("properties"), "a list of events with properties")
-        day, time = _moment(properties.get("time"), asked.zone)
+    for event in take_list(results.get("events"), "an object with events"):
+        facts = take_object(event, "a list of events")
+        properties = take_object(facts.get("properties"), "a list of events with properties")
+        day, time = take_moment(properties.get("time"), asked.zone)
         if asked.window is not None and not asked.window.first <= day <= asked.window.last:
             continue
         positions[day] = positions.get(day, 0) + 1
@@ -232,15 +240,15 @@ def _activity(reply: object, asked: Asked) -> Iterator[Activity]:
             day,
             positions[day],
             time,
-            _text(facts.get("event")),
-            None if found is None else _text(found),
+            text_of(facts.get("event")),
+            None if found is None else text_of(found),
             dump_json(properties),
         )
 
 
 def _items(reply: object, _asked: Asked) -> Iterator[Item]:
     """`[anything]`."""
-    for position, row in enumerate(_array(reply, "a list"), 1):
+    for position, row in enumerate(take_list(reply, "a list"), 1):
         yield Item(position, dump_json(row))
 
 
@@ -270,9 +278,9 @@ def _named_numbers(
 ) -> Iterator[Measure]:
     """A row for each number of an object, at any depth, named by where it is."""
     text = label if isinstance(label, str) else None
-    for path, value in _numbers(facts):
+    for path, value in iter_numbers(facts):
         metric = ".".join(map(str, path))
-        yield Measure(_day(key), key, segment, step, metric, text, value)
+        yield Measure(take_day(key), key, segment, step, metric, text, value)
 
 
 def _measure(
@@ -281,19 +289,9 @@ def _measure(
     """A row for a number; none for null, which says that there is no number."""
     if value is None:
         return
-    if not _is_number(value):
-        raise _unexpected("numbers by date")
-    yield Measure(_day(key), key, segment, step, metric, None, _to_float(value))
-
-
-def _numbers(value: object, path: tuple[str | int, ...] = ()) -> Numbers:
-    """Each number below, with the keys and positions that lead to it."""
-    if _is_number(value):
-        yield path, _to_float(value)
-        return
-    parts = value.items() if isinstance(value, dict) else ()
-    for part, inner in enumerate(value) if isinstance(value, list) else parts:
-        yield from _numbers(inner, (*path, part))
+    if not is_number(value):
+        raise unexpected("numbers by date")
+    yield Measure(take_day(key), key, segment, step, metric, None, to_float(value))
 
 
 def _segment(levels: list[str]) -> str:
@@ -302,72 +300,9 @@ def _segment(levels: list[str]) -> str:
     return levels[0] if levels else OVERALL
 
 
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _to_float(number: float) -> float:
-    try:
-        return float(number)
-    except OverflowError:  # an integer of more than 308 digits
-        return math.inf if number > 0 else -math.inf
-
-
 def _range_of(reply: object) -> tuple[date, date]:
-    said = _object(_object(reply, "an object").get("date_range"), "a report with date_range")
-    return _day(said.get("from_date")), _day(said.get("to_date"))
-
-
-def _day(key: object) -> date:
-    found = _find_day(key)
-    if found is None:
-        raise _unexpected("numbers by date")
-    return found
-
-
-def _find_day(key: object) -> date | None:
-    """The day of `2026-01-31`, `2026-01-31 14:00:00` or `2026-01-31T00:00:00-07:00`, as written."""
-    found = _DAY.match(key) if isinstance(key, str) else None
-    with suppress(ValueError):
-        return date.fromisoformat(found[0]) if found else None
-    return None
-
-
-def _moment(time_s: object, zone: str) -> tuple[date, datetime]:
-    """The day that a time is given in, and the instant.
-
-    Args:
-        time_s: seconds, or in some replies milliseconds, since the epoch, on the wall of `zone`.
-        zone: IANA name.
-    """
-    with suppress(TypeError, ValueError, OverflowError):
-        seconds = float(time_s)  # type: ignore[arg-type]
-        seconds = seconds / 1000 if seconds >= _MILLISECONDS_FROM else seconds
-        local = _EPOCH + timedelta(seconds=seconds)
-        return local.date(), local.replace(tzinfo=ZoneInfo(zone)).astimezone(timezone.utc)
-    raise _unexpected("a list of events with a time")
-
-
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - on the wall of any zone
-_MILLISECONDS_FROM = 1e11
-"""As seconds this is the year 5138."""
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else dump_json(value)
-
-
-def _object(value: object, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise _unexpected(what)
-    return value
-
-
-def _array(value: object, what: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise _unexpected(what)
-    return value
-
-
-def _unexpected(what: str) -> TruncatedError:
-    return TruncatedError(f"the reply is not {what}")
+    said = take_object(part_of(reply, "date_range"), "a report with date_range")
+    first, last = take_day(said.get("from_date")), take_day(said.get("to_date"))
+    if last < first:
+        raise unexpected("a report with date_range")
+    return first, last

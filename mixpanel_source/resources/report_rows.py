@@ -40,7 +40,8 @@ class _Layout(NamedTuple):
 
 
 def _schema(**types: pa.DataType) -> pa.Schema:
-    optional = ("label", "value", "time", "distinct_id")
+    # a mark has no JSON: Postgres takes no empty text for it
+    optional = ("label", "value", "time", "distinct_id", "properties", "row")
     return pa.schema([pa.field(n, t, nullable=n in optional) for n, t in types.items()])
 
 
@@ -86,6 +87,16 @@ _JSON_COLUMNS = {"activity": ["properties"], "jql": ["row"]}
 def disposition_of(table: str) -> Any:  # noqa: ANN401 - a dict that dlt types by its content
     """The write disposition of a table's resource."""
     return replace_all("funnel_id") if table == FUNNELS else _layout(table).disposition
+
+
+def schema_of(table: str) -> pa.Schema:
+    """The columns of the rows of a table's reports."""
+    return _layout(table).schema
+
+
+def is_dated(table: str) -> bool:
+    """Whether its rows have a day, and a load replaces days and not whole reports."""
+    return "date" in _layout(table).scope
 
 
 def iter_tables(table: str, report: str, rows: Rows, days: Sequence[date]) -> Iterator[TDataItems]:

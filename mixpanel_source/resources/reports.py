@@ -31,10 +31,10 @@ from ..endpoints import endpoint
 from ..errors import ConfigError, TruncatedError
 from ..lines import Repairs, repair_row
 from ..reports import FILE, SCRIPT, Report, reports_of, window_for
-from ..tidy import Asked, Rows, days_of, tidy
-from ..windows import DAY, Window, newest_day
+from ..tidy import Asked, Measure, Rows, days_of, tidy
+from ..windows import DAY, newest_day
 from .parts import iter_parts
-from .report_rows import FUNNELS, disposition_of, iter_tables
+from .report_rows import FUNNELS, disposition_of, is_dated, iter_tables
 from .session import Job, WindowReport, claim_dataset, growing_tables
 from .tables import closing_items
 
@@ -163,10 +163,14 @@ class _ReportLoader:
         rows, days, told = self._job.client(self._config).send(
             self._request(report, asked), read, patience_s=self._job.patience_s
         )
+        if through is not None:
+            # of what began before the days that were asked for only a part was counted
+            rows = [row for row in rows if not isinstance(row, Measure) or row.date >= days[0]]
+        told.rows = len(rows)
         yield from iter_tables(self._table, report.name, rows, days)
         self._job.report(told)
-        if asked.window is not None:
-            self._remember(report, since or asked.window.first, asked.window.last)
+        if is_dated(self._table):
+            self._remember(report, since or days[0], days[-1])
 
     def _loaded(self, report: Report) -> tuple[date | None, date | None]:
         """The first day of a report, if that is known, and the last that is loaded."""
@@ -202,19 +206,15 @@ class _ReportLoader:
         what = f"{self._table} {report.name}"
         if self._table == "jql":
             return Request(what, report.asks, form=_script_form(report))
-        return Request(what, report.asks, {**asked.params, **self._day_params(asked.window)})
-
-    def _day_params(self, window: Window | None) -> dict[str, str]:
-        if window is None:
-            return {}
-        first, last = window
+        if asked.window is None:
+            return Request(what, report.asks, asked.params)
+        first, last = asked.window
         if self._table == "activity":
-            # its days are the project's and those of the rows may be UTC's: with one more at each
-            # end no event is missing, and what was not wanted is left out of the rows
-            zone = self._config.project_timezone
-            today = newest_day(self._job.now(), zone=zone, include_today=True)
-            first, last = first - DAY, min(last + DAY, today)
-        return {"from_date": str(first), "to_date": str(last)}
+            # it is asked for by days of the project, and days of the rows may be UTC's: one day
+            # more has what is missing of the first; what is of that day only is left out
+            first -= DAY
+        days = {"from_date": str(first), "to_date": str(last)}
+        return Request(what, report.asks, {**asked.params, **days})
 
 
 def _read_report(name: str, asked: Asked, reply: Reply) -> tuple[Rows, list[date], WindowReport]:

@@ -185,7 +185,7 @@ def test_reports_of_a_table() -> None:
         (report(unit="month"), YESTERDAY, date(2026, 10, 1)),
         (report("frequency", unit="week"), YESTERDAY, date(2026, 10, 19)),
         (report("retention", retention_type="compounded", interval_count="60"), YESTERDAY, None),
-        (report("funnels", length="60"), YESTERDAY, date(2026, 9, 21)),
+        (report("funnels", length="60"), YESTERDAY, date(2026, 9, 20)),
         (report("funnels", length="60", length_unit="hour"), YESTERDAY, date(2026, 10, 22)),
     ],
     ids=repr,
@@ -194,6 +194,12 @@ def test_first_day(asked: Report, through: date | None, first: date | None) -> N
     """New days, trailing ones, those whose numbers may move, and whole buckets."""
     window = window_for(asked, through, YESTERDAY)
     assert window == Window(first or YESTERDAY - 60 * DAY, YESTERDAY)
+
+
+def test_newest_day_is_read_again() -> None:
+    """However few days are to be: where the project is it may not have been over."""
+    asked = Report("R", "segmentation", (), date(2026, 1, 1), days=1)
+    assert window_for(asked, YESTERDAY - DAY, YESTERDAY) == Window(YESTERDAY - DAY, YESTERDAY)
 
 
 def test_retention_of_firsts_keeps_its_first_day() -> None:

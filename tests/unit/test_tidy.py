@@ -50,7 +50,7 @@ steps = st.lists(
 analysed = st.fixed_dictionaries({"steps": steps, "analysis": by(names, numbers)})
 nested: st.SearchStrategy[Any] = st.deferred(lambda: by(keys, numbers) | by(names, nested))
 
-REPLIES: dict[str, tuple[dict[str, str], st.SearchStrategy[Any]]] = {
+REPLIES: dict[str, tuple[dict[str, Any], st.SearchStrategy[Any]]] = {
     "segmentation": ({}, by(names, by(keys | hours, st.none() | numbers))),
     "segmentation_sum": ({"event": "Up"}, by(keys, numbers)),
     "funnels": (
