@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .. import settings
+from .asking import run_request
 from .jobs import run_backfill, run_catch_up, run_sync
 from .local import run_demo, run_sandbox
 from .questions import run_check, run_plan, run_status
@@ -71,6 +72,7 @@ def build_parser() -> Parser:
     add("check", run_check, tables, output)
     _add_range(add("plan", run_plan, tables, target, output), required=False)
     add("status", run_status, target, output)
+    _add_request_options(add("request", run_request, target, _waiting()))
     _add_sandbox_options(add("sandbox", run_sandbox))
     add("demo", run_demo)
     return parser
@@ -142,6 +144,20 @@ def _add_range(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--range", required=required, metavar="FIRST,LAST", help="two days, both inclusive"
     )
+
+
+def _add_request_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("method", metavar="METHOD", help="GET or POST")
+    parser.add_argument("path", metavar="PATH", help="such as /api/query/events/names")
+    parser.add_argument(
+        "-p",
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a parameter of the query or, with POST, of the form; may be given several times",
+    )
+    parser.add_argument("--table", metavar="NAME", help="load the rows of the answer into it")
 
 
 def _add_sandbox_options(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,265 @@
+"""One request of the user's own, with what ours have: account, pace, quota, retries, messages.
+
+The answer is complete before anything is made of it: it waits in a file without a name, so that a
+try that breaks off in the middle leaves no trace, and an export of any size takes no memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import dlt
+from dlt.common.configuration.specs import BaseConfiguration
+from dlt.extract import DltResource
+
+from . import settings
+from .client import Client, Clock, Reply, Request
+from .columns import readable_name
+from .endpoints import Endpoint, find_endpoint
+from .errors import ConfigError, MixpanelError, RequestError
+from .lines import Row, dump_json, inflate, iter_row_blocks, join_torn_rows, repair_row
+from .lookup import load_config
+from .pipeline import alone, own_errors, start_clean
+from .resources.session import data_directory
+
+NAME = "mixpanel_request"
+"""Of the source, so that nothing of it mixes with what the jobs know."""
+TAIL_BYTES = 2 * 1024 * 1024
+"""Bytes at the end of an export that are looked at; an event has less than a megabyte."""
+CHUNK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Mixpanel has answered, whole."""
+
+    endpoint: Endpoint
+    _file: IO[bytes]
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it came, decompressed."""
+        self._file.seek(0)
+        while chunk := self._file.read(CHUNK_BYTES):
+            yield chunk
+
+    def rows(self) -> Iterator[Row]:
+        """The rows that it holds: its lines, or those `find_rows` finds.
+
+        Raises:
+            RequestError: it is neither JSON nor lines of it.
+        """
+        if self.endpoint.name == "export":
+            for block in iter_row_blocks(self.chunks()):
+                yield from (repair_row(line, Counter()) for line in block.split(b"\n")[:-1])
+            return
+        try:
+            body = b"".join(self.chunks())
+            reply = json.loads(body.decode("utf-8", "surrogateescape"))
+        except ValueError as error:
+            raise RequestError(
+                f"{_what(self.endpoint)}: the reply is not JSON, so it holds no rows. Leave "
+                "--table out to see it."
+            ) from error
+        for row in find_rows(reply, self.endpoint.rows):
+            yield repair_row(dump_json(row).encode("utf-8", "surrogatepass"), Counter())
+
+
+@contextmanager
+def ask(
+    method: str,
+    path: str,
+    params: Mapping[str, str],
+    *,
+    clock: Clock = time,
+    max_wait_s: float = settings.QUOTA_PATIENCE_SECONDS,
+    **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+) -> Iterator[Answer]:
+    """Read any endpoint of the API; nothing that might change the project is sent.
+
+    Args:
+        method: GET or POST.
+        path: of the URL, in which `{project_id}` is filled in.
+        params: of the query string or, with POST, of the form; without the project.
+        clock: the time, and how to wait.
+        max_wait_s: longest wait that the quota may impose.
+        given: settings, which go before those configured.
+
+    Raises:
+        ConfigError: the request is malformed, or might change something; nothing was sent.
+        RequestError: Mixpanel refused.
+        UnavailableError: the last of the tries failed as well.
+        PausedError: the quota allows no request within `max_wait_s`.
+    """
+    endpoint = find_endpoint(method, path)
+    request = Request(
+        _what(endpoint),
+        endpoint,
+        params={} if endpoint.method == "POST" else params,
+        form=params if endpoint.method == "POST" else None,
+        free=endpoint.name == "engage" and bool(params.get("session_id")),
+    )
+    client = Client(load_config(given), clock=clock, directory=data_directory())
+    with _writing():
+        file = TemporaryFile(prefix="mixpanel-")  # noqa: SIM115 - closed below
+    with file:
+        client.send(request, partial(_receive, endpoint, file), patience_s=max_wait_s)
+        yield Answer(endpoint, file)
+
+
+def _what(endpoint: Endpoint) -> str:
+    # neither the path nor the parameters: they may hold values
+    return "request" if endpoint.name == "request" else f"request {endpoint.name}"
+
+
+def _receive(endpoint: Endpoint, file: IO[bytes], reply: Reply) -> None:
+    with _writing():
+        file.seek(0)
+        file.truncate()
+    for chunk in inflate(reply.chunks()) if reply.gzipped else reply.chunks():
+        with _writing():
+            file.write(chunk)
+    with _writing():
+        file.flush()
+    if endpoint.name == "export":
+        _check_end(file)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MixpanelError(
+            f"The directory for temporary files cannot be written: {error.strerror}. Make room, or "
+            "set TMPDIR to a directory on another disk."
+        ) from error
+
+
+def _check_end(file: IO[bytes]) -> None:
+    """See that an export ends with a whole event, and not with words about why it ended.
+
+    Raises:
+        TruncatedError: it does not.
+    """
+    size = file.seek(0, 2)
+    file.seek(max(0, size - TAIL_BYTES))
+    tail = file.read()
+    if size > TAIL_BYTES:
+        tail = tail.partition(b"\n")[2]
+    join_torn_rows(tail)
+
+
+def find_rows(reply: Any, key: str | None) -> list[Row]:  # noqa: ANN401 - any JSON value
+    """The rows in a reply: what is under `key`, or the first list of objects, or all of it.
+
+    Args:
+        reply: as JSON has it.
+        key: where the endpoint has its rows; None if anywhere.
+    """
+    within = reply.get(key, reply) if isinstance(reply, dict) else reply
+    rows = _first_list(within)
+    if rows is None:
+        rows = within if isinstance(within, list) else [within]
+    return [row if isinstance(row, dict) else {"value": row} for row in rows]
+
+
+def _first_list(value: Any) -> list[Any] | None:  # noqa: ANN401 - any JSON value
+    if isinstance(value, list):
+        return value if any(isinstance(item, dict) for item in value) else None
+    below = value.values() if isinstance(value, dict) else ()
+    return next((rows for rows in map(_first_list, below) if rows is not None), None)
+
+
+def parse_params(texts: Iterable[str]) -> dict[str, str]:
+    """Parameters from `key=value` texts; the value is taken as it is.
+
+    Raises:
+        ConfigError: one has no key, is there twice or is the project's.
+    """
+    params: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name.strip() or not equals:
+            raise ConfigError(f"-p {text!r} must be key=value, such as -p type=general.")
+        if name == "project_id":
+            raise ConfigError("-p project_id must be left out: it is the setting project_id.")
+        if name in params:
+            raise ConfigError(
+                f"-p {name} is there twice; it must be given once. Lists are JSON, such as "
+                """-p 'event=["Sign up","Order"]'."""
+            )
+        params[name] = value
+    return params
+
+
+def check_table(table: str) -> None:
+    """Refuse names of tables that are ours or dlt's, or that a database would spell otherwise.
+
+    Raises:
+        ConfigError: naming what is valid.
+    """
+    if not re.fullmatch(r"(?=.{1,53}$)[a-z][a-z0-9]*(_[a-z0-9]+)*", table):
+        raise ConfigError(
+            f"--table is {table!r}; it must be lower-case letters, digits and single underscores, "
+            "at most 53, such as top_events_of_today."
+        )
+    if table in settings.TABLES:
+        raise ConfigError(
+            f"--table is {table}, which a sync loads; it must be a name of its own, such as "
+            f"my_{table}."
+        )
+
+
+def load_answer(answer: Answer, table: str, pipeline: dlt.Pipeline) -> int:
+    """Replace a table by the rows of an answer; returns how many there are.
+
+    Args:
+        answer: what to load; lists and objects in its rows become JSON.
+        table: name of the table, see `check_table`.
+        pipeline: where to, with a name that no job has.
+
+    Raises:
+        ConfigError: the table is one of ours.
+        RequestError: the answer holds no rows.
+    """
+    check_table(table)
+    number = 0
+
+    def named_rows() -> Iterator[Row]:
+        nonlocal number
+        columns: dict[str, str] = {}
+        for row in answer.rows():
+            number += 1
+            yield {_column(name, columns): value for name, value in row.items()}
+
+    rows = dlt.resource(named_rows, name=table, write_disposition="replace")
+    with alone(pipeline), own_errors():
+        start_clean(pipeline)
+        pipeline.run(_source(rows), loader_file_format="parquet")
+    return number
+
+
+@dlt.source(name=NAME, section=NAME, max_table_nesting=0, spec=BaseConfiguration)
+def _source(rows: DltResource) -> DltResource:
+    # what looks like an instant stays the text that it is
+    dlt.current.source_schema().remove_type_detection("iso_timestamp")
+    return rows
+
+
+def _column(name: str, columns: dict[str, str]) -> str:
+    """The column for a key; of keys that would share one, each gets its own."""
+    if name not in columns:
+        readable = readable_name(name)
+        taken = columns.values()
+        others = (f"{readable}_{number}" for number in range(2, len(columns) + 3))
+        columns[name] = next(c for c in (readable, *others) if c not in taken)
+    return columns[name]
