@@ -1,4 +1,4 @@
-"""A local Mixpanel: the export, profile and cohort API over HTTP on loopback, failing on demand.
+"""A local Mixpanel: all of the API that reads, over HTTP on loopback, failing on demand.
 
 `with Sandbox(made_up_project(last_day=day)) as sandbox:` serves at `sandbox.url`, to the service
 account `USERNAME` with `SECRET`, the project `PROJECT_ID`.

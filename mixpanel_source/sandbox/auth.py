@@ -11,7 +11,7 @@ import binascii
 from dataclasses import dataclass
 from typing import Literal
 
-from .message import RefusedError, Request, json_reply, refused
+from .message import RefusedError, Request, refused
 
 USERNAME = "sandbox.a1b2c3.mp-service-account"
 SECRET = "sandbox-secret"  # noqa: S105 - the made-up account of a made-up project
@@ -43,13 +43,20 @@ class Doorkeeper:
         """
         username, secret = _parse_basic(request.authorization)
         if request.path.startswith("/api/app/"):
-            if (username, secret) != (self.username, self.secret):
-                error = "Invalid service account credentials"
-                raise RefusedError(json_reply({"status": "error", "error": error}, 401))
+            self._admit_to_app(request, (username, secret), project_id)
         elif secret:
             self._admit_service_account(request, (username, secret), project_id)
         else:
             self._admit_project_secret(request, username, project_id)
+
+    def _admit_to_app(
+        self, request: Request, credentials: tuple[str, str], project_id: int
+    ) -> None:
+        if credentials != (self.username, self.secret):
+            raise refused(401, "Invalid service account credentials", request)
+        asked = request.captured.get("project_id")
+        if asked is not None and (self.wrong_region or asked != str(project_id)):
+            raise refused(403, "You do not have permission to access this project", request)
 
     def _admit_service_account(
         self, request: Request, credentials: tuple[str, str], project_id: int

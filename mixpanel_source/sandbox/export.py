@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from itertools import chain, islice
 from typing import Any
 
+from .asking import parse_days
 from .message import Reply, Request, refused
 from .values import WhereError
 from .where import compile_where
@@ -19,9 +20,7 @@ from .world import World
 
 MAX_LIMIT = 100_000
 LINES_PER_BLOCK = 1000
-FIRST_YEAR = 2000
 
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME_KEY = re.compile(rb'"time"\s*:\s*')
 # up to eleven digits: seconds until the year 5138, milliseconds only before 1973
 _SECONDS = re.compile(rb"\d{1,11}(?=\s*[,}])")
@@ -43,24 +42,6 @@ def export(world: World, request: Request) -> Reply:
     return Reply(content_type="text/plain", blocks=_join(lines), chunked=True)
 
 
-def parse_days(request: Request, *, today: date) -> tuple[date, date]:
-    """Return the first and the last day asked for.
-
-    Args:
-        request: The request with `from_date` and `to_date`.
-        today: The last day that may be asked for.
-
-    Raises:
-        RefusedError: 400, a day is missing, malformed, too early or too late.
-    """
-    first, last = (_parse_day(request, name) for name in ("from_date", "to_date"))
-    if last > today:
-        raise refused(400, "to_date cannot be later than today", request)
-    if first > last:
-        raise refused(400, "from_date cannot be later than to_date", request)
-    return first, last
-
-
 def to_milliseconds(line: bytes) -> bytes:
     """Return an event with its `time` in milliseconds; only whole seconds are changed.
 
@@ -70,28 +51,6 @@ def to_milliseconds(line: bytes) -> bytes:
     at = _find_time(line)
     seconds = _SECONDS.match(line, at) if at else None
     return line if seconds is None else line[: seconds.end()] + b"000" + line[seconds.end() :]
-
-
-def _parse_day(request: Request, name: str) -> date:
-    text = request.params.get(name)
-    if not text:
-        raise refused(400, f"{name} is a required parameter", request)
-    day = _read_date(text)
-    if day is None:
-        raise refused(400, f"Error in {name}: invalid date, must be yyyy-mm-dd", request)
-    if day.year < FIRST_YEAR:
-        raise refused(400, f"Error in {name}: invalid date, bad year", request)
-    return day
-
-
-def _read_date(text: str) -> date | None:
-    # fromisoformat() takes other forms as well
-    if not _DATE.fullmatch(text):
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _read_days(world: World, first: date, last: date) -> Iterator[bytes]:

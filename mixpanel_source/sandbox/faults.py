@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from .kinds import EVERYWHERE, KINDS, Kind
+from .kinds import KINDS, Kind
 from .message import Reply, Request
+from .routes import TABLES
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Fault:
     day: date | None = None
     """Only exports whose range holds this day."""
     table: str | None = None
-    """Only requests for `export`, `engage`, `cohorts` or `me`."""
+    """Only requests for this table, a name in `TABLES`."""
     page: int | None = None
     """Only this page of profiles, counted from 0."""
     request: int | None = None
@@ -43,7 +44,7 @@ class Fault:
         """Refuse a fault or a table that does not exist."""
         _check("fault", self.name, KINDS)
         if self.table is not None:
-            _check("table", self.table, EVERYWHERE)
+            _check("table", self.table, TABLES)
 
     @property
     def kind(self) -> Kind:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from .message import Ending, Reply, json_bytes, json_reply
+from .routes import TABLES
 
 Change = Callable[[Reply, float], Reply]
 """From the right reply, and seconds that some faults need, to the wrong one."""
 Spoil = Callable[[bytes], bytes]
 """From the last block of a body to what is sent of it."""
 
-EVERYWHERE = frozenset({"export", "engage", "cohorts", "me"})
 EXPORT = frozenset({"export"})
 ENGAGE = frozenset({"engage"})
 
@@ -29,7 +29,7 @@ class Kind:
     what: str
     """Said in one line."""
     change: Change
-    tables: frozenset[str] = EVERYWHERE
+    tables: frozenset[str] = TABLES
     needs_gzip: bool = False
     """Only strikes where the client accepts gzip."""
     expires_sessions: bool = False

@@ -1,4 +1,4 @@
-"""A made-up project: a shop's events, profiles and cohorts, awkward in the ways real ones are."""
+"""A made-up project: a shop's events, profiles and reports, awkward in the ways real ones are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta, timezone
 
 from .message import json_bytes
 from .project import Project
+from .saved import add_saved
 from .shop import Properties, Shopper, describe_event, make_shopper, make_uuid, make_visit
 
 EVENTS_A_DAY = 290
@@ -61,6 +62,7 @@ def made_up_project(*, last_day: date, days: int = 30, seed: int = 7) -> Project
     for shopper in shoppers:
         project.add_profile(shopper.distinct_id, _describe_shopper(shopper, last_day))
     _add_cohorts(project, shoppers, last_day)
+    add_saved(project, last_day)
     return project
 
 

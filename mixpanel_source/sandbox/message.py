@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from enum import Enum, auto
+from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
 Params = dict[str, str]
@@ -38,6 +39,8 @@ class Request:
     params: Params
     authorization: str = ""
     accepts_gzip: bool = False
+    captured: Params = field(default_factory=dict)
+    """What the path says, by the names its route has for it."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,25 @@ def json_reply(
 
 
 def refused(status: int, error: str, request: Request | None = None) -> RefusedError:
-    """Return the error to raise for a reply in the words of Mixpanel's query and export hosts.
+    """Return the error to raise for a reply in the words of the host that was asked.
 
     Args:
         status: HTTP status.
         error: The text under `error`.
-        request: Echoed under `request`; without it the body has `error` only.
+        request: Decides the envelope; the query and export hosts echo it under `request`. Without
+            it the body has `error` only.
     """
-    body = {"error": error} if request is None else {"request": request.target, "error": error}
-    return RefusedError(json_reply(body, status))
+    return RefusedError(json_reply(_describe_error(status, error, request), status))
+
+
+def _describe_error(status: int, error: str, request: Request | None) -> dict[str, object]:
+    if request is None:
+        return {"error": error}
+    if request.path.startswith(("/api/app/", "/api/2.0/nessie/")):
+        return {"status": "error", "error": error}
+    if request.path == "/lookup-tables":
+        return {"code": status, "error": error, "status": HTTPStatus(status).phrase}
+    return {"request": request.target, "error": error}
 
 
 def parse_request(method: str, target: str, headers: Message, body: bytes) -> Request:

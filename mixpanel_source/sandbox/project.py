@@ -31,11 +31,30 @@ class Project:
     """Distinct ids by cohort id; they need not have a profile."""
     groups: dict[str, list[bytes]] = field(default_factory=dict, repr=False)
     """Group profiles by `data_group_id`, in the form of `profiles`."""
+    funnels: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Saved funnels, `{"funnel_id", "name", "steps": [event], "length": days}` each."""
+    bookmarks: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
+    """Saved reports by id, `{"name", "events", "on": [property], "days", "unit"}` each; their last
+    day is today, `unit` is day, week or month."""
+    annotations: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Annotations as the API serves them."""
+    annotation_tags: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Tags of annotations as the API serves them."""
+    schemas: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Lexicon schemas, `{"entityType", "name", "schemaJson"}` each."""
+    lookup_tables: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Lookup tables, `{"id", "name"}` each."""
+    pipelines: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Data pipelines as the API serves them."""
+    pipeline_runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
+    """The runs of a pipeline by its name, as the API serves them."""
+    jql: list[dict[str, Any]] | None = field(default=None, repr=False)
+    """What every script answers; None, the count of each event."""
     project_id: int = PROJECT_ID
     timezone: str = "UTC"
-    """IANA name; decides which day is today."""
+    """IANA name; decides which day is today, and on which day reports count an event."""
     plan: Literal["free", "growth"] = "growth"
-    """On the free plan profiles and cohorts are answered with 402."""
+    """On the free plan the whole query API is answered with 402."""
 
     @classmethod
     def from_directory(cls, path: str | Path) -> Project:
@@ -43,7 +62,9 @@ class Project:
 
         `export/YYYY-MM-DD.jsonl.gz` holds the events of a day, `engage.jsonl.gz` the profiles,
         `cohorts.json` the cohort list, `cohort-members.json` distinct ids by cohort id and
-        `groups.json` group profiles by `data_group_id`.
+        `groups.json` group profiles by `data_group_id`. `funnels.json`, `bookmarks.json`,
+        `annotations.json`, `annotation-tags.json`, `schemas.json`, `lookup-tables.json`,
+        `pipelines.json` and `pipeline-runs.json` hold what the fields of these names do.
 
         Args:
             path: The directory.
@@ -57,6 +78,7 @@ class Project:
         cohorts: list[dict[str, Any]] = _read_json(root / "cohorts.json", [])
         members: dict[str, list[str]] = _read_json(root / "cohort-members.json", {})
         groups: dict[str, list[dict[str, Any]]] = _read_json(root / "groups.json", {})
+        bookmarks: dict[str, dict[str, Any]] = _read_json(root / "bookmarks.json", {})
         return cls(
             events={
                 date.fromisoformat(day.name.split(".")[0]): _read_lines(day)
@@ -66,6 +88,14 @@ class Project:
             cohorts=cohorts,
             cohort_members={int(cohort): ids for cohort, ids in members.items()},
             groups={key: [json_bytes(row) for row in rows] for key, rows in groups.items()},
+            funnels=_read_json(root / "funnels.json", []),
+            bookmarks={int(bookmark): report for bookmark, report in bookmarks.items()},
+            annotations=_read_json(root / "annotations.json", []),
+            annotation_tags=_read_json(root / "annotation-tags.json", []),
+            schemas=_read_json(root / "schemas.json", []),
+            lookup_tables=_read_json(root / "lookup-tables.json", []),
+            pipelines=_read_json(root / "pipelines.json", []),
+            pipeline_runs=_read_json(root / "pipeline-runs.json", {}),
             project_id=cohorts[0]["project_id"] if cohorts else PROJECT_ID,
         )
 

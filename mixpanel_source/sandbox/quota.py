@@ -1,4 +1,4 @@
-"""Mixpanel's rate limits: how many calls an hour, a second and at once a project may make.
+"""Mixpanel's rate limits: how many calls in a time and at once a project may make.
 
 Source: https://developer.mixpanel.com/reference/rate-limits
 """
@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from .message import RefusedError, Request, json_reply
 
 HOUR_S = 3600
+MINUTE_S = 60
 CONCURRENT_EXPORTS = 100
 CONCURRENCY_RETRY_S = 10
 CONSULT = (
     "For more information, please consult our documentation at "
     "https://developer.mixpanel.com/reference/rate-limits"
 )
+_SPANS = {HOUR_S: "hour", MINUTE_S: "minute", 1: "second"}
 EXPORT_ERROR = "too many export requests in progress for this project"
 
 
@@ -31,6 +33,11 @@ class Limits:
     per_hour: int | None
     concurrent: int | None
     per_second: int | None = None
+    per_minute: int | None = None
+
+    def within(self, span_s: int) -> int | None:
+        """Return how many calls there may be in an hour, a minute or a second."""
+        return {HOUR_S: self.per_hour, MINUTE_S: self.per_minute, 1: self.per_second}[span_s]
 
 
 @dataclass(frozen=True)
@@ -103,17 +110,16 @@ class Quota:
             return _Trip(f"{used} concurrently)", CONCURRENCY_RETRY_S, running=True)
         if not metered:
             return None
-        if limits.per_hour and len(calls) >= limits.per_hour:
-            used = f"rate limit ({len(calls) + 1}/{limits.per_hour} queries running"
-            return _Trip(f"{used} in the last hour)", math.ceil(calls[0] + HOUR_S - now))
-        recent = sum(call > now - 1 for call in calls)
-        if limits.per_second and recent >= limits.per_second:
-            used = f"rate limit ({recent + 1}/{limits.per_second} queries running"
-            return _Trip(f"{used} in the last second)", 1)
+        for span, name in _SPANS.items():
+            limit = limits.within(span)
+            recent = [call for call in calls if call > now - span] if limit else []
+            if limit and len(recent) >= limit:
+                used = f"rate limit ({len(recent) + 1}/{limit} queries running in the last {name})"
+                return _Trip(used, math.ceil(recent[-limit] + span - now))
         return None
 
     def _refused(self, family: str, request: Request, trip: _Trip) -> RefusedError:
-        project_id = request.params.get("project_id")
+        project_id = request.captured.get("project_id") or request.params.get("project_id")
         error = (
             f"Query rate limit exceeded for project_id: {project_id}. "
             f"This request exceeded the {trip.used}. {CONSULT}"
@@ -121,16 +127,21 @@ class Quota:
         body = {"request": request.target, "error": error}
         if family == "export":
             body = {"error": EXPORT_ERROR}
+        elif family == "lexicon":
+            body = {"status": "error", "error": error}
         headers = self._describe(family, trip) if self._headers else None
         return RefusedError(json_reply(body, 429, headers=headers))
 
     def _describe(self, family: str, trip: _Trip) -> dict[str, str]:
         limits = self._limits[family]
         policy, left = [], []
-        if limits.per_hour:
-            policy.append(f'"project";q={limits.per_hour};w={HOUR_S}')
+        span = HOUR_S if limits.per_hour else MINUTE_S
+        limit = limits.within(span)
+        if limit:
+            policy.append(f'"project";q={limit};w={span}')
             until = "" if trip.running else f";t={trip.wait_s}"
-            left.append(f'"project";r={limits.per_hour - len(self._calls[family])}{until}')
+            used = sum(call > self._clock() - span for call in self._calls[family])
+            left.append(f'"project";r={limit - used}{until}')
         if limits.concurrent:
             policy.append(f'"project-concurrency";q={limits.concurrent};qu="concurrent-requests"')
             until = f";t={trip.wait_s}" if trip.running else ""

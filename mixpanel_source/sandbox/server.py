@@ -73,6 +73,7 @@ class Sandbox:
     exports_per_hour: int | None = 60
     exports_per_second: int | None = 3
     concurrent_queries: int | None = 5
+    schemas_per_minute: int | None = 5
     rate_limit_headers: bool = True
     """Whether a 429 says when to try again."""
     page_size: int = 1000
@@ -84,7 +85,7 @@ class Sandbox:
     wrong_region: bool = False
     """Answer as the host of a region the project is not in."""
     unavailable: Collection[str] = ()
-    """Tables (`export`, `engage`, `cohorts`) answered with 402 whatever the plan."""
+    """Tables (`export`, `engage`, `funnels`, ...) answered with 402 whatever the plan."""
     faults: Sequence[Fault] = ()
     """What goes wrong; `inject` adds more while the sandbox runs."""
     log: Callable[[str], object] | None = None
@@ -112,6 +113,7 @@ class Sandbox:
         limits = {
             "query": Limits(self.queries_per_hour, self.concurrent_queries),
             "export": Limits(self.exports_per_hour, CONCURRENT_EXPORTS, self.exports_per_second),
+            "lexicon": Limits(None, None, per_minute=self.schemas_per_minute),
         }
         quota = Quota(limits, clock=self.clock, headers=self.rate_limit_headers)
         self._service = Service(

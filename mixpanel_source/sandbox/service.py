@@ -4,49 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .auth import Doorkeeper
-from .cohorts import describe_account, list_cohorts
-from .engage import engage, is_free
-from .export import export
+from .engage import is_free
 from .faults import Fault, FaultBox, Occasion
 from .message import RefusedError, Reply, Request, refused
 from .quota import Quota
+from .routes import Route, find_route
 from .world import World
 
 PLAN_ERROR = "Your plan does not allow API calls. Upgrade at mixpanel.com/pricing"
-PAID_TABLES = frozenset({"engage", "cohorts"})
-
-
-@dataclass(frozen=True)
-class Route:
-    """What answers a path."""
-
-    table: str
-    family: str
-    """The quota the path counts in."""
-    methods: frozenset[str]
-    handler: Callable[[World, Request], Reply]
-
-
-_GET = frozenset({"GET"})
-_GET_OR_POST = frozenset({"GET", "POST"})
-_EXPORT = Route("export", "export", _GET, export)
-_ENGAGE = Route("engage", "query", _GET_OR_POST, engage)
-_COHORTS = Route("cohorts", "query", _GET_OR_POST, list_cohorts)
-_ME = Route("me", "app", _GET, describe_account)
-
-ROUTES = {
-    "/api/2.0/export": _EXPORT,
-    "/api/query/engage": _ENGAGE,
-    "/api/2.0/engage": _ENGAGE,
-    "/api/query/cohorts/list": _COHORTS,
-    "/api/2.0/cohorts/list": _COHORTS,
-    "/api/app/me": _ME,
-}
 
 
 @dataclass(frozen=True)
@@ -90,7 +60,8 @@ class Service:
             yield answer
 
     def _answer(self, request: Request, place: ExitStack) -> Answer:
-        route = ROUTES.get(request.path)
+        route, captured = find_route(request.path)
+        request = replace(request, captured=captured)
         occasion = self._count(request, route.table if route else "")
         route = self._admit(route, request)
         metered = route.table != "engage" or not is_free(request)
@@ -117,7 +88,7 @@ class Service:
             raise refused(405, f"{request.method} is not allowed here", request)
         project = self._world.project
         self._doorkeeper.admit(request, project.project_id)
-        on_free_plan = project.plan == "free" and route.table in PAID_TABLES
+        on_free_plan = project.plan == "free" and route.family == "query"
         if on_free_plan or route.table in self._unavailable:
             raise refused(402, PLAN_ERROR)
         return route

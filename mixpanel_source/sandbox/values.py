@@ -1,4 +1,4 @@
-"""The values of segmentation expressions, and what comparing two of them gives.
+"""The values of segmentation expressions, and what comparing, adding and casting them gives.
 
 A value is a string, a number, a boolean, None, a list or undefined.
 
@@ -7,6 +7,8 @@ Source: https://developer.mixpanel.com/reference/segmentation-expressions
 
 from __future__ import annotations
 
+import json
+import math
 import operator
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -127,3 +129,77 @@ COMPARISONS: dict[str, Callable[[Value, Value], Value]] = {
     **{name: _ordering(name) for name in _ORDERINGS},
 }
 """What each operator gives for two values."""
+
+
+def _arithmetic(operate: Callable[[Any, Any], Any]) -> Callable[[Value, Value], Value]:
+    def calculated(left: Value, right: Value) -> Value:
+        if not is_number(left) or not is_number(right):
+            return UNDEFINED
+        try:
+            result: Value = operate(left, right)
+        except (ZeroDivisionError, OverflowError):
+            return UNDEFINED
+        return result
+
+    return calculated
+
+
+_add_numbers = _arithmetic(operator.add)
+
+
+def _add(left: Value, right: Value) -> Value:
+    if isinstance(left, str) and isinstance(right, str):
+        return left + right
+    return _add_numbers(left, right)
+
+
+OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
+    "+": _add,
+    "-": _arithmetic(operator.sub),
+    "*": _arithmetic(operator.mul),
+    "/": _arithmetic(operator.truediv),
+    "%": _arithmetic(operator.mod),
+}
+"""What each sign gives for two values; undefined where they are no numbers."""
+
+
+def _to_number(value: Value) -> Value:
+    if isinstance(value, (bool, int, float, str)):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            return UNDEFINED
+    return UNDEFINED
+
+
+def _to_string(value: Value) -> Value:
+    return UNDEFINED if value is UNDEFINED else label_value(value)
+
+
+def _to_boolean(value: Value) -> Value:
+    return value is not UNDEFINED and bool(value)
+
+
+def _rounding(operate: Callable[[float], int]) -> Callable[[Value], Value]:
+    def rounded(value: Value) -> Value:
+        return operate(value) if is_number(value) and math.isfinite(value) else UNDEFINED
+
+    return rounded
+
+
+FUNCTIONS: dict[str, Callable[[Value], Value]] = {
+    "number": _to_number,
+    "string": _to_string,
+    "boolean": _to_boolean,
+    "floor": _rounding(math.floor),
+    "ceil": _rounding(math.ceil),
+    "round": _rounding(round),
+}
+"""What each function gives for a value."""
+
+
+def label_value(value: Value) -> str:
+    """Return how a report names a value: text as it is, anything else as JSON."""
+    if value is UNDEFINED:
+        return "undefined"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

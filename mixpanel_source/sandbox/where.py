@@ -1,4 +1,4 @@
-"""Segmentation expressions: the useful part of the language of `where`.
+"""Segmentation expressions: the useful part of the language of `where` and `on`.
 
 Compiles `properties["plan"] == "pro" and not defined(properties["churned"])` to a function of the
 properties.
@@ -13,7 +13,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .values import COMPARISONS, UNDEFINED, Value, WhereError, is_number, parse_moment, truth
+from .values import (
+    COMPARISONS,
+    FUNCTIONS,
+    OPERATIONS,
+    UNDEFINED,
+    Value,
+    WhereError,
+    parse_moment,
+    truth,
+)
 
 Scope = Mapping[str, Any]
 Node = Callable[[Scope], Value]
@@ -23,11 +32,12 @@ _WORD = re.compile(
     [0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?  # number
     | "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*'  # string
     | [A-Za-z_]\w*                           # name
-    | == | != | <= | >= | [-<>()\[\],]      # sign
+    | == | != | <= | >= | [-+*/%<>()\[\],]  # sign
     )""",
     re.VERBOSE,
 )
 _LITERALS = {"true": True, "false": False, "null": None, "undefined": UNDEFINED}
+_CALLS = {"defined", "datetime", *FUNCTIONS}
 _SCOPES = {"properties", "user", "event"}
 
 
@@ -35,7 +45,7 @@ def compile_where(text: str) -> Callable[[Scope], bool]:
     """Return a function that says whether an event or a profile matches.
 
     Args:
-        text: The expression. There is no arithmetic, no cast and no list selector.
+        text: The expression. There is no list selector.
 
     Returns:
         A function of the properties; `$time` is `time` where there is no `$time`. It raises
@@ -44,10 +54,23 @@ def compile_where(text: str) -> Callable[[Scope], bool]:
     Raises:
         WhereError: The expression cannot be read.
     """
+    node = compile_expression(text)
+    return lambda scope: truth(node(scope))
+
+
+def compile_expression(text: str) -> Node:
+    """Return a function that gives what an expression is for an event or a profile.
+
+    Args:
+        text: The expression, as `compile_where` takes it.
+
+    Raises:
+        WhereError: The expression cannot be read.
+    """
     parser = _Parser(text)
     node = parser.parse_or()
     parser.expect("")
-    return lambda scope: truth(node(scope))
+    return node
 
 
 class _Parser:
@@ -82,14 +105,26 @@ class _Parser:
         return self._parse_comparison()
 
     def _parse_comparison(self) -> Node:
-        left = self._parse_value()
+        left = self._parse_sum()
         word = self._peek()
         compare = COMPARISONS.get(word)
         if compare is None:
             return left
         self._at += 1
-        right = self._parse_value()
+        right = self._parse_sum()
         return lambda row: compare(left(row), right(row))
+
+    def _parse_sum(self) -> Node:
+        node = self._parse_product()
+        while self._peek() in {"+", "-"}:
+            node = _operation(self._next(), node, self._parse_product())
+        return node
+
+    def _parse_product(self) -> Node:
+        node = self._parse_value()
+        while self._peek() in {"*", "/", "%"}:
+            node = _operation(self._next(), node, self._parse_value())
+        return node
 
     def _parse_value(self) -> Node:
         word = self._next()
@@ -100,10 +135,10 @@ class _Parser:
         if word == "[":
             return self._parse_list()
         if word == "-":
-            return self._parse_negative()
+            return _operation("-", _constant(0), self._parse_value())
         if word in _SCOPES:
             return self._parse_property()
-        if word in {"defined", "datetime"}:
+        if word in _CALLS:
             return self._parse_call(word)
         return _constant(_parse_literal(word))
 
@@ -112,14 +147,8 @@ class _Parser:
         while not self._take("]"):
             if nodes:
                 self.expect(",")
-            nodes.append(self._parse_value())
+            nodes.append(self._parse_sum())
         return lambda row: [node(row) for node in nodes]
-
-    def _parse_negative(self) -> Node:
-        value = _parse_literal(self._next())
-        if not is_number(value):
-            raise WhereError("expected a number after -")
-        return _constant(-value)
 
     def _parse_property(self) -> Node:
         self.expect("[")
@@ -137,6 +166,9 @@ class _Parser:
         self.expect(")")
         if name == "defined":
             return lambda row: node(row) is not UNDEFINED
+        if name in FUNCTIONS:
+            function = FUNCTIONS[name]
+            return lambda row: function(node(row))
         return _constant(parse_moment(node({})))
 
     def _peek(self) -> str:
@@ -180,3 +212,8 @@ def _parse_literal(word: str) -> Value:
 
 def _constant(value: Value) -> Node:
     return lambda _row: value
+
+
+def _operation(sign: str, left: Node, right: Node) -> Node:
+    operate = OPERATIONS[sign]
+    return lambda row: operate(left(row), right(row))

@@ -56,6 +56,10 @@ class World:
         """Return the time in UTC."""
         return datetime.fromtimestamp(self.clock(), tz=timezone.utc)
 
+    def local_now(self) -> datetime:
+        """Return the time in the zone of the project."""
+        return self.now().astimezone(ZoneInfo(self.project.timezone))
+
     def today(self) -> date:
         """Return the date in the zone of the project."""
-        return self.now().astimezone(ZoneInfo(self.project.timezone)).date()
+        return self.local_now().date()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
 
 from mixpanel_source.sandbox import PROJECT_ID, SECRET, USERNAME, Project, Sandbox
 
@@ -46,10 +47,57 @@ def small_project() -> Project:
     return project
 
 
+def tell(
+    project: Project,
+    local: str,
+    name: str,
+    person: str,
+    properties: Mapping[str, Any] | None = None,
+) -> None:
+    """Add an event at a wall-clock time, such as `2026-11-16 10:00`, in the zone of a project."""
+    moment = datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(project.timezone))
+    known = {"time": int(moment.timestamp()), "distinct_id": person}
+    project.add_event(name, {**known, **(properties or {})})
+
+
+def told_project() -> Project:
+    """Return a project in California whose few events reports can be worked out from by hand."""
+    project = Project(timezone="US/Pacific")
+    first = {"price": 10, "plan": "pro", "tags": ["a", "b"], "$insert_id": "i1"}
+    tell(project, "2026-11-16 10:00", "View", "ann", first)
+    # stored twice, as after a retry
+    tell(project, "2026-11-16 10:00", "View", "ann", {**first, "mp_processing_time_ms": 2})
+    tell(project, "2026-11-16 10:30", "Buy", "ann")
+    tell(project, "2026-11-16 11:00", "View", "ann", {"price": 25})
+    tell(project, "2026-11-16 12:00", "View", "bob", {"price": "x", "plan": "free"})
+    tell(project, "2026-11-16 13:00", "Cart", "ann")
+    tell(project, "2026-11-17 08:00", "Cart", "cal")
+    # already the 18th in UTC
+    tell(project, "2026-11-17 23:30", "View", "bob", {"price": 5.5, "plan": "pro", "tags": ["b"]})
+    tell(project, "2026-11-18 00:10", "Cart", "bob")
+    tell(project, "2026-11-18 09:00", "Buy", "bob")
+    # it is four in the morning of the 20th
+    tell(project, "2026-11-19 02:00", "Ping", "ann")
+    tell(project, "2026-11-19 02:30", "Ping", "ann")
+    tell(project, "2026-11-19 05:00", "Ping", "bob")
+    tell(project, "2026-11-20 03:00", "Ping", "ann")
+    tell(project, "2026-11-20 03:30", "Ping", "bob")
+    tell(project, "2026-10-01 09:00", "Old", "ann")
+    project.funnels = [
+        {"funnel_id": 1, "name": "Sale", "steps": ["View", "Cart", "Buy"], "length": 1}
+    ]
+    return project
+
+
 def serve(project: Project) -> Sandbox:
     """Return a sandbox at noon of 2026-11-20, without a limit by time."""
     return Sandbox(
-        project, clock=lambda: NOON, exports_per_second=0, exports_per_hour=0, queries_per_hour=0
+        project,
+        clock=lambda: NOON,
+        exports_per_second=0,
+        exports_per_hour=0,
+        queries_per_hour=0,
+        schemas_per_minute=0,
     )
 
 

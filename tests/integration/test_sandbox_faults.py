@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from mixpanel_source.sandbox import KINDS, PROJECT_ID, Fault, Project, Sandbox, parse_fault
+from mixpanel_source.sandbox.routes import TABLES
 from tests.integration.sandbox_calls import (
     EXPORT_PATH,
     ask,
@@ -319,6 +320,21 @@ def test_faults_can_be_added_later(project: Project) -> None:
         assert [engage(sandbox).status for _ in range(3)] == [503, 504, 200]
 
 
+def test_reports_fail_by_their_own_name(project: Project) -> None:
+    """Each table has its own; two paths may be of one table."""
+    with Sandbox(project, faults=[Fault("503", table="funnels", request=2)]) as sandbox:
+        assert ask(sandbox, "/api/query/funnels/list").status == 200
+        assert ask(sandbox, "/api/query/events/names", {"type": "general"}).status == 200
+        assert ask(sandbox, "/api/2.0/funnels/list").status == 503
+    names = (
+        "activity annotations cohorts data_pipelines engage event_counts event_names "
+        "event_properties export frequency funnels insights jql lexicon lookup_tables projects "
+        "property_values retention segmentation segmentation_average segmentation_numeric "
+        "segmentation_sum top_events top_properties"
+    )
+    assert sorted(TABLES) == names.split()
+
+
 # how they are written
 
 
@@ -327,8 +343,8 @@ def test_faults_are_written_as_text() -> None:
     assert parse_fault("half_line:day=2026-11-03") == Fault("half_line", day=date(2026, 11, 3))
     assert parse_fault("429:request=2, times=3") == Fault("429", request=2, times=3)
     assert parse_fault("reset:chance=0.1,seed=7") == Fault("reset", chance=0.1, seed=7)
-    assert parse_fault("slow:seconds=2,table=me,page=1") == Fault(
-        "slow", seconds=2.0, table="me", page=1
+    assert parse_fault("slow:seconds=2,table=projects,page=1") == Fault(
+        "slow", seconds=2.0, table="projects", page=1
     )
 
 
@@ -337,7 +353,7 @@ def test_faults_are_written_as_text() -> None:
     [
         ("nonsense", "unknown fault 'nonsense'; valid are 401, 402,"),
         ("429:hour=2", "unknown condition 'hour'; valid are chance, day, page,"),
-        ("429:table=events", "unknown table 'events'; valid are cohorts, engage, export, me"),
+        ("429:table=events", "unknown table 'events'; valid are activity, annotations, cohorts,"),
         ("429:request=two", "'two' is no value for request"),
         ("429:day=tomorrow", "'tomorrow' is no value for day"),
         ("429:times", "'' is no value for times"),

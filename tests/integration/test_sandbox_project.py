@@ -88,3 +88,17 @@ def test_made_up_events_are_filed_under_their_day() -> None:
         assert {datetime.fromtimestamp(time, tz=timezone.utc).date() for time in times} == {day}
         assert 200 < len(lines) < 420
         assert times != sorted(times)
+
+
+def test_the_made_up_project_has_what_people_save() -> None:
+    """Reports, notes, descriptions and a group: some of each, and of their odd forms."""
+    project = made_up_project(last_day=date(2026, 11, 20), days=3)
+    names = {json.loads(line)["event"] for lines in project.events.values() for line in lines}
+    assert all(set(funnel["steps"]) <= names for funnel in project.funnels)
+    assert [report["on"] for report in project.bookmarks.values()] == [[], ["$browser"]]
+    assert [len(one["tags"]) for one in project.annotations] == [1, 2, 0]
+    assert [tag["has_annotations"] for tag in project.annotation_tags] == [True, True, False]
+    assert {entry["entityType"] for entry in project.schemas} == {"event", "profile"}
+    assert len(project.lookup_tables) == 2
+    assert project.pipeline_runs.keys() == {one["name"] for one in project.pipelines}
+    assert {key: len(rows) for key, rows in project.groups.items()} == {"-1405123841946871899": 2}

@@ -82,3 +82,46 @@ def test_queries_at_once(project: Project) -> None:
     assert refused.status == 429
     assert refused.headers["Retry-After"] == "10"
     assert "(2/1 queries running concurrently)" in refused.json()["error"]
+
+
+def test_schemas_a_minute(project: Project) -> None:
+    """Five of them, at whatever level; other replies of the app API are not counted."""
+    clock = Clock()
+    schemas = "/api/app/projects/1234567/schemas"
+    with Sandbox(project, clock=clock) as sandbox:
+        assert {ask(sandbox, f"{schemas}{level}").status for level in ("", "/event")} == {200}
+        clock.now += 20
+        assert [ask(sandbox, schemas).status for _ in range(4)] == [200, 200, 200, 429]
+        refused = ask(sandbox, schemas)
+        assert ask(sandbox, "/api/app/projects/1234567/annotations").status == 200
+        clock.now += 40
+        assert ask(sandbox, schemas).status == 200
+    assert refused.headers["Retry-After"] == "40"
+    assert refused.headers["RateLimit-Policy"] == '"project";q=5;w=60'
+    assert refused.headers["RateLimit"] == '"project";r=0;t=40'
+    assert refused.json()["status"] == "error"
+    error = "rate limit exceeded for project_id: 1234567"
+    assert error in refused.json()["error"]
+    assert "(6/5 queries running in the last minute)" in refused.json()["error"]
+
+
+def test_reports_share_the_quota_of_queries(project: Project) -> None:
+    """Whatever is asked of the query API counts in one; all else counts in none."""
+    uncounted = ["/api/app/me", "/lookup-tables", "/api/2.0/nessie/pipeline/jobs"]
+    with Sandbox(project, queries_per_hour=2) as sandbox:
+        assert ask(sandbox, "/api/query/funnels/list").status == 200
+        assert ask(sandbox, "/api/2.0/events/names", {"type": "general"}).status == 200
+        for path in ("/api/query/jql", "/api/2.0/insights", "/api/query/events/top"):
+            assert ask(sandbox, path).status == 429, path
+        for path in uncounted * 2:
+            assert ask(sandbox, path).status == 200, path
+
+
+def test_the_free_plan_has_no_reports(project: Project) -> None:
+    """What is not of the query API is answered on every plan."""
+    project.plan = "free"
+    with Sandbox(project, unavailable=["lexicon"]) as sandbox:
+        for path in ("funnels", "funnels/list", "insights", "events", "jql", "segmentation/sum"):
+            assert ask(sandbox, f"/api/query/{path}").status == 402, path
+        assert ask(sandbox, "/api/app/projects/1234567/annotations").status == 200
+        assert ask(sandbox, "/api/app/projects/1234567/schemas").status == 402
