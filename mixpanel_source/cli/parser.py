@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .. import settings
-from .asking import run_request
+from .asking import run_reconcile, run_request
 from .jobs import run_backfill, run_catch_up, run_sync
 from .local import run_demo, run_sandbox
 from .questions import run_check, run_plan, run_status
@@ -72,6 +72,14 @@ def build_parser() -> Parser:
     add("check", run_check, tables, output)
     _add_range(add("plan", run_plan, tables, target, output), required=False)
     add("status", run_status, target, output)
+    reconcile = add("reconcile", run_reconcile, target, _waiting(), output)
+    _add_range(reconcile, required=False)
+    reconcile.add_argument(
+        "--tolerance",
+        default="0.01",
+        metavar="SHARE",
+        help="share of Mixpanel's count by which the numbers may differ (default: 0.01)",
+    )
     _add_request_options(add("request", run_request, target, _waiting()))
     _add_sandbox_options(add("sandbox", run_sandbox))
     add("demo", run_demo)
