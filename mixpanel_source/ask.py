@@ -28,7 +28,7 @@ from .endpoints import Endpoint, find_endpoint
 from .errors import ConfigError, MixpanelError, RequestError
 from .lines import Row, dump_json, inflate, iter_row_blocks, join_torn_rows, repair_row
 from .lookup import load_config
-from .pipeline import alone, own_errors, start_clean
+from .pipeline import alone, open_beside, own_errors, start_clean
 from .resources.session import data_directory
 
 NAME = "mixpanel_request"
@@ -225,7 +225,8 @@ def load_answer(answer: Answer, table: str, pipeline: dlt.Pipeline) -> int:
     Args:
         answer: what to load; lists and objects in its rows become JSON.
         table: name of the table, see `check_table`.
-        pipeline: where to, with a name that no job has.
+        pipeline: of the jobs; the answer goes where their tables are, by a pipeline of its own, so
+            that what they know of these stays as it is.
 
     Raises:
         ConfigError: the table is one of ours.
@@ -242,9 +243,10 @@ def load_answer(answer: Answer, table: str, pipeline: dlt.Pipeline) -> int:
             yield {_column(name, columns): value for name, value in row.items()}
 
     rows = dlt.resource(named_rows, name=table, write_disposition="replace")
-    with alone(pipeline), own_errors():
-        start_clean(pipeline)
-        pipeline.run(_source(rows), loader_file_format="parquet")
+    beside = open_beside(pipeline, "request")
+    with alone(beside), own_errors():
+        start_clean(beside)
+        beside.run(_source(rows), loader_file_format="parquet")
     return number
 
 

@@ -45,7 +45,7 @@ def run_request(options: argparse.Namespace) -> int:
             sys.stdout.flush()
             return DONE
         pipeline = open_pipeline(
-            options.destination, dataset=options.dataset, name=f"{options.pipeline}_request"
+            options.destination, dataset=options.dataset, name=options.pipeline
         )
         rows = load_answer(answer, options.table, pipeline)
     print(f"{options.table}: {count(rows, 'row')}\nin {location(pipeline)}")
