@@ -6,71 +6,27 @@ try that breaks off in the middle leaves no trace, and an export of any size tak
 
 from __future__ import annotations
 
-import json
-import re
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-import dlt
-from dlt.common.configuration.specs import BaseConfiguration
-from dlt.extract import DltResource
-
 from . import settings
+from .answers import Answer, describe
 from .client import Client, Clock, Reply, Request
-from .columns import readable_name
 from .endpoints import Endpoint, find_endpoint
-from .errors import ConfigError, MixpanelError, RequestError
-from .lines import Row, dump_json, inflate, iter_row_blocks, join_torn_rows, repair_row
+from .errors import ConfigError, MixpanelError, TruncatedError
+from .lines import describe_bad_line, inflate, join_torn_rows, repair_row
 from .lookup import load_config
-from .pipeline import alone, open_beside, own_errors, start_clean
 from .resources.session import data_directory
 
-NAME = "mixpanel_request"
-"""Of the source, so that nothing of it mixes with what the jobs know."""
+HEAD_BYTES = 256
 TAIL_BYTES = 2 * 1024 * 1024
 """Bytes at the end of an export that are looked at; an event has less than a megabyte."""
-CHUNK_BYTES = 256 * 1024
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What Mixpanel has answered, whole."""
-
-    endpoint: Endpoint
-    _file: IO[bytes]
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body as it came, decompressed."""
-        self._file.seek(0)
-        while chunk := self._file.read(CHUNK_BYTES):
-            yield chunk
-
-    def rows(self) -> Iterator[Row]:
-        """The rows that it holds: its lines, or those `find_rows` finds.
-
-        Raises:
-            RequestError: it is neither JSON nor lines of it.
-        """
-        if self.endpoint.name == "export":
-            for block in iter_row_blocks(self.chunks()):
-                yield from (repair_row(line, Counter()) for line in block.split(b"\n")[:-1])
-            return
-        try:
-            body = b"".join(self.chunks())
-            reply = json.loads(body.decode("utf-8", "surrogateescape"))
-        except ValueError as error:
-            raise RequestError(
-                f"{_what(self.endpoint)}: the reply is not JSON, so it holds no rows. Leave "
-                "--table out to see it."
-            ) from error
-        for row in find_rows(reply, self.endpoint.rows):
-            yield repair_row(dump_json(row).encode("utf-8", "surrogatepass"), Counter())
 
 
 @contextmanager
@@ -101,7 +57,7 @@ def ask(
     """
     endpoint = find_endpoint(method, path)
     request = Request(
-        _what(endpoint),
+        describe(endpoint),
         endpoint,
         params={} if endpoint.method == "POST" else params,
         form=params if endpoint.method == "POST" else None,
@@ -115,11 +71,6 @@ def ask(
         yield Answer(endpoint, file)
 
 
-def _what(endpoint: Endpoint) -> str:
-    # neither the path nor the parameters: they may hold values
-    return "request" if endpoint.name == "request" else f"request {endpoint.name}"
-
-
 def _receive(endpoint: Endpoint, file: IO[bytes], reply: Reply) -> None:
     with _writing():
         file.seek(0)
@@ -131,6 +82,10 @@ def _receive(endpoint: Endpoint, file: IO[bytes], reply: Reply) -> None:
         file.flush()
     if endpoint.name == "export":
         _check_end(file)
+    else:
+        file.seek(0)
+        if file.read(HEAD_BYTES).lstrip().lower().startswith((b"<html", b"<!doctype")):
+            raise TruncatedError("the reply is an HTML page")
 
 
 @contextmanager
@@ -150,33 +105,22 @@ def _check_end(file: IO[bytes]) -> None:
     Raises:
         TruncatedError: it does not.
     """
-    size = file.seek(0, 2)
-    file.seek(max(0, size - TAIL_BYTES))
-    tail = file.read()
-    if size > TAIL_BYTES:
-        tail = tail.partition(b"\n")[2]
-    join_torn_rows(tail)
+    file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+    tail = file.read().rstrip()
+    last = _last_line(tail)
+    if last and not _is_event(last) and not _is_event(_last_line(join_torn_rows(tail).rstrip())):
+        raise TruncatedError(describe_bad_line(last))
 
 
-def find_rows(reply: Any, key: str | None) -> list[Row]:  # noqa: ANN401 - any JSON value
-    """The rows in a reply: what is under `key`, or the first list of objects, or all of it.
-
-    Args:
-        reply: as JSON has it.
-        key: where the endpoint has its rows; None if anywhere.
-    """
-    within = reply.get(key, reply) if isinstance(reply, dict) else reply
-    rows = _first_list(within)
-    if rows is None:
-        rows = within if isinstance(within, list) else [within]
-    return [row if isinstance(row, dict) else {"value": row} for row in rows]
+def _last_line(text: bytes) -> bytes:
+    return text.rpartition(b"\n")[2]
 
 
-def _first_list(value: Any) -> list[Any] | None:  # noqa: ANN401 - any JSON value
-    if isinstance(value, list):
-        return value if any(isinstance(item, dict) for item in value) else None
-    below = value.values() if isinstance(value, dict) else ()
-    return next((rows for rows in map(_first_list, below) if rows is not None), None)
+def _is_event(line: bytes) -> bool:
+    try:
+        return "event" in repair_row(line, Counter())
+    except ValueError:
+        return False
 
 
 def parse_params(texts: Iterable[str]) -> dict[str, str]:
@@ -199,69 +143,3 @@ def parse_params(texts: Iterable[str]) -> dict[str, str]:
             )
         params[name] = value
     return params
-
-
-def check_table(table: str) -> None:
-    """Refuse names of tables that are ours or dlt's, or that a database would spell otherwise.
-
-    Raises:
-        ConfigError: naming what is valid.
-    """
-    if not re.fullmatch(r"(?=.{1,53}$)[a-z][a-z0-9]*(_[a-z0-9]+)*", table):
-        raise ConfigError(
-            f"--table is {table!r}; it must be lower-case letters, digits and single underscores, "
-            "at most 53, such as top_events_of_today."
-        )
-    if table in settings.TABLES:
-        raise ConfigError(
-            f"--table is {table}, which a sync loads; it must be a name of its own, such as "
-            f"my_{table}."
-        )
-
-
-def load_answer(answer: Answer, table: str, pipeline: dlt.Pipeline) -> int:
-    """Replace a table by the rows of an answer; returns how many there are.
-
-    Args:
-        answer: what to load; lists and objects in its rows become JSON.
-        table: name of the table, see `check_table`.
-        pipeline: of the jobs; the answer goes where their tables are, by a pipeline of its own, so
-            that what they know of these stays as it is.
-
-    Raises:
-        ConfigError: the table is one of ours.
-        RequestError: the answer holds no rows.
-    """
-    check_table(table)
-    number = 0
-
-    def named_rows() -> Iterator[Row]:
-        nonlocal number
-        columns: dict[str, str] = {}
-        for row in answer.rows():
-            number += 1
-            yield {_column(name, columns): value for name, value in row.items()}
-
-    rows = dlt.resource(named_rows, name=table, write_disposition="replace")
-    beside = open_beside(pipeline, "request")
-    with alone(beside), own_errors():
-        start_clean(beside)
-        beside.run(_source(rows), loader_file_format="parquet")
-    return number
-
-
-@dlt.source(name=NAME, section=NAME, max_table_nesting=0, spec=BaseConfiguration)
-def _source(rows: DltResource) -> DltResource:
-    # what looks like an instant stays the text that it is
-    dlt.current.source_schema().remove_type_detection("iso_timestamp")
-    return rows
-
-
-def _column(name: str, columns: dict[str, str]) -> str:
-    """The column for a key; of keys that would share one, each gets its own."""
-    if name not in columns:
-        readable = readable_name(name)
-        taken = columns.values()
-        others = (f"{readable}_{number}" for number in range(2, len(columns) + 3))
-        columns[name] = next(c for c in (readable, *others) if c not in taken)
-    return columns[name]

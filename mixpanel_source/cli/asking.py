@@ -32,7 +32,8 @@ def run_reconcile(options: argparse.Namespace) -> int:
 def run_request(options: argparse.Namespace) -> int:
     """Print what any endpoint of the API answers, or load it into a table; changes nothing."""
     with swift_imports():
-        from ..ask import ask, check_table, load_answer, parse_params
+        from ..answers import check_table, load_answer
+        from ..ask import ask, parse_params
         from ..pipeline import location, open_pipeline
 
     params = parse_params(options.param)

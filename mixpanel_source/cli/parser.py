@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import settings
 from .asking import run_reconcile, run_request
@@ -21,6 +21,13 @@ Run = Callable[[argparse.Namespace], int]
 
 class Parser(argparse.ArgumentParser):
     """A parser that tells what a misspelt command or option may have been meant to be."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as overridden
+        """End at what a command does not know, while it is known which command that is."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and self.get_default("run"):
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         """End with usage, the message and the nearest thing that exists."""

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mixpanel_source import cli
-from mixpanel_source.ask import ask, find_rows, load_answer, parse_params
+from mixpanel_source.answers import find_rows, load_answer
+from mixpanel_source.ask import ask, parse_params
 from mixpanel_source.errors import (
     ConfigError,
     MixpanelError,
@@ -24,7 +25,7 @@ from mixpanel_source.pipeline import open_pipeline
 from mixpanel_source.sandbox import Fault
 from tests.integration.conftest import open_destination
 from tests.integration.fidelity import select_all
-from tests.integration.jobs import ALL_DAYS, ANCHOR, Lab, make_project, open_lab
+from tests.integration.jobs import ALL_DAYS, ANCHOR, YESTERDAY, Lab, make_project, open_lab
 from tests.integration.sandbox_calls import ask as ask_directly
 
 EXPORT = "/api/2.0/export"
@@ -87,7 +88,17 @@ def test_requests_count_and_are_noted(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["500", "429", "half_line", "terminated_early", "unterminated", "html", "reset"]
+    "fault",
+    [
+        "500",
+        "429",
+        "half_line",
+        "terminated_early",
+        "error_fragment",
+        "unterminated",
+        "html",
+        "reset",
+    ],
 )
 def test_failures_leave_no_trace(lab: Lab, fault: str) -> None:
     """What broke off is asked for again, and of the first try nothing is in the answer."""
@@ -96,6 +107,19 @@ def test_failures_leave_no_trace(lab: Lab, fault: str) -> None:
     lab.sandbox.inject(Fault(fault, table="export"))
     assert body(lab, "GET", EXPORT, DAYS) == whole
     assert len(lab.sandbox.requests) == 2
+
+
+def test_odd_but_whole_answers_are_taken(lab: Lab) -> None:
+    """A row torn apart at the very end is whole, and so is an export of nothing."""
+    assert body(lab, "GET", EXPORT, {**DAYS, "event": '["none"]'}) == b""
+    torn = b'{"event":"Torn","properties":{"time":1794528000,"text":"a\nb"}}'
+    lab.project.events[YESTERDAY].append(torn)
+    assert body(lab, "GET", EXPORT, DAYS).endswith(torn + b"\n")
+    lab.project.events[YESTERDAY][-1] = b'{"error":"something went wrong"}'
+    with pytest.raises(TruncatedError, match="ends with an error message"):
+        body(lab, "GET", EXPORT, DAYS, retries=0)
+    lab.sandbox.inject(Fault("html", table="event_names"))
+    assert json.loads(body(lab, "GET", "/api/query/events/names", {"type": "general"}))
 
 
 @pytest.mark.parametrize(
