@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -13,6 +14,8 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from .errors import BusyError, MixpanelError
 from .pipeline import dataset_of, duckdb_file, named_destination
+from .resources.tables import LOADS_TABLE
+from .windows import Window
 
 STATE_OF = "mixpanel"
 """Name of the source, under which dlt keeps its state."""
@@ -55,6 +58,20 @@ class Peek:
         except DatabaseUndefinedRelation:
             return False
         return True
+
+    def windows_loaded(self, table: str) -> list[Window]:
+        """The windows of a table that were ever loaded, each once."""
+        if not self.has_table(LOADS_TABLE):
+            return []
+        rows = self.rows(
+            f"SELECT DISTINCT first_day, last_day FROM {{table}} WHERE table_name = '{table}'",  # noqa: S608 - our own name
+            LOADS_TABLE,
+        )
+        return [Window(first, last) for first, last in rows]
+
+    def days_loaded(self, table: str) -> set[date]:
+        """The days of a table that were ever loaded."""
+        return {day for window in self.windows_loaded(table) for day in window.days}
 
     def rows(self, statement: str, table: str) -> list[tuple[Any, ...]]:
         """What the destination answers; `{table}` in the statement is the table's full name."""

@@ -63,6 +63,17 @@ def open_pipeline(
     return _make_pipeline(name, destination, dataset)
 
 
+def open_beside(pipeline: dlt.Pipeline, purpose: str) -> dlt.Pipeline:
+    """Another pipeline to the same tables, which knows nothing of what the first one knows."""
+    database = duckdb_file(pipeline)
+    return dlt.pipeline(
+        f"{pipeline.pipeline_name}_{purpose}",
+        # without a file DuckDB would write one that has the name of this pipeline
+        destination=pipeline.destination if database is None else MergingDuckDb(str(database)),
+        dataset_name=pipeline.dataset_name,
+    )
+
+
 @contextmanager
 def named_destination(destination: str) -> Iterator[None]:
     """Say what to do about a destination that does not exist or cannot be reached.

@@ -61,9 +61,11 @@ def error_for(  # noqa: PLR0911 - one line a cause, in the order in which they a
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or _is_timeout(status, lower):
         return ServerError(asked)
     if status == HTTPStatus.PAYMENT_REQUIRED:
+        table = what.partition(" ")[0]
+        without = f"leave the table {table} out of tables, or " if table in settings.TABLES else ""
         return PlanError(
             f"{asked} The plan of project_id {config.project_id} does not include this API; "
-            f"leave the table {what.partition(' ')[0]} out of tables, or upgrade the plan."
+            f"{without}upgrade the plan."
         )
     if _is_wrong_project(lower):
         return AuthError(

@@ -112,7 +112,7 @@ def _table_status(table: str, peek: Peek) -> TableStatus:
         rows = peek.rows("SELECT count(*) FROM {table}", table)[0][0]
         return TableStatus(table, rows, _read_at(table, peek))
     rows, newest = peek.rows("SELECT count(*), max(time) FROM {table}", table)[0]
-    windows = _windows_loaded(peek)
+    windows = peek.windows_loaded(table)
     return TableStatus(
         table,
         rows,
@@ -123,16 +123,6 @@ def _table_status(table: str, peek: Peek) -> TableStatus:
         newest_event=newest and _in_utc(newest),
         synced_through=Ledger(peek.state(table)).synced_through,
     )
-
-
-def _windows_loaded(peek: Peek) -> list[Window]:
-    if not peek.has_table(LOADS_TABLE):
-        return []
-    rows = peek.rows(
-        f"SELECT DISTINCT first_day, last_day FROM {{table}} WHERE table_name = '{export.NAME}'",  # noqa: S608 - our own name
-        LOADS_TABLE,
-    )
-    return [Window(first, last) for first, last in rows]
 
 
 def _read_at(table: str, peek: Peek) -> datetime | None:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import settings
+from .asking import run_reconcile, run_request
 from .jobs import run_backfill, run_catch_up, run_sync
 from .local import run_demo, run_sandbox
 from .questions import run_check, run_plan, run_status
@@ -20,6 +21,13 @@ Run = Callable[[argparse.Namespace], int]
 
 class Parser(argparse.ArgumentParser):
     """A parser that tells what a misspelt command or option may have been meant to be."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as overridden
+        """End at what a command does not know, while it is known which command that is."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and self.get_default("run"):
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         """End with usage, the message and the nearest thing that exists."""
@@ -71,6 +79,15 @@ def build_parser() -> Parser:
     add("check", run_check, tables, output)
     _add_range(add("plan", run_plan, tables, target, output), required=False)
     add("status", run_status, target, output)
+    reconcile = add("reconcile", run_reconcile, target, _waiting(), output)
+    _add_range(reconcile, required=False)
+    reconcile.add_argument(
+        "--tolerance",
+        default="0.01",
+        metavar="SHARE",
+        help="share of Mixpanel's count by which the numbers may differ (default: 0.01)",
+    )
+    _add_request_options(add("request", run_request, target, _waiting()))
     _add_sandbox_options(add("sandbox", run_sandbox))
     add("demo", run_demo)
     return parser
@@ -142,6 +159,20 @@ def _add_range(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--range", required=required, metavar="FIRST,LAST", help="two days, both inclusive"
     )
+
+
+def _add_request_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("method", metavar="METHOD", help="GET or POST")
+    parser.add_argument("path", metavar="PATH", help="such as /api/query/events/names")
+    parser.add_argument(
+        "-p",
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a parameter of the query or, with POST, of the form; may be given several times",
+    )
+    parser.add_argument("--table", metavar="NAME", help="load the rows of the answer into it")
 
 
 def _add_sandbox_options(parser: argparse.ArgumentParser) -> None:

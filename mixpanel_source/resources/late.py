@@ -18,7 +18,6 @@ from functools import partial
 from typing import NamedTuple
 
 from ..config import Config
-from ..decode import Decoder
 from ..errors import ServerError, TruncatedError
 from ..identity import EPOCH_ORDINAL, EventIdentifier
 from ..ledger import Ledger
@@ -26,6 +25,7 @@ from ..spool import Spool, spool_name
 from ..windows import DAY, Window, WindowQueue, WindowSizer, newest_day
 from .downloads import FRESH_SECONDS, NAME, build_request, receive
 from .session import Job
+from .tables import build_decoder
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -88,8 +88,7 @@ class _Looker:
         config = self._config
         asked = replace(config, where=_arrived_after(since_ms, config.where), limit=None)
         name = spool_name("late", window, config.project_id, config.export_base_url, asked.filters)
-        identify = EventIdentifier(window)
-        decoder = Decoder(identify.kind, only=(), identify=identify)
+        decoder = build_decoder(config, EventIdentifier(window))
         self._job.spooled.append((self._spool, name))
         after = self._job.clock.time() - FRESH_SECONDS
         found = self._spool.find_verified(name, decoder, after=after)

@@ -1,0 +1,75 @@
+"""The examples of the pages on completeness and on requests of one's own run as they stand."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from mixpanel_source import cli
+from mixpanel_source.sandbox import Sandbox
+from tests.integration.jobs import UNLIMITED, make_project
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = {name: (DOCS / name).read_text() for name in ("completeness.md", "request.md")}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of a language on a page, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str) -> list[list[str]]:
+    """The arguments of each command on a page."""
+    lines = "".join(blocks(page, "sh")).splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith("mixpanel-source ")]
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Nine days up to yesterday, synced, with all that is needed to read on in the environment."""
+    yesterday = datetime.now(timezone.utc).date() - timedelta(days=1)
+    project = make_project(yesterday - timedelta(days=8), yesterday)
+    with Sandbox(project, **UNLIMITED) as running:
+        values = {
+            "USERNAME": running.username,
+            "SECRET": running.secret,
+            "PROJECT_ID": project.project_id,
+            "BASE_URL": running.url,
+            "EXPORT_BASE_URL": running.url,
+            "ANCHOR_DATE": min(project.events),
+            "WINDOW_DAYS": 31,
+            "REQUESTS_PER_SECOND": 1000,
+            "REQUESTS_PER_HOUR": 0,
+        }
+        for name, value in values.items():
+            monkeypatch.setenv(f"SOURCES__MIXPANEL__{name}", str(value))
+        assert cli.main(["sync", "--tables", "export"]) == cli.DONE
+        running.forget_requests()
+        yield running
+
+
+def test_scripts_run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each Python example does what it says, on what a sync has loaded."""
+    scripts = [script for page in PAGES for script in blocks(page, "python")]
+    assert len(scripts) == 3
+    for script in scripts:
+        exec(compile(script, "example", "exec"), {})  # noqa: S102 - our own examples
+    assert capsys.readouterr().out.splitlines()[-2:] == ["Order", "Sign up"]
+    assert {record.status for record in sandbox.requests} == {200}
+
+
+def test_commands_run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command is one that the parser takes; those that name no date end with 0."""
+    written = [command for page in PAGES for command in commands(page)]
+    assert len(written) == 8
+    for command in written:
+        cli.build_parser().parse_args(command)
+        if "2026-" not in " ".join(command):
+            assert cli.main(command) == cli.DONE
+    assert "my_cohorts: 1 row" in capsys.readouterr().out
+    assert {record.status for record in sandbox.requests} == {200}

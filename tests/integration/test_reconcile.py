@@ -1,0 +1,204 @@
+"""What is loaded is compared with what the sandbox counts by itself, from the same events."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from mixpanel_source import cli
+from mixpanel_source.counting import Comparison
+from mixpanel_source.errors import ConfigError, PausedError, PlanError
+from mixpanel_source.peek import open_peek
+from mixpanel_source.reconcile import Reconciliation, reconcile
+from mixpanel_source.sandbox import Fault
+from tests.integration.jobs import ANCHOR, EVENTS_A_DAY, YESTERDAY, Lab, add_event
+
+SETTLED = date(2026, 11, 15)
+"""The last day that no sync reads again."""
+DAYS = [ANCHOR, ANCHOR + timedelta(days=1), SETTLED]
+
+
+def compared(lab: Lab, **given: Any) -> Reconciliation:
+    """What the project of the lab counts beside what is loaded."""
+    lab.sandbox.forget_requests()
+    destination = lab.pipeline.destination.destination_name
+    with open_peek(destination, dataset="mixpanel", name="mixpanel") as peek:
+        return reconcile(peek, clock=lab.clock, **{**lab.settings, **given})
+
+
+def asked(lab: Lab) -> list[str]:
+    """The last part of each address asked for since."""
+    return [record.path.rpartition("/")[2] for record in lab.sandbox.requests]
+
+
+def beyond(found: Reconciliation) -> list[tuple[str, str, int, int]]:
+    """What differs by more than it may."""
+    return [
+        (str(one.day), one.event, one.loaded, one.counted)
+        for one in found.comparisons
+        if not one.within
+    ]
+
+
+@pytest.fixture
+def destined(any_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """Both destinations, with their credentials where a command finds them."""
+    config: Any = any_lab.pipeline.destination_client().config
+    if config.destination_type.endswith("postgres"):
+        url = config.credentials.to_native_representation()
+        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
+    return any_lab
+
+
+def test_what_was_synced_agrees(destined: Lab) -> None:
+    """Every event of every settled day is there as often as it is counted, for two requests."""
+    destined.sync("export")
+    found = compared(destined)
+    assert found.agrees
+    assert (found.days, found.zone) == (DAYS, "UTC")
+    assert found.comparisons[0] == Comparison(ANCHOR, "Order", 2, 2, within=True)
+    assert len(found.comparisons) == 2 * len(DAYS)
+    assert sum(one.counted for one in found.comparisons) == EVENTS_A_DAY * len(DAYS)
+    assert asked(destined) == ["me", "names", "events"]
+    assert found.requests == 3
+
+
+def test_what_differs_is_told(destined: Lab) -> None:
+    """Events that came late, were deleted or are of a new name differ, each on its day."""
+    destined.sync("export")
+    add_event(destined.project, ANCHOR, 7)
+    del destined.project.events[DAYS[1]][0]
+    destined.project.add_event("New", {"time": 1_794_700_900, "distinct_id": "u"})
+    found = compared(destined)
+    assert not found.agrees
+    assert beyond(found) == [
+        ("2026-11-13", "Order", 2, 3),
+        ("2026-11-14", "Sign up", 1, 0),
+        ("2026-11-15", "New", 0, 1),
+    ]
+    assert [one.difference for one in found.comparisons if not one.within] == [-1, 1, -1]
+    assert beyond(compared(destined, tolerance="0.34"))[0][0] == "2026-11-14"
+
+
+def test_days_are_those_of_the_project(destined: Lab) -> None:
+    """Where the project's days are not UTC's, the rows are counted by its days, whole ones only."""
+    for hour in range(0, 24, 3):
+        at = 1_794_614_400 + hour * 3_600  # of 2026-11-14
+        destined.project.add_event("Hourly", {"time": at, "distinct_id": "u", "$insert_id": at})
+    destined.sync("export")
+    for zone, days, hourly in (
+        ("Asia/Kolkata", DAYS[1:], {"2026-11-14": 7, "2026-11-15": 1}),
+        ("US/Pacific", DAYS, {"2026-11-13": 3, "2026-11-14": 5}),
+    ):
+        destined.project.timezone = zone
+        found = compared(destined)
+        assert found.agrees
+        assert (found.zone, found.days) == (zone, days)
+        counts = {str(one.day): one.loaded for one in found.comparisons if one.event == "Hourly"}
+        assert counts == hourly
+
+
+def test_range_and_configured_events(lab: Lab) -> None:
+    """A range may hold open days; of configured events alone the names need not be asked for."""
+    lab.sync("export")
+    found = compared(lab, days=f"2026-01-01,{YESTERDAY}", events="Order")
+    assert len(found.days) == 8
+    assert {one.event for one in found.comparisons} == {"Order"}
+    assert asked(lab) == ["me", "events"]
+
+
+def test_many_names_take_more_requests(lab: Lab) -> None:
+    """Names that fit into no address are asked for in several, and nothing is lost."""
+    for number in range(70):
+        lab.project.add_event(
+            f"{number} {'long name ' * 20}", {"time": 1_794_614_400, "distinct_id": "u"}
+        )
+    lab.sync("export")
+    found = compared(lab)
+    assert found.agrees
+    assert len(found.comparisons) == 70 + 2 * len(DAYS)
+    assert asked(lab).count("events") == 3
+
+
+def test_old_projects_count_as_they_export(lab: Lab) -> None:
+    """With `project_timezone` set the days are those the events are filed under already."""
+    lab.given["project_timezone"] = "US/Pacific"
+    lab.sync("export")
+    found = compared(lab)
+    assert found.zone == "US/Pacific"
+    assert asked(lab) == ["names", "events"]
+
+
+def test_broken_replies_are_asked_for_again(lab: Lab) -> None:
+    """A page of HTML is no count."""
+    lab.sync("export")
+    lab.sandbox.inject(Fault("html", table="event_counts"))
+    assert compared(lab).agrees
+    assert asked(lab) == ["me", "names", "events", "events"]
+
+
+def test_why_there_is_nothing_to_compare(lab: Lab) -> None:
+    """Each reason is told, and nothing metered is asked."""
+    with pytest.raises(ConfigError, match="sync first"):
+        compared(lab)
+    lab.sync("export")
+    for given, message in (
+        ({"tolerance": "much"}, "tolerance is 'much'; it must be a number from 0 to 1"),
+        ({"tolerance": 1.5}, "tolerance is 1.5"),
+        ({"days": "2026-11-13"}, "range is '2026-11-13'"),
+        ({"days": "2020-01-01,2020-01-31"}, "No day of 2020-01-01..2020-01-31 is loaded whole"),
+        ({"where": 'properties["plan"] == "pro"'}, "where is set"),
+        ({"project_id": 42}, "but the dataset holds project 1234567"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            compared(lab, **given)
+        assert asked(lab) in ([], ["me"])
+
+
+def test_plan_and_quota(lab: Lab) -> None:
+    """On a free plan there are no counts; where the quota is used up it stops, as a sync does."""
+    lab.sync("export")
+    with pytest.raises(PausedError, match="run again then"):
+        compared(lab, requests_per_hour=1, max_wait_s=0)
+    lab.project.plan = "free"
+    with pytest.raises(PlanError, match="does not include this API; upgrade the plan"):
+        compared(lab)
+
+
+@pytest.fixture
+def environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """A synced lab, with its settings where commands find them."""
+    lab.sync("export")
+    for name, value in lab.settings.items():
+        monkeypatch.setenv(f"SOURCES__MIXPANEL__{name.upper()}", str(value))
+    return lab
+
+
+def test_command(environment: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """It ends with 0 if all agrees, else with 1 and a line for each difference."""
+    days = ["reconcile", "--range", "2026-11-13,2026-11-15"]
+    assert cli.main(days) == cli.DONE
+    assert capsys.readouterr().out.splitlines() == [
+        "2026-11-13..2026-11-15, 3 days (UTC): 9 events loaded, 9 counted by Mixpanel",
+        "of 6 counts 0 differ, 0 by more than 1.0%; 3 requests",
+    ]
+    add_event(environment.project, ANCHOR, 7)
+    assert cli.main(days) == cli.FAILED
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["date", "event", "loaded", "counted", "difference"]
+    assert lines[1].split() == ["2026-11-13", "Order", "2", "3", "-1", "beyond", "the", "tolerance"]
+    assert cli.main([*days, "--tolerance", "0.5", "--json"]) == cli.DONE
+    told = json.loads(capsys.readouterr().out)
+    assert told["agrees"] is True
+    assert told["events"][0] == {
+        "date": "2026-11-13",
+        "event": "Order",
+        "loaded": 2,
+        "counted": 3,
+        "difference": -1,
+        "within": True,
+    }
+    assert cli.main([*days, "--tolerance", "x"]) == cli.WRONG_USAGE
