@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 
+from .. import settings
 from ..errors import AuthError, BusyError, CancelledError, ConfigError, MixpanelError, PausedError
 
 DONE, FAILED, WRONG_USAGE, LATER = 0, 1, 2, os.EX_TEMPFAIL
@@ -73,5 +74,5 @@ def print_traceback(error: BaseException) -> None:
 
 def _split(message: str) -> tuple[str, str]:
     """What was asked, and what became of it."""
-    found = re.match(r"((?:export|engage|cohorts)[^:]*): (.*)", message, re.DOTALL)
+    found = re.match(rf"((?:{'|'.join(settings.TABLES)})\b[^:]*): (.*)", message, re.DOTALL)
     return (found[1], found[2]) if found else ("", message)

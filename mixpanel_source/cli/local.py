@@ -49,7 +49,7 @@ def run_demo(_options: argparse.Namespace) -> int:
         project, queries_per_hour=None, exports_per_hour=None, exports_per_second=None
     ) as sandbox:
         report = sync(
-            settings.TABLES,
+            (*settings.DEFAULT_TABLES, "cohorts"),
             username=sandbox.username,
             secret=sandbox.secret,
             project_id=project.project_id,

@@ -75,7 +75,7 @@ class WindowReport:
         """The row, with the types that `_mixpanel_loads` has."""
         return {
             "table_name": self.table_name,
-            "part": self.part or None,
+            "part": self.part,
             "first_day": self.first_day,
             "last_day": self.last_day,
             "rows": self.rows,

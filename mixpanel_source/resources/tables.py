@@ -201,9 +201,7 @@ def closing_items(
         yield beside(rows, COLUMNS_TABLE, primary_key=COLUMNS_KEY)
     reports = [report.as_row() for report in job.reports if report.table_name == table_name]
     if reports:
-        # null in most loads, from which dlt would learn no type
-        part = {"part": {"data_type": "text"}}
-        yield beside(reports, LOADS_TABLE, primary_key=LOADS_KEY, columns=part)
+        yield beside(reports, LOADS_TABLE, primary_key=LOADS_KEY)
     job.watcher.loading(table_name)
 
 

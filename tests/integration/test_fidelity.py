@@ -11,7 +11,7 @@ from typing import Any
 
 import dlt
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mixpanel_source.sandbox import Project, made_up_project
@@ -109,7 +109,15 @@ def test_the_first_property_may_look_like_a_moment(request: pytest.FixtureReques
 
 
 @pytest.mark.parametrize("mode", ["columns", "both"])
-@settings(max_examples=3, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+@settings(
+    max_examples=3,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    # it goes by the clock, and a busy machine is no mistake
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(
     events=st.lists(property_sets(), min_size=20, max_size=30),
     profiles=st.lists(property_sets(), max_size=10),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -220,9 +221,10 @@ def test_failed_report_does_not_stop_the_others() -> None:
         assert code_of(report.failures.values()) == FAILED
         assert {row["report"] for row in lab.rows("segmentation")} == {"A", "C"}
         assert lab.sync("reports", reports=reports).failures == {}
+        # the one that is behind goes first
         assert days_asked(lab, "segmentation") == [
-            ("2026-11-18", "2026-11-20"),
             ("2026-11-13", "2026-11-20"),
+            ("2026-11-18", "2026-11-20"),
             ("2026-11-18", "2026-11-20"),
         ]
 
@@ -322,7 +324,7 @@ def test_first_day_is_to_come(saved: Lab) -> None:
 
 
 def test_script_in_a_file(saved: Lab, tmp_path: Path) -> None:
-    """It is read where .dlt/ is, when it is run; one that is missing is a wrong setting."""
+    """It is read where .dlt/ is, when it is run; one that is missing is named."""
     (tmp_path / "people.js").write_text("function main() { return Äpfel }", encoding="utf-8")
     params = {"script_file": "people.js"}
     saved.given = {"reports": [{"name": "J", "table": "jql", "params": params}]}
@@ -330,8 +332,9 @@ def test_script_in_a_file(saved: Lab, tmp_path: Path) -> None:
     (record,) = saved.sandbox.requests
     assert record.params["script"] == "function main() { return Äpfel }"
     (tmp_path / "people.js").unlink()
-    with pytest.raises(ConfigError, match=r"reports J: script_file .*people.js cannot be read"):
-        saved.sync("reports")
+    failure = saved.sync("reports").failures["jql: J"]
+    assert isinstance(failure, ConfigError)
+    assert re.search("reports J: script_file .*people.js cannot be read", str(failure))
 
 
 def test_declared_in_a_file_or_a_variable(

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("unit", max_examples=100, deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "unit",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    # it goes by the clock, and a busy machine is no mistake
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("unit")
