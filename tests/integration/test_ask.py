@@ -141,6 +141,12 @@ def test_refusals_show_no_value(lab: Lab, fault: str, error: type[MixpanelError]
     assert "out of tables" not in str(caught.value)
 
 
+def test_what_mixpanel_repeats_is_hidden(lab: Lab) -> None:
+    """A refusal that quotes a value of ours is shown without it."""
+    with pytest.raises(RequestError, match=r'"bookmark_id \.\.\. does not exist"'):
+        body(lab, "GET", "/api/query/insights", {"bookmark_id": "98765"})
+
+
 MALFORMED = [
     (["GET", "/api/query/events", "-p", "type"], "-p 'type' must be key=value"),
     (["GET", "/api/query/events", "-p", "=general"], "-p '=general' must be key=value"),
