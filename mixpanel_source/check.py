@@ -16,10 +16,10 @@ from .config import Config
 from .endpoints import endpoint
 from .errors import AuthError, MixpanelError
 from .lookup import load_config
-from .resources import cohorts, engage, export
+from .resources import RESOURCES
 from .resources.session import data_directory
+from .selection import select_tables
 from .settings import Hosts
-from .windows import Window, newest_day
 
 RETRIES = 1
 """How often a failed request is tried again: somebody is waiting for the answer."""
@@ -51,6 +51,7 @@ def check(
         UnavailableError: Mixpanel cannot be reached.
     """
     config = load_config(given)
+    tables = select_tables(tables, config)
     config = replace(config, retries=min(config.retries, RETRIES))
     client = Client(config, clock=clock, directory=data_directory())
     search = partial(_look_elsewhere, client, config, regions)
@@ -90,7 +91,8 @@ def _check_project(client: Client, config: Config) -> None:
 
 def _ask_for(table: str, clock: Clock, client: Client, config: Config) -> None:
     # whoever checks wants to know now, and not when the hour is over
-    client.send(_probe(table, config, clock), Reply.body, patience_s=0)
+    now = datetime.fromtimestamp(clock.time(), timezone.utc)
+    client.send(RESOURCES[table].probe(config, now), Reply.body, patience_s=0)
 
 
 def _look_elsewhere(
@@ -129,13 +131,3 @@ def _look_elsewhere(
             )
     also = f" The regions {', '.join(refused)} say no as well." if refused else ""
     return AuthError(f"{refusal}{also}")
-
-
-def _probe(table: str, config: Config, clock: Clock) -> Request:
-    if table == "export":
-        now = datetime.fromtimestamp(clock.time(), timezone.utc)
-        day = newest_day(now, zone=config.project_timezone, include_today=False)
-        return export.build_request(Window(day, day), config, limit=1)
-    if table == "engage":
-        return engage.build_request(page_size=1)
-    return cohorts.build_request()

@@ -253,7 +253,7 @@ ENDPOINTS: Final = (
         "activity-stream-query",
         required=("distinct_ids", *_DAYS),
         rows="results",
-        key=("report", "position"),
+        key=("report", "date", "position"),
         incremental=True,
     ),
     Endpoint(
@@ -316,7 +316,6 @@ ENDPOINTS: Final = (
         f"{APP}/schemas/{{entity_type}}/{{name}}",
         "list-schemas-by-entity-and-name",
         quota=None,
-        rows="results",
         paid=False,
     ),
     Endpoint(

@@ -16,6 +16,7 @@ from dlt.common.configuration.exceptions import (
 )
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 from dlt.common.exceptions import DltException
+from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from . import settings
@@ -105,6 +106,14 @@ def dataset_of(pipeline: dlt.Pipeline) -> str:
     database = duckdb_file(pipeline)
     beside = database is not None and database.stem == pipeline.dataset_name
     return BESIDE_ITS_CATALOG if beside else pipeline.dataset_name
+
+
+def sql_dialect(pipeline: dlt.Pipeline) -> str | None:
+    """What sqlglot calls the SQL of the destination; None if it is no database."""
+    client = pipeline.destination_client()
+    # files have the dialect of DuckDB, too, but no place for a view or a comment
+    is_database = isinstance(client, SqlJobClientBase)
+    return client.capabilities.sqlglot_dialect if is_database else None
 
 
 def appending_note(pipeline: dlt.Pipeline) -> str | None:

@@ -15,12 +15,10 @@ from .ledger import Ledger
 from .lookup import load_config
 from .peek import Peek
 from .quota import least_seconds, requests_used
-from .resources import export
+from .resources import RESOURCES, export
 from .resources.session import Job, data_directory
+from .selection import select_tables
 from .windows import WindowQueue, WindowSizer
-
-FAMILIES = {"export": "export", "engage": "query", "cohorts": "query"}
-"""Table -> the quota that its requests count against."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,8 @@ class TablePlan:
     """That count against the quota; the pages of profiles after the first do not."""
     most_requests: int
     """The same, where `window_days = auto` finds no two days small enough for one request."""
+    is_known: bool = True
+    """Whether there may not be more requests, one for each part that the first sync will find."""
     first: date | None = None
     last: date | None = None
     days: int = 0
@@ -46,7 +46,8 @@ class TablePlan:
         counts = {"days": self.days, "days_again": self.days_again} if self.auto_requests else {}
         best, worst = self.auto_requests or (0, 0)
         auto = {"auto_requests": {"best": best, "worst": worst}} if self.auto_requests else {}
-        return {"requests": self.requests, **days, **counts, **auto}
+        known = {} if self.is_known else {"requests_known": False}
+        return {"requests": self.requests, **known, **days, **counts, **auto}
 
 
 @dataclass(frozen=True)
@@ -91,16 +92,16 @@ def make_plan(
         given: settings, which go before those configured.
 
     Raises:
-        ConfigError: a setting is missing or malformed.
+        ConfigError: a setting or a table is unknown, missing or malformed.
     """
     config = load_config(given)
     now = clock.time()
     plans = [
-        _plan_export(config, peek, clock) if table == "export" else TablePlan(table, 1, 1)
-        for table in tables
+        _plan_export(config, peek, clock) if table == export.NAME else _plan(table, config, peek)
+        for table in select_tables(tables, config)
     ]
-    best = [(FAMILIES[plan.table], plan.requests) for plan in plans]
-    worst = [(FAMILIES[plan.table], plan.most_requests) for plan in plans]
+    best = [(quota_of(plan.table), plan.requests) for plan in plans]
+    worst = [(quota_of(plan.table), plan.most_requests) for plan in plans]
     return Plan(
         config=config,
         tables=plans,
@@ -109,6 +110,17 @@ def make_plan(
         least_s=least_seconds(config, data_directory(), best, now),
         most_s=least_seconds(config, data_directory(), worst, now),
     )
+
+
+def quota_of(table: str) -> str:
+    """What the requests for a table count against, those that are counted."""
+    return "export" if table == export.NAME else "query"
+
+
+def _plan(table: str, config: Config, peek: Peek) -> TablePlan:
+    number = RESOURCES[table].count_requests(config, peek.state(table))
+    least = 1 if number is None else number
+    return TablePlan(table, least, least, is_known=number is not None)
 
 
 def _plan_export(config: Config, peek: Peek, clock: Clock) -> TablePlan:

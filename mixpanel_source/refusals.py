@@ -82,7 +82,7 @@ def error_for(  # noqa: PLR0911 - one line a cause, in the order in which they a
             f"{asked} Check username and secret: those of a service account that has not expired. "
             f"Check region too, one of {_regions()}: another region does not know the account."
         )
-    return RequestError(f"{asked}{_advice(status, lower)}")
+    return RequestError(f"{asked}{_advice(status, lower, what)}")
 
 
 def _is_timeout(status: int, text: str) -> bool:
@@ -101,9 +101,12 @@ def _is_wrong_credential(text: str) -> bool:
     return any(sign in text for sign in ("authenticat", "credential", "service account", "secret"))
 
 
-def _advice(status: int, text: str) -> str:
+def _advice(status: int, text: str, what: str) -> str:
     if status == HTTPStatus.NOT_FOUND or status < HTTPStatus.BAD_REQUEST:
         return " Check region and the base_url settings."
+    table, _, report = what.partition(" ")
+    if report and table in settings.REPORT_TABLES:
+        return f" Check what reports declares for {report}."
     return next((f" Check {fault}." for signs, fault in _FAULTS if re.search(signs, text)), "")
 
 
@@ -113,6 +116,7 @@ def _regions() -> str:
 
 def _legible(text: str, config: Config) -> str:
     """The text on one line, without addresses and without what we sent and keep to ourselves."""
-    for hidden in filter(None, (config.secret, config.username, config.where)):
+    filters = (config.where, *(given for report in config.reports for given in report.filters))
+    for hidden in filter(None, (config.secret, config.username, *filters)):
         text = text.replace(hidden, "...")
     return " ".join(re.sub(r"https?://\S+", "", text).split())

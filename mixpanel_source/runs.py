@@ -18,6 +18,7 @@ from typing import Any
 import dlt
 
 from .client import Clock
+from .comments import write_comments
 from .errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
 from .last_run import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .lookup import load_config
@@ -27,6 +28,8 @@ from .resources.session import Job, WindowReport, data_directory, pipeline_spool
 from .source import mixpanel_source
 
 logger = logging.getLogger("mixpanel_source")
+
+LEXICON = "lexicon"
 
 
 @dataclass
@@ -77,7 +80,6 @@ def run_job(
                     start_clean(pipeline)
                 for windows in _iter_packages(table, pipeline, job, given):
                     report.windows += windows
-                report.failures.update(job.failures)
             except (AuthError, ConfigError):
                 raise
             except MixpanelError as failure:
@@ -85,6 +87,9 @@ def run_job(
                 job.drop_ahead()
                 if isinstance(failure, CancelledError):
                     break
+        report.failures.update(job.failures)
+        if LEXICON in tables and LEXICON not in report.failures:
+            write_comments(pipeline)
         if not report.failures:
             # what is still there was fetched for other settings, or loaded just before a crash
             pipeline_spool(pipeline.pipeline_name).clear()

@@ -106,6 +106,8 @@ REPORT_TABLES: Final = (
     "jql",
 )
 """The tables that declared reports are loaded to."""
+ALL_REPORTS: Final = "reports"
+"""Stands for those of them that have a declared report, where tables are selected."""
 TABLES: Final = (
     "export",
     "engage",

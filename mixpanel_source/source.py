@@ -112,4 +112,4 @@ def mixpanel_source(  # noqa: PLR0913 - one argument a setting, as dlt users exp
     job = job or Job()
     # the name of a property stays text, even where it looks like a date
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
-    return [build(config, job) for build in RESOURCES]
+    return [resource.build(config, job) for resource in RESOURCES.values()]

@@ -16,10 +16,11 @@ from . import settings
 from .client import Clock
 from .errors import ConfigError
 from .lookup import load_config
-from .parsers import nearest_hint, parse_range
+from .parsers import parse_range
 from .pipeline import location, open_pipeline
 from .resources.session import Checkpoint, Job
 from .runs import Report, run_job
+from .selection import select_tables
 from .watch import Watcher
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "Report",
     "backfill",
     "catch_up",
-    "check_tables",
     "location",
     "open_pipeline",
     "sync",
@@ -48,7 +48,8 @@ def sync(  # noqa: PLR0913 - each has a default, and each is named
     """Bring `tables` up to date; safe to run at any time.
 
     Args:
-        tables: names of tables, in the order to load them.
+        tables: names of tables, in the order to load them; `reports` for all that have a declared
+            report.
         pipeline: where to; `open_pipeline()` if not given.
         checkpoint: how much to load at a time.
         max_wait_s: longest wait that the quota may impose; a longer one ends the job for now.
@@ -65,8 +66,8 @@ def sync(  # noqa: PLR0913 - each has a default, and each is named
         AuthError: Mixpanel does not know the account or the project; nothing more was tried.
         BusyError: another job of the same pipeline is under way.
     """
-    check_tables(tables)
     _refuse_range(given)
+    selected = select_tables(tables, load_config(given))
     job = Job(
         checkpoint=checkpoint or Checkpoint(),
         max_wait_s=max_wait_s,
@@ -74,7 +75,7 @@ def sync(  # noqa: PLR0913 - each has a default, and each is named
         watcher=watcher,
         stop=stop,
     )
-    return run_job("sync", tables, pipeline or open_pipeline(), job, given)
+    return run_job("sync", selected, pipeline or open_pipeline(), job, given)
 
 
 def backfill(  # noqa: PLR0913 - each has a default, and each is named
@@ -165,18 +166,3 @@ def catch_up(  # noqa: PLR0913 - each has a default, and each is named
 def _refuse_range(given: dict[str, Any]) -> None:
     if load_config(given).range is not None:
         raise ConfigError("range is set, which is for a backfill: leave it out, or run a backfill.")
-
-
-def check_tables(tables: Sequence[str]) -> None:
-    """Refuse tables that do not exist.
-
-    Raises:
-        ConfigError: naming the valid ones.
-    """
-    unknown = [name for name in tables if name not in settings.TABLES]
-    if unknown or not tables:
-        raise ConfigError(
-            f"tables is {', '.join(tables) or 'empty'}; it must be names out of "
-            f"{', '.join(settings.TABLES)}, with commas between them"
-            f"{nearest_hint(unknown, settings.TABLES).replace(' did', ': did') or '.'}"
-        )

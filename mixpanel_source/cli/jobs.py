@@ -29,10 +29,12 @@ LOGGERS = ("mixpanel_source",)
 
 def run_sync(options: argparse.Namespace) -> int:
     """Bring the tables up to date; safe to run at any time."""
-    with swift_imports():
-        from ..sync import check_tables, sync
+    from ..selection import check_tables
 
     check_tables(options.tables)
+    with swift_imports():
+        from ..sync import sync
+
     return _run(partial(sync, options.tables), options)
 
 
@@ -81,7 +83,7 @@ def _run(job: Callable[..., Report], options: argparse.Namespace) -> int:
 
 def _board() -> Board:
     from ..lookup import load_config
-    from ..plan import FAMILIES
+    from ..plan import quota_of
     from ..quota import least_seconds
     from ..resources.session import data_directory
     from .board import Board
@@ -89,7 +91,7 @@ def _board() -> Board:
     config = load_config({})
 
     def forecast(table: str, requests: int) -> float:
-        asked = [(FAMILIES[table], requests)]
+        asked = [(quota_of(table), requests)]
         return least_seconds(config, data_directory(), asked, time.time())
 
     return Board(time.time, forecast)

@@ -23,9 +23,7 @@ def run_check(options: argparse.Namespace) -> int:
     """Find out whether the tables would load, at a request each."""
     with swift_imports():
         from ..check import check
-        from ..sync import check_tables
 
-    check_tables(options.tables)
     found = check(options.tables)
     if options.json:
         print(json.dumps({table: error and str(error) for table, error in found.items()}))
@@ -44,9 +42,7 @@ def run_plan(options: argparse.Namespace) -> int:
     with swift_imports():
         from ..peek import open_peek
         from ..plan import make_plan
-        from ..sync import check_tables
 
-    check_tables(options.tables)
     tables = options.tables if options.range is None else ["export"]
     with open_peek(options.destination, dataset=options.dataset, name=options.pipeline) as peek:
         plan = make_plan(tables, peek, range=options.range)
@@ -103,8 +99,7 @@ def _requests(plan: Plan) -> str:
 
 def _table_plan_lines(table: TablePlan, window_days: int | None) -> list[str]:
     if table.auto_requests is None:
-        free = "; the pages that follow the first are free" if table.table == "engage" else ""
-        return [f"{table.table}: as a whole, {count(table.requests, 'request')}{free}"]
+        return [f"{table.table}: {_requests_of(table)}"]
     if not table.days:
         return [f"{table.table}: nothing to do"]
     best, worst = table.auto_requests
@@ -116,6 +111,15 @@ def _table_plan_lines(table: TablePlan, window_days: int | None) -> list[str]:
         return [*lines, f"  window_days = auto: {auto}"]
     lines.append(f"  window_days = {window_days}: {count(table.requests, 'request')}")
     return [*lines, f"  window_days = auto would make: {auto}"]
+
+
+def _requests_of(table: TablePlan) -> str:
+    if not table.is_known:
+        return f"{count(table.requests, 'request')}, and one for each part that it finds"
+    if not table.requests:
+        return "no request that counts"
+    free = "; the pages that follow the first are free" if table.table == "engage" else ""
+    return f"as a whole, {count(table.requests, 'request')}{free}"
 
 
 def _used(used: dict[str, int]) -> str:

@@ -1,11 +1,61 @@
-"""The tables, one module each, and what they share."""
+"""The tables, each with how it is loaded, tried out and reckoned with."""
 
 from __future__ import annotations
 
-from .cohorts import cohorts_resource
-from .engage import engage_resource
-from .export import export_resource
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
 
-RESOURCES = (export_resource, engage_resource, cohorts_resource)
+from dlt.extract import DltResource
 
-__all__ = ["RESOURCES"]
+from ..client import Request
+from ..config import Config
+from ..settings import REPORT_TABLES, TABLES
+from . import cohort_members, engage, export, groups, reports, snapshots
+from .session import Job
+
+__all__ = ["RESOURCES", "Resource"]
+
+
+class Resource(NamedTuple):
+    """What is to be known of a table."""
+
+    build: Callable[[Config, Job], DltResource]
+    probe: Callable[[Config, datetime], Request]
+    """The request that shows, at the least cost, whether it would load now."""
+    count_requests: Callable[[Config, dict[str, Any]], int | None]
+    """Requests of a sync that count against the quota, given what the source remembers of the
+    table; None if that is not known before the first sync."""
+
+
+def _snapshot(name: str) -> Resource:
+    return Resource(
+        partial(snapshots.snapshot_resource, name),
+        lambda _config, _now: snapshots.build_request(name),
+        lambda _config, _state: snapshots.count_requests(name),
+    )
+
+
+def _report(table: str) -> Resource:
+    return Resource(
+        partial(reports.report_resource, table),
+        partial(reports.probe, table),
+        lambda config, state: reports.requests_for(config, table, state),
+    )
+
+
+_FOUND: dict[str, Resource] = {
+    "export": Resource(export.export_resource, export.probe, lambda _config, _state: None),
+    "engage": Resource(engage.engage_resource, engage.probe, lambda _config, _state: 1),
+    "cohort_members": Resource(
+        cohort_members.cohort_members_resource,
+        cohort_members.probe,
+        cohort_members.count_requests,
+    ),
+    "groups": Resource(groups.groups_resource, groups.probe, groups.count_requests),
+    **{name: _snapshot(name) for name in snapshots.SNAPSHOTS},
+    **{table: _report(table) for table in REPORT_TABLES},
+}
+RESOURCES = {name: _FOUND[name] for name in TABLES}
+"""Name of the table -> what is to be known of it."""

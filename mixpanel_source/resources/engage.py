@@ -1,59 +1,55 @@
-"""Profiles: all of them, replaced at once or not at all.
+"""Profiles of users: all of them, replaced at once or not at all.
 
-The pages of one session are a snapshot that Mixpanel keeps for a while. They are spooled one after
-the other and count only together: if the session expires or the number of profiles is not the one
-announced, the dump starts over.
+With `engage_full_days` only those that were updated since the last time are asked for in between,
+and replace what the table holds of them. What that cannot see (profiles that were deleted or merged
+into others, and updates with `$ignore_time`) goes and comes with the next full reading.
 
 Source: https://developer.mixpanel.com/reference/engage-query.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
 
 import dlt
-import msgspec
+import orjson
 import pyarrow as pa
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
 
-from .. import settings
 from ..client import Request
 from ..config import Config
-from ..decode import Decoder
-from ..endpoints import endpoint
-from ..errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
 from ..identity import ProfileIdentifier
 from ..layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
-from ..lines import iter_row_blocks
-from ..spool import Spool, Spooled, Verified, spool_name, verify
-from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
+from .profiles import Asked, build_request, take_profiles
+from .session import Job, claim_dataset, growing_tables
 from .tables import (
+    Shape,
     build_decoder,
     closing_items,
-    iter_tables,
+    iter_items,
     replace_all,
     stored_columns,
-    with_json_columns,
-    with_schema,
 )
 
 logger = logging.getLogger("mixpanel_source")
 
 NAME = "engage"
-READ_AT = "read_at"
-RESTARTS = 3
-FRESH_SECONDS = 3_600.0
-"""How old a dump that a crash left in the spool may be and still be loaded."""
-
-
-class _Page(msgspec.Struct):
-    results: list[msgspec.Raw]
-    page_size: int | None = None
-    session_id: str | None = None
-    total: int | None = None
+READ_AT, READ_ALL_AT, FILTERS = "read_at", "read_all_at", "filters"
+DAY_S = 86_400.0
+OVERLAP_S = 3_600.0
+"""How much earlier than the last reading an update may have been stamped and be seen only now."""
+REPLACE_SOME: Any = {
+    **replace_all("distinct_id"),
+    # a row without an id says that all there are have been read
+    "destination_scope": (
+        "distinct_id IN (SELECT distinct_id FROM {staging_table}) "
+        "OR EXISTS (SELECT 1 FROM {staging_table} WHERE distinct_id IS NULL)"
+    ),
+}
 
 
 def engage_resource(config: Config, job: Job) -> DltResource:
@@ -61,7 +57,7 @@ def engage_resource(config: Config, job: Job) -> DltResource:
     return dlt.resource(
         _iter_items,
         name=NAME,
-        write_disposition=replace_all("distinct_id"),
+        write_disposition=REPLACE_SOME if config.engage_full_days else replace_all("distinct_id"),
         file_format="parquet",
     )(config, job)
 
@@ -69,153 +65,94 @@ def engage_resource(config: Config, job: Job) -> DltResource:
 def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     claim_dataset(config)
     state = dlt.current.resource_state()
-    spool, name = open_spool(), spool_name(NAME, config.project_id, config.base_url)
-    after = max(state.get(READ_AT, 0.0), job.clock.time() - FRESH_SECONDS)
+    now = job.clock.time()
+    filters = _filters(config)
+    since = _since(state, config, filters, now)
     decoder = build_decoder(config, ProfileIdentifier())
-    spooled, verified = spool.find_verified(name, decoder, after=after) or fetch_profiles(
-        job, spool, name, config, decoder
-    )
-    state[READ_AT] = spooled.fetched_at
-    job.spooled.append((spool, name))
-    report = WindowReport.of_snapshot(
-        NAME,
-        rows=0,
-        size=spooled.lines_bytes,
-        requests=spooled.requests,
-        fetched_at=spooled.fetched_at,
-    )
-    report.duplicates_dropped = len(verified.index.dropped)
+    asked = Asked(NAME, _form(config, since, now))
+    dump = take_profiles(job, config, asked, decoder, after=state.get(READ_AT, 0.0))
+    state[READ_AT] = dump.spooled.fetched_at
+    state[FILTERS] = filters
+    report = dump.report()
+    report.filters = filters if since is None else {**filters, "last_seen_from": _iso(since)}
     with stored_columns(state, ENGAGE_COLUMNS, config) as columns, growing_tables():
-        for table, repairs in iter_tables(spooled, verified, decoder, engage_layout, columns):
-            report.rows += len(table)
-            report.repairs.update(repairs)
-            rows = with_schema(table, ENGAGE_SCHEMA)
-            yield with_json_columns(rows, [*columns.json_columns, "properties"])
-    if not report.rows:
-        nothing = {field.name: pa.nulls(1, field.type) for field in ENGAGE_SCHEMA}
-        yield pa.table(nothing, schema=ENGAGE_SCHEMA)
+        shape = Shape(engage_layout, ENGAGE_SCHEMA)
+        yield from iter_items(dump, decoder, shape, columns, report)
+    if since is None:
+        state[READ_ALL_AT] = dump.spooled.fetched_at
+        if config.engage_full_days or not report.rows:
+            yield _mark()
     job.report(report)
     yield from closing_items(NAME, job, state)
 
 
-def fetch_profiles(
-    job: Job, spool: Spool, name: str, config: Config, decoder: Decoder
-) -> tuple[Spooled, Verified]:
-    """All profiles, on disk and verified.
+def _mark() -> pa.Table:
+    """A row without an id, which makes deletions happen and goes no further."""
+    nothing = {field.name: pa.nulls(1, field.type) for field in ENGAGE_SCHEMA}
+    return pa.table(nothing, schema=ENGAGE_SCHEMA)
 
-    Raises:
-        TruncatedError: if the dump was cut short each of the times it was tried.
+
+def _filters(config: Config) -> dict[str, Any]:
+    """The filters that are set; empty if all profiles are loaded whole."""
+    filters = {
+        "where": config.engage_where,
+        "output_properties": [*config.engage_output_properties],
+        "behaviors": config.engage_behaviors,
+        "cohort": config.engage_cohort,
+    }
+    return {name: value for name, value in filters.items() if value}
+
+
+def _since(
+    state: dict[str, Any], config: Config, filters: dict[str, Any], now: float
+) -> float | None:
+    """When the profiles to ask for were updated at the earliest; None to ask for all.
+
+    In seconds since the epoch.
     """
-    restarts = 0
-    while True:
-        dump = _Dump(job, config)
-        try:
-            verified = verify(iter_row_blocks(spool.write(name, dump.iter_chunks())), decoder)
-            dump.check_total(len(verified.index))
-        except TruncatedError as failure:
-            restarts += 1
-            if restarts > RESTARTS:
-                raise
-            logger.warning("%s Starting over with the first page.", failure)
-            continue
-        spooled = spool.keep(
-            name,
-            gzipped=False,
-            fetched_at=dump.started_at,
-            requests=dump.requests,
-            lines_bytes=verified.lines_bytes,
+    if state.get(FILTERS, {}) != filters and READ_AT in state:
+        logger.warning(
+            "engage: its filters have changed. All profiles that %s lets through are read anew.",
+            filters or "no filter",
         )
-        return spooled, verified
+        return None
+    due_at = state.get(READ_ALL_AT, 0.0) + config.engage_full_days * DAY_S
+    if READ_AT not in state or now >= due_at:
+        return None
+    return float(state[READ_AT]) - OVERLAP_S
 
 
-class _Dump:
-    """One session: its pages, and what the first of them said of the others."""
-
-    def __init__(self, job: Job, config: Config) -> None:
-        self._job = job
-        self._config = config
-        self._session_id: str | None = None
-        self._page_size = config.engage_page_size or settings.ENGAGE_PAGE_SIZE
-        self._total: int | None = None
-        self.started_at = 0.0
-        self.requests = 0
-
-    def iter_chunks(self) -> Iterator[bytes]:
-        """Yields the profiles of a page, one a line."""
-        received = number = 0
-        while True:
-            page = self._fetch(number)
-            if page.results:
-                yield b"".join(bytes(row).replace(b"\n", b" ") + b"\n" for row in page.results)
-            received += len(page.results)
-            number += 1
-            if len(page.results) < self._page_size or received == self._total:
-                return
-
-    def check_total(self, received: int) -> None:
-        if self._total is not None and received != self._total:
-            raise TruncatedError(
-                f"engage: {self._total} profiles were announced and {received} came."
-            )
-
-    def _fetch(self, number: int) -> _Page:
-        try:
-            request = build_request(
-                page_size=self._config.engage_page_size, session_id=self._session_id, page=number
-            )
-            reply, page = self._job.client(self._config).send(
-                request,
-                lambda reply: (reply, parse_page(reply.body())),
-                patience_s=self._job.patience_s,
-            )
-        except (AuthError, AccessError, PlanError):
-            raise
-        except RequestError as refusal:
-            if number == 0:
-                raise
-            raise TruncatedError(f"engage page {number}: the session has expired.") from refusal
-        self.started_at = self.started_at or reply.started_at
-        self.requests += reply.tries
-        # what a later page leaves out is as the first page said
-        self._session_id = page.session_id or self._session_id
-        self._page_size = page.page_size or self._page_size
-        self._total = self._total if page.total is None else page.total
-        if self._session_id is None and len(page.results) >= self._page_size:
-            raise TruncatedError("engage: Mixpanel gave no session_id to read on with.")
-        return page
-
-
-def build_request(
-    *, page_size: int | None = None, session_id: str | None = None, page: int = 0
-) -> Request:
-    """The request for a page of profiles; the first one opens the session of the others."""
+def _form(config: Config, since: float | None, now: float) -> dict[str, str]:
+    """What the pages are asked with."""
     form: dict[str, str] = {}
-    if page_size is not None:
-        form["page_size"] = str(page_size)
-    if session_id is not None:
-        form |= {"session_id": session_id, "page": str(page)}
-    # Mixpanel does not count the pages that follow the first
-    free = session_id is not None
-    return Request(f"{NAME} page {page}", endpoint(NAME), form=form, free=free)
+    conditions = [config.engage_where] if config.engage_where else []
+    if since is not None:
+        conditions.append(f'properties["$last_seen"] >= "{_iso(since)}"')
+    if conditions:
+        form["where"] = " and ".join(f"({one})" for one in conditions)
+    if config.engage_output_properties:
+        form["output_properties"] = orjson.dumps(config.engage_output_properties).decode()
+    if config.engage_behaviors:
+        # without a moment to hold on to, pages after the first are refused
+        form |= {"behaviors": config.engage_behaviors, "as_of_timestamp": str(int(now))}
+    if config.engage_cohort:
+        form |= cohort_form(config.engage_cohort)
+    return form
 
 
-_decode_page = msgspec.json.Decoder(_Page).decode
+def cohort_form(cohort_id: int) -> dict[str, str]:
+    """What asks for the members of a cohort, and for nobody else."""
+    return {
+        "filter_by_cohort": orjson.dumps({"id": cohort_id}).decode(),
+        "include_all_users": "false",
+    }
 
 
-def parse_page(body: bytes) -> _Page:
-    """A page of profiles, each as the bytes it came in.
+def _iso(at: float) -> str:
+    """A moment as `$last_seen` has it: UTC, without saying so."""
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
 
-    Raises:
-        TruncatedError: if the body is no such page.
-    """
-    try:
-        return _decode_page(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    try:
-        # a lone surrogate or NaN somewhere: keep it, escaped, for the repair of its row
-        page = json.loads(body.decode("utf-8", "surrogateescape"), strict=False)
-        rows = [msgspec.Raw(json.dumps(row).encode()) for row in page.pop("results")]
-        return msgspec.convert({**page, "results": rows}, _Page)
-    except (ValueError, KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-        raise TruncatedError("the reply is not a page of profiles") from error
+
+def probe(_config: Config, _now: datetime) -> Request:
+    """The request that shows, at the least cost, whether this may be read."""
+    return build_request(Asked(NAME), page_size=1)

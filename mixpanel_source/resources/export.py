@@ -21,6 +21,7 @@ import pyarrow as pa
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
 
+from ..client import Request
 from ..columns import ColumnMap, StoredColumn
 from ..config import Config
 from ..errors import MixpanelError, ServerError, TruncatedError
@@ -40,13 +41,7 @@ from ..windows import (
 from .downloads import NAME, Downloads, Fetched, build_request, receive
 from .late import look_for_late_events
 from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
-from .tables import (
-    closing_items,
-    iter_tables,
-    stored_columns,
-    with_json_columns,
-    with_schema,
-)
+from .tables import Shape, closing_items, iter_items, stored_columns
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -162,11 +157,7 @@ class _WindowLoader:
         report = self._report(window, spooled, verified)
         decoder = self._downloads.decoder(window)
         lay = partial(export_layout, index=verified.index, zone=self._config.project_timezone)
-        for table, repairs in iter_tables(spooled, verified, decoder, lay, self._columns):
-            report.rows += len(table)
-            report.repairs.update(repairs)
-            rows = with_schema(table, EXPORT_SCHEMA)
-            yield with_json_columns(rows, [*self._columns.json_columns, "properties"])
+        yield from iter_items(fetched, decoder, Shape(lay, EXPORT_SCHEMA), self._columns, report)
         marks = _marks(window, verified)
         if len(marks):
             yield marks
@@ -195,6 +186,12 @@ class _WindowLoader:
             self._ledger.record_sync(window, read_at=read_at)
         else:
             self._ledger.record_backfill(window, self._config.range, read_at=read_at)
+
+
+def probe(config: Config, now: datetime) -> Request:
+    """The request that shows, at the least cost, whether this may be read."""
+    day = newest_day(now, zone=config.project_timezone, include_today=False)
+    return build_request(Window(day, day), config, limit=1)
 
 
 def _marks(window: Window, verified: Verified) -> pa.Table:

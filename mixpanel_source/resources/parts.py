@@ -6,14 +6,17 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+import dlt
 from dlt.common.typing import TDataItems
 
-from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError, PlanError
+from ..errors import AuthError, CancelledError, MixpanelError, PausedError, PlanError
 from .session import Job
 
 logger = logging.getLogger("mixpanel_source")
 
 Part = TypeVar("Part")
+LOADED_AT = "loaded_at"
+"""What the state remembers: when each part was loaded last, seconds since the epoch."""
 
 
 def iter_parts(
@@ -23,6 +26,9 @@ def iter_parts(
     load: Callable[[Part], Iterator[TDataItems]],
 ) -> Iterator[TDataItems]:
     """Yields the items of one part after the other; one that fails does not stop the others.
+
+    First come those that were loaded longest ago, so that where the quota is never enough for all
+    of them in one run, each has its turn.
 
     Args:
         job: is told of parts that failed; ends packages between two parts.
@@ -35,14 +41,16 @@ def iter_parts(
         AuthError: the account is unknown, so every part would fail.
         PlanError: the plan does not include the API, so every part would fail.
     """
-    for name, part in parts:
+    loaded_at: dict[str, float] = dlt.current.resource_state().setdefault(LOADED_AT, {})
+    for name, part in sorted(parts, key=lambda named: loaded_at.get(named[0], 0.0)):
         if (table, name) in job.done:
             continue
         if job.is_checkpoint_due():
             return
         try:
             yield from load(part)
-        except (AuthError, ConfigError, PlanError):
+            loaded_at[name] = job.clock.time()
+        except (AuthError, PlanError):
             raise
         except (CancelledError, PausedError) as failure:
             if not job.hold(failure):

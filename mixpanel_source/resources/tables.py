@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import dlt
 import pyarrow as pa
@@ -23,7 +23,7 @@ from ..layout import Laid
 from ..lines import Repairs
 from ..spool import Spooled, Verified
 from ..threads import available_processors, map_ahead, release_memory
-from .session import Job
+from .session import Job, WindowReport
 
 LOADS_TABLE = "_mixpanel_loads"
 LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
@@ -51,6 +51,38 @@ def build_decoder(config: Config, identify: Identify, *, identity: tuple[str, ..
         identify=identify,
         workers=config.workers or min(available_processors(), settings.WORKERS_MAX),
     )
+
+
+class Proven(Protocol):
+    """Rows on disk, read through and found whole."""
+
+    @property
+    def spooled(self) -> Spooled:
+        """Where they are."""
+
+    @property
+    def verified(self) -> Verified:
+        """What reading them through has shown."""
+
+
+class Shape(NamedTuple):
+    """What rows are to look like."""
+
+    lay: Lay
+    schema: pa.Schema
+    """Of the columns that every row has."""
+
+
+def iter_items(
+    found: Proven, decoder: Decoder, shape: Shape, columns: ColumnMap, report: WindowReport
+) -> Iterator[TDataItems]:
+    """Yields rows as dlt takes them, and counts them in `report`."""
+    tables = iter_tables(found.spooled, found.verified, decoder, shape.lay, columns)
+    for table, repairs in tables:
+        report.rows += len(table)
+        report.repairs.update(repairs)
+        names = [*columns.json_columns, "properties"]
+        yield with_json_columns(with_schema(table, shape.schema), names)
 
 
 def iter_tables(
@@ -166,21 +198,30 @@ def closing_items(
     if new:
         state[TOLD_STATE] = len(columns)
         rows = [{"table_name": table_name, **column._asdict()} for column in new]
-        yield _beside(rows, COLUMNS_TABLE, COLUMNS_KEY)
+        yield beside(rows, COLUMNS_TABLE, primary_key=COLUMNS_KEY)
     reports = [report.as_row() for report in job.reports if report.table_name == table_name]
     if reports:
-        yield _beside(reports, LOADS_TABLE, LOADS_KEY)
+        # null in most loads, from which dlt would learn no type
+        part = {"part": {"data_type": "text"}}
+        yield beside(reports, LOADS_TABLE, primary_key=LOADS_KEY, columns=part)
     job.watcher.loading(table_name)
 
 
-def _beside(rows: list[dict[str, Any]], table: str, key: list[str]) -> TDataItems:
+def beside(
+    rows: list[dict[str, Any]],
+    table: str,
+    *,
+    primary_key: Sequence[str] = (),
+    write_disposition: Any = "merge",  # noqa: ANN401 - as dlt types it
+    columns: Mapping[str, Any] | None = None,
+) -> TDataItems:
     """Rows for another table than the resource's own, in the same load package."""
     hints = dlt.mark.make_hints(
         table_name=table,
-        write_disposition="merge",
-        primary_key=key,
-        # none: the columns of the resource itself would come along with any
-        columns={},
+        write_disposition=write_disposition,
+        primary_key=[*primary_key],
+        # none given is none: the columns of the resource itself would come along
+        columns=dict(columns or {}),
         # what is said of the data is not held to the contract that a user makes for the data
         schema_contract="evolve",
     )

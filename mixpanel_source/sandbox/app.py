@@ -26,10 +26,10 @@ def describe_account(world: World, _request: Request) -> Reply:
     """
     project = world.project
     described = {
-        "id": project.project_id,
         "name": "Sandbox",
         "organization_id": ORGANIZATION_ID,
         "timezone": project.timezone,
+        "has_workspaces": False,
         "domain": "mixpanel.com",
         "type": "PROJECT",
         "role": {"id": 1, "name": "analyst"},

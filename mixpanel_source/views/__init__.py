@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from .build import build_views
 from .create import create_views
-from .quoting import Property
+from .properties import Property
 
 __all__ = ["Property", "build_views", "create_views"]

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from .fivetran import build_mixpanel_event
 from .funnel import FUNNEL_DAYS, build_funnel
-from .quoting import Property
+from .properties import Property
 
 _FILES: dict[str, tuple[str, dict[str, str]]] = {
     "events_by_day": ("events_by_day.sql", {}),

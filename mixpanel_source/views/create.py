@@ -7,14 +7,14 @@ from typing import Any
 
 import dlt
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
-from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from ..errors import ConfigError
-from ..pipeline import open_pipeline
+from ..pipeline import open_pipeline, sql_dialect
+from ..quoting import quote_name, quote_text
 from .build import build_views
 from .fivetran import RAW_COLUMN
 from .funnel import FUNNEL_DAYS
-from .quoting import Property, quote_name, quote_text
+from .properties import Property
 
 DIALECTS = ("duckdb", "postgres")
 """What sqlglot calls the databases that take our SQL."""
@@ -43,10 +43,7 @@ def create_views(
             funnel has one step only, or a step twice.
     """
     pipeline = pipeline or open_pipeline()
-    job_client = pipeline.destination_client()
-    # files have the dialect of DuckDB, too, but no place for a view
-    is_database = isinstance(job_client, SqlJobClientBase)
-    if not is_database or job_client.capabilities.sqlglot_dialect not in DIALECTS:
+    if sql_dialect(pipeline) not in DIALECTS:
         raise ConfigError(
             f"The views are for {' and '.join(DIALECTS)}, and not for "
             f"{pipeline.destination.destination_name}."

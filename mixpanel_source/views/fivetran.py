@@ -12,7 +12,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from .quoting import Property, quote_name, quote_text
+from ..quoting import quote_name, quote_text
+from .properties import Property
 
 RAW_COLUMN = "properties"
 """Column of `export` that holds all properties as they came, if the setting asks for it."""

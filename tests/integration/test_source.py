@@ -15,6 +15,7 @@ from dlt.sources import SourceReference
 from mixpanel_source import mixpanel_source
 from mixpanel_source.errors import AuthError, ConfigError
 from mixpanel_source.sandbox import SECRET, USERNAME
+from mixpanel_source.settings import TABLES
 from tests.integration.jobs import (
     ALL_DAYS,
     ANCHOR,
@@ -30,19 +31,18 @@ NOWHERE = "http://127.0.0.1:9"
 REQUIRED: dict[str, Any] = {"username": USERNAME, "secret": SECRET, "project_id": 1234567}
 
 
-def test_offers_three_tables() -> None:
-    """Its name is `mixpanel`; events and profiles are selected, cohorts are there to be."""
+def test_offers_every_table() -> None:
+    """Its name is `mixpanel`; events and profiles are selected, the others are there to be."""
     source = mixpanel_source(**REQUIRED)
     assert (source.name, source.section) == ("mixpanel", "mixpanel_source")
-    assert list(source.resources) == ["export", "engage", "cohorts"]
+    assert list(source.resources) == list(TABLES)
     assert list(source.selected_resources) == ["export", "engage"]
-    assert source.cohorts.selected is False
 
 
 def test_found_by_name() -> None:
     """It is found by the name of the package, as `pipeline.run` takes it too."""
     found: Any = SourceReference.find("mixpanel_source.mixpanel_source")
-    assert list(found(**REQUIRED).resources) == ["export", "engage", "cohorts"]
+    assert list(found(**REQUIRED).resources) == list(TABLES)
 
 
 def test_call_asks_nothing(lab: Lab) -> None:

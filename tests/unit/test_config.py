@@ -19,10 +19,12 @@ from mixpanel_source.config import (
 )
 from mixpanel_source.errors import ConfigError
 from mixpanel_source.parsers import parse_day, parse_range
+from mixpanel_source.reports import Report
 from mixpanel_source.windows import Window
 
 SECRET = "hunter2-XyZ"
 REQUIRED = {"username": "robot.1a2b.mp-service-account", "secret": SECRET, "project_id": 42}
+REPORT = Report("R", "jql", (("script", "x"),))
 JANUARY = Window(date(2026, 1, 1), date(2026, 1, 31))
 
 VALID: list[tuple[str, Any, Any]] = [
@@ -79,6 +81,9 @@ VALID: list[tuple[str, Any, Any]] = [
     ("cohort_ids", 1000, (1000,)),
     ("cohort_ids", "1000, 1001", (1000, 1001)),
     ("data_group_ids", ["-1405123841946871899", 7], (-1405123841946871899, 7)),
+    ("reports", [], ()),
+    ("reports", '[{"name": "R", "table": "jql", "params": {"script": "x"}}]', (REPORT,)),
+    ("reports", [{"name": "R", "table": "jql", "params": {"script": "x"}}], (REPORT,)),
     ("catch_up_days", 730, 730),
 ]
 
@@ -157,6 +162,12 @@ INVALID: list[tuple[str, Any, str]] = [
     ("cohort_ids", "Payers", "must be whole numbers"),
     ("cohort_ids", {"id": 5}, "must be whole numbers"),
     ("data_group_ids", "7,,8", "must be whole numbers"),
+    ("reports", "Signups", "must be a list of tables"),
+    ("reports", {"name": "R"}, "must be a list of tables"),
+    ("reports", [{"table": "jql"}], "number 1: name is missing"),
+    ("reports", [{"name": "R", "table": "jqls"}], "R: table is 'jqls': did you mean jql?"),
+    ("reports", [{"name": "R", "table": "jql", "params": {"scripts": ""}}], "mean script?"),
+    ("reports", [{"name": "R", "table": "frequency"}], "must have unit, addiction_unit"),
     ("catch_up_days", 0, "a whole number from 1 to 3,660"),
 ]
 

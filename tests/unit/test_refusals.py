@@ -121,6 +121,17 @@ def test_words_of_the_filter_are_not_mixpanels(text: str) -> None:
     assert "a@b.example" not in str(error)
 
 
+def test_declaration_of_a_report_is_at_fault() -> None:
+    """What a report asks wrongly is in its declaration, whose filters are not shown either."""
+    declared = [{"name": "R", "table": "retention", "params": {"born_where": WHERE}}]
+    text = f"Error in from_date: bad year, where: {WHERE}"
+    error = error_for(400, text, what="retention R", config=config(reports=declared))
+    assert str(error) == (
+        'retention R: status 400, "Error in from_date: bad year, where: ...". '
+        "Check what reports declares for R."
+    )
+
+
 @given(
     status=st.sampled_from((301, 400, 401, 402, 403, 404, 408, 412, 429, 500, 503)),
     parts=st.lists(st.sampled_from((SECRET, USERNAME, WHERE, " ", "\n", "bad ", "x" * 195))),

@@ -1,4 +1,4 @@
-"""Names and texts as SQL, and the properties that are put into it."""
+"""The properties that are put into views."""
 
 from __future__ import annotations
 
@@ -13,13 +13,3 @@ class Property(NamedTuple):
     column: str
     data_type: str
     """In dlt's words: text, bigint, double, bool, json, timestamp."""
-
-
-def quote_name(name: str) -> str:
-    """A name of a schema, a table or a column."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quote_text(text: str) -> str:
-    """A literal."""
-    return "'" + text.replace("'", "''") + "'"

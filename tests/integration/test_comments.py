@@ -1,0 +1,92 @@
+"""Descriptions of the Lexicon as comments on columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mixpanel_source.comments import EXISTING, Described, describe_columns, write_comments
+from mixpanel_source.pipeline import sql_dialect
+from mixpanel_source.sandbox import made_up_project
+from tests.integration.conftest import open_destination
+from tests.integration.jobs import YESTERDAY, Lab, open_lab
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A day of the made-up shop, with its Lexicon."""
+    project = made_up_project(last_day=YESTERDAY, days=1)
+    with open_lab(project, open_destination(request)) as lab:
+        lab.given = {"anchor_date": YESTERDAY}
+        yield lab
+
+
+def comments(lab: Lab) -> dict[tuple[str, str], str]:
+    """Table and column -> the comment there."""
+    with lab.pipeline.sql_client() as client:
+        schema = f"'{client.dataset_name}'"
+        query = EXISTING[sql_dialect(lab.pipeline) or ""].format(schema=schema)
+        rows = client.execute_sql(query) or ()
+    return {(table, column): text for table, column, text in rows if text is not None}
+
+
+def test_lexicon_describes_columns(shop: Lab) -> None:
+    """After a sync with the Lexicon each described property's column has its description."""
+    shop.sync("export", "engage", "lexicon")
+    found = comments(shop)
+    assert found["export", "cart_total"] == "Sum of the prices in EUR."
+    assert found["export", "price"] == "In EUR."
+    assert found["engage", "plan"] == "free, plus or pro."
+    assert found["engage", "lifetime_value"] == "Spent so far, in EUR."
+
+
+def test_changed_descriptions_are_written_and_others_left_alone(shop: Lab) -> None:
+    """Only what differs is written; a comment the Lexicon knows nothing of stays."""
+    shop.sync("export", "engage", "lexicon")
+    with shop.pipeline.sql_client() as client:
+        table = client.make_qualified_table_name("engage")
+        client.execute_sql(f"COMMENT ON COLUMN {table}.profile_key IS 'ours'")
+    assert write_comments(shop.pipeline) == 0
+    for entity in shop.project.schemas:
+        if entity["entityType"] == "profile":
+            entity["schemaJson"]["properties"]["plan"]["description"] = (
+                "What they pay; it's theirs."
+            )
+    shop.sync("engage", "lexicon")
+    found = comments(shop)
+    assert found["engage", "plan"] == "What they pay; it's theirs."
+    assert found["engage", "profile_key"] == "ours"
+
+
+def test_lexicon_alone_needs_no_other_table(shop: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    """There may be nothing to comment on, which is nothing to warn of."""
+    assert shop.sync("lexicon").failures == {}
+    assert comments(shop) == {}
+    assert "comments" not in caplog.text
+
+
+def test_events_that_disagree_are_named() -> None:
+    """A property of several events has all that is said of it; what is said once is said once."""
+    lexicon = [
+        Described("event", "Order", "price", "Sum."),
+        Described("event", "View", "price", "Of one piece."),
+        Described("event", "Order", "plan", "Free or not."),
+        Described("event", "View", "plan", "Free or not."),
+        Described("event", "View", "browser", None),
+        Described("profile", "$user", "price", "What they pay."),
+        Described("group", "company", "price", "Nothing of ours."),
+    ]
+    columns = [
+        ("export", "price", "price"),
+        ("export", "price", "price__v_text"),
+        ("export", "plan", "plan"),
+        ("export", "browser", "browser"),
+        ("engage", "price", "price"),
+    ]
+    assert describe_columns(lexicon, columns) == {
+        ("export", "price"): "Order: Sum.\nView: Of one piece.",
+        ("export", "price__v_text"): "Order: Sum.\nView: Of one piece.",
+        ("export", "plan"): "Free or not.",
+        ("engage", "price"): "What they pay.",
+    }

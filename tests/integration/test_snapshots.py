@@ -1,0 +1,139 @@
+"""Tables of a reply each: everything listed is loaded, and what is no longer listed goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mixpanel_source.errors import PlanError, TruncatedError
+from mixpanel_source.sandbox import Fault, made_up_project
+from tests.integration.conftest import open_destination
+from tests.integration.jobs import YESTERDAY, Lab, open_lab
+
+SNAPSHOTS = (
+    "cohorts",
+    "annotations",
+    "lexicon",
+    "projects",
+    "data_pipelines",
+    "lookup_tables",
+)
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """The made-up shop, which has some of everything."""
+    with open_lab(made_up_project(last_day=YESTERDAY, days=1), open_destination(request)) as lab:
+        yield lab
+
+
+def parsed(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    """A row with JSON columns parsed, without dlt's own."""
+    own = {name: value for name, value in row.items() if not name.startswith("_dlt")}
+    texts = {name: own[name] for name in names if isinstance(own[name], str)}
+    return {**own, **{name: json.loads(text) for name, text in texts.items()}}
+
+
+def sorted_rows(lab: Lab, table: str, *json_names: str, by: str = "id") -> list[dict[str, Any]]:
+    """The rows of a table as they were served."""
+    rows = [parsed(row, *json_names) for row in lab.rows(table)]
+    return sorted(rows, key=lambda row: str(row[by]))
+
+
+def sorted_like(served: list[dict[str, Any]], by: str = "id") -> list[dict[str, Any]]:
+    """What is served, in the same order."""
+    return sorted(served, key=lambda row: str(row[by]))
+
+
+def test_all_in_one_sync(shop: Lab) -> None:
+    """Each table is what is served; only what Mixpanel counts is counted."""
+    report = shop.sync(*SNAPSHOTS, requests_per_hour=60)
+    assert report.failures == {}
+    project = shop.project
+    annotations = sorted_rows(shop, "annotations", "user", "tags")
+    assert annotations == sorted_like(project.annotations)
+    assert sorted_rows(shop, "annotation_tags") == sorted_like(project.annotation_tags)
+    assert sorted_rows(shop, "lookup_tables") == sorted_like(project.lookup_tables)
+    (row,) = sorted_rows(shop, "projects", by="project_id")
+    assert (row["project_id"], row["timezone"]) == (project.project_id, "UTC")
+    assert len(shop.rows("cohorts")) == len(project.cohorts)
+    # of all that was asked only the cohorts count
+    assert report.requests_left["query"] == 59
+    loads = {row["table_name"]: row["rows"] for row in shop.rows("_mixpanel_loads")}
+    assert loads["annotations"] == len(project.annotations)
+
+
+def test_pipelines_come_with_their_runs(shop: Lab) -> None:
+    """The list of pipelines, and a row for each of their runs with its state."""
+    assert shop.sync("data_pipelines").failures == {}
+    names = [row["name"] for row in sorted_rows(shop, "data_pipelines", by="name")]
+    assert names == sorted(job["name"] for job in shop.project.pipelines)
+    loaded = {
+        (row["pipeline"], row["state"], row["run_at"]) for row in shop.rows("data_pipeline_runs")
+    }
+    runs = shop.project.pipeline_runs.items()
+    assert loaded == {(name, run["state"], run["run_at"]) for name, all_ in runs for run in all_}
+
+
+def test_lexicon_has_a_row_for_each_property(shop: Lab) -> None:
+    """Entities and their properties are rows; nothing of a definition is lost."""
+    assert shop.sync("lexicon").failures == {}
+    rows = [parsed(row, "definition", "tags") for row in shop.rows("lexicon")]
+    found = {(row["entity_type"], row["entity"], row["property"]): row for row in rows}
+    assert len(found) == len(rows)
+    for entity in shop.project.schemas:
+        schema = entity["schemaJson"]
+        of = (entity["entityType"], entity["name"])
+        key = (*of, "")
+        assert found[key]["description"] == schema.get("description")
+        for name, definition in schema["properties"].items():
+            key = (*of, name)
+            row = found[key]
+            assert row["definition"] == definition
+            assert row["description"] == definition.get("description")
+            assert row["type"] == definition.get("type")
+
+
+def test_what_is_no_longer_listed_goes(shop: Lab) -> None:
+    """A table is replaced as a whole, also by nothing."""
+    shop.sync("annotations", "lexicon", "lookup_tables", "data_pipelines")
+    project = shop.project
+    project.annotations[:] = [{**project.annotations[0], "description": "changed"}]
+    for listed in (
+        project.annotation_tags,
+        project.schemas,
+        project.lookup_tables,
+        project.pipelines,
+    ):
+        listed.clear()
+    assert shop.sync("annotations", "lexicon", "lookup_tables", "data_pipelines").failures == {}
+    assert sorted_rows(shop, "annotations", "user", "tags") == project.annotations
+    for table in ("annotation_tags", "lexicon", "lookup_tables", "data_pipelines"):
+        assert shop.rows(table) == [], table
+    assert shop.rows("data_pipeline_runs") == []
+
+
+@pytest.mark.parametrize("fault", ["unterminated", "html"])
+def test_reply_that_is_no_list_is_refused(fault: str) -> None:
+    """It leaves the table as it was, and stops no other."""
+    with open_lab(made_up_project(last_day=YESTERDAY, days=1)) as lab:
+        lab.sync("annotations")
+        before = lab.rows("annotations")
+        lab.sandbox.inject(Fault(fault, table="annotations", times=6))
+        report = lab.sync("annotations", "lookup_tables")
+        assert isinstance(report.failures["annotations"], TruncatedError)
+        assert lab.rows("annotations") == before
+        assert lab.rows("lookup_tables")
+
+
+def test_free_plan_has_all_but_cohorts() -> None:
+    """What is not of the Query API is there on every plan."""
+    with open_lab(made_up_project(last_day=YESTERDAY, days=1)) as lab:
+        lab.project.plan = "free"
+        report = lab.sync(*SNAPSHOTS)
+        assert {table: type(error) for table, error in report.failures.items()} == {
+            "cohorts": PlanError
+        }
