@@ -24,6 +24,8 @@ from .lines import describe_bad_line, inflate, join_torn_rows, repair_row
 from .lookup import load_config
 from .resources.session import data_directory
 
+HIDDEN_CHARACTERS = 4
+"""Values of parameters of this many characters and more are kept out of messages."""
 HEAD_BYTES = 256
 TAIL_BYTES = 2 * 1024 * 1024
 """Bytes at the end of an export that are looked at; an event has less than a megabyte."""
@@ -62,6 +64,7 @@ def ask(
         params={} if endpoint.method == "POST" else params,
         form=params if endpoint.method == "POST" else None,
         free=endpoint.name == "engage" and bool(params.get("session_id")),
+        hidden=tuple(value for value in params.values() if len(value) >= HIDDEN_CHARACTERS),
     )
     client = Client(load_config(given), clock=clock, directory=data_directory())
     with _writing():

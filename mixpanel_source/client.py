@@ -73,6 +73,8 @@ class Request:
     """What the path has to be filled in with, besides the project."""
     free: bool = False
     """Whether it does not count, though the endpoint is metered."""
+    hidden: tuple[str, ...] = ()
+    """What no message may show, should Mixpanel repeat it."""
 
     @property
     def metered(self) -> bool:
@@ -257,10 +259,12 @@ class Client:
             self._logs[request.quota].append(now)
 
     def _refusal(self, request: Request, response: requests.Response) -> MixpanelError:
-        body = next(response.iter_content(REFUSAL_BYTES), b"")
+        text = said(next(response.iter_content(REFUSAL_BYTES), b""))
+        for value in request.hidden:
+            text = text.replace(value, "...")
         return error_for(
             response.status_code,
-            said(body),
+            text,
             what=request.what,
             config=self._config,
             retry_after_s=asked_wait(response.headers, self._clock.time()),

@@ -114,6 +114,21 @@ def days_to_sync(
     return [*passing, *new, *(day for day in again if day not in passing)]
 
 
+def days_to_look_through(
+    *, anchor: date, yesterday: date, catch_up_days: int, lookback_days: int
+) -> Window:
+    """The days for which a catch-up looks for late events; none if the first is after the last.
+
+    Args:
+        anchor: first day of the first sync.
+        yesterday: see `newest_day`.
+        catch_up_days: how many days before yesterday to begin.
+        lookback_days: days that syncs read again, so that nobody has to look for late events.
+    """
+    first = max(anchor, yesterday - DAY * catch_up_days)
+    return Window(first, yesterday - DAY * lookback_days)
+
+
 class WindowSizer:
     """How many days the next request covers: a fixed number, or as many as suit the answers.
 

@@ -22,7 +22,14 @@ from ..errors import ServerError, TruncatedError
 from ..identity import EPOCH_ORDINAL, EventIdentifier
 from ..ledger import Ledger
 from ..spool import Spool, spool_name
-from ..windows import DAY, Window, WindowQueue, WindowSizer, newest_day
+from ..windows import (
+    DAY,
+    Window,
+    WindowQueue,
+    WindowSizer,
+    days_to_look_through,
+    newest_day,
+)
 from .downloads import FRESH_SECONDS, NAME, build_request, receive
 from .session import Job
 from .tables import build_decoder
@@ -47,7 +54,12 @@ def look_for_late_events(config: Config, job: Job, ledger: Ledger, spool: Spool)
         spool: where answers go, to be found again if the process is killed.
     """
     yesterday = newest_day(job.now(), zone=config.project_timezone, include_today=False)
-    wanted = days_to_look_through(config, yesterday)
+    wanted = days_to_look_through(
+        anchor=config.anchor(yesterday + DAY),
+        yesterday=yesterday,
+        catch_up_days=config.catch_up_days,
+        lookback_days=config.lookback_days,
+    )
     looks = _look_through(ledger.loaded_days(wanted), _Looker(config, job, ledger, spool))
     job.looked = True
     if not looks:
@@ -56,12 +68,6 @@ def look_for_late_events(config: Config, job: Job, ledger: Ledger, spool: Spool)
     newest = {day: at for look in looks for day, at in look.newest.items()}
     ledger.record_look(wanted, at=min(look.began_at for look in looks), newest=newest)
     logger.info("export %s: %d days have late events", wanted, len(ledger.late_days))
-
-
-def days_to_look_through(config: Config, yesterday: date) -> Window:
-    """The days from as far back as `catch_up_days` says to the last that no sync reads again."""
-    first = max(config.anchor(yesterday + DAY), yesterday - DAY * config.catch_up_days)
-    return Window(first, yesterday - DAY * config.lookback_days)
 
 
 class _Look(NamedTuple):

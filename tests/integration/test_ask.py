@@ -141,29 +141,35 @@ def test_refusals_show_no_value(lab: Lab, fault: str, error: type[MixpanelError]
     assert "out of tables" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("written", "message"),
-    [
-        (["GET", "/api/query/events", "-p", "type"], "-p 'type' must be key=value"),
-        (["GET", "/api/query/events", "-p", "=general"], "-p '=general' must be key=value"),
-        (["GET", "/api/query/events", "-p", "a=1", "--param", "a=2"], "-p a is there twice"),
-        (["GET", EXPORT, "-p", "project_id=1"], "-p project_id must be left out"),
-        (["GET", "/nowhere"], "path is '/nowhere'; it must be one of Mixpanel's API"),
-        (["DELETE", EXPORT], f"method is DELETE; {EXPORT} must be read by GET"),
-        (["POST", "/api/app/projects/1/annotations"], "nothing that might change the project"),
-        (["GET", EXPORT, "--table", "Events"], "--table is 'Events'; it must be lower-case"),
-        (["GET", EXPORT, "--table", "_mixpanel_loads"], "--table is '_mixpanel_loads'"),
-        (["GET", EXPORT, "--table", "export"], "--table is export, which a sync loads"),
-    ],
-)
+def test_what_mixpanel_repeats_is_hidden(lab: Lab) -> None:
+    """A refusal that quotes a value of ours is shown without it."""
+    with pytest.raises(RequestError, match=r'"bookmark_id \.\.\. does not exist"'):
+        body(lab, "GET", "/api/query/insights", {"bookmark_id": "98765"})
+
+
+MALFORMED = [
+    (["GET", "/api/query/events", "-p", "type"], "-p 'type' must be key=value"),
+    (["GET", "/api/query/events", "-p", "=general"], "-p '=general' must be key=value"),
+    (["GET", "/api/query/events", "-p", "a=1", "--param", "a=2"], "-p a is there twice"),
+    (["GET", EXPORT, "-p", "project_id=1"], "-p project_id must be left out"),
+    (["GET", "/nowhere"], "path is '/nowhere'; it must be one of Mixpanel's API"),
+    (["DELETE", EXPORT], f"method is DELETE; {EXPORT} must be read by GET"),
+    (["POST", "/api/app/projects/1/annotations"], "nothing that might change the project"),
+    (["GET", EXPORT, "--table", "Events"], "--table is 'Events'; it must be lower-case"),
+    (["GET", EXPORT, "--table", "_mixpanel_loads"], "--table is '_mixpanel_loads'"),
+    (["GET", EXPORT, "--table", "export"], "--table is export, which a sync loads"),
+]
+
+
 def test_malformed_requests_are_refused(
-    environment: Lab, capsys: pytest.CaptureFixture[str], written: list[str], message: str
+    environment: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With what is valid instead, in a line and with exit code 2; nothing is sent."""
-    assert cli.main(["request", *written]) == cli.WRONG_USAGE
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: ")
-    assert message in line
+    for written, message in MALFORMED:
+        assert cli.main(["request", *written]) == cli.WRONG_USAGE
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert message in line
     assert environment.sandbox.requests == []
 
 
@@ -196,7 +202,10 @@ def load(lab: Lab, table: str, method: str, path: str, params: dict[str, str]) -
 
 
 def test_rows_are_loaded(destined: Lab) -> None:
-    """Lists and objects as JSON, each key in a column of its own, what was there is replaced."""
+    """Lists and objects as JSON, each key in a column of its own, what was there is replaced.
+
+    Of an export each line is a row, and what no database takes is repaired.
+    """
     path = "/api/query/engage"
     for expected in (6, 5):
         rows = load(destined, "people", "POST", path, {})
@@ -208,13 +217,9 @@ def test_rows_are_loaded(destined: Lab) -> None:
         del destined.project.profiles[0]
     names = load(destined, "names", "GET", "/api/query/events/names", {"type": "general"})
     assert sorted(row["value"] for row in names) == ["Odd", "Order", "Sign up"]
-
-
-def test_lines_of_an_export_are_rows(destined: Lab) -> None:
-    """An event is a row, its properties are JSON, and what no database takes is repaired."""
-    rows = load(destined, "some_events", "GET", EXPORT, ODD_DAY)
-    properties = {row["event"]: json.loads(row["properties"]) for row in rows}
-    assert len(rows) == 4
+    events = load(destined, "some_events", "GET", EXPORT, ODD_DAY)
+    properties = {row["event"]: json.loads(row["properties"]) for row in events}
+    assert len(events) == 4
     assert properties["Odd"] == {
         **ODD_EVENT,
         "distinct_id": "nul \ufffd and \ufffd",
@@ -226,7 +231,7 @@ def test_tables_of_a_sync_stay_as_they_are(
     environment: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Beside a synced table the command loads its own, and the next sync goes on as before."""
-    environment.sync("export")
+    environment.sync("export", window_days=31)
     command = ["request", "POST", "/api/query/cohorts/list", "--table", "my_cohorts"]
     assert cli.main(command) == cli.DONE
     assert capsys.readouterr().out.startswith("my_cohorts: 1 row\nin ")

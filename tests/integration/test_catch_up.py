@@ -86,27 +86,6 @@ def test_event_of_150_days_ago_comes(synced: Lab) -> None:
     assert sorted(row["rows"] for row in loads) == [4]
 
 
-def test_looks_back_to_the_first_reading_and_then_to_the_last_look(synced: Lab) -> None:
-    """Asked for is what arrived since, less an hour, for events become visible out of order."""
-    synced.catch_up()
-    assert since_of(synced) == [NOON + 60 - 3600]
-    looked_at = synced.clock.now
-    synced.clock.advance(seconds=600)
-    synced.catch_up()
-    assert since_of(synced) == [pytest.approx(looked_at - 3600, abs=1)]
-
-
-def test_what_changed_on_a_late_day_comes_along(synced: Lab) -> None:
-    """A late day is replaced: what was changed is changed, what was deleted is gone."""
-    lines = synced.project.events[OLD]
-    lines[0] = lines[0].replace(b'"u0"', b'"merged"')
-    del lines[1]
-    arrive(synced, OLD)
-    synced.catch_up()
-    assert numbers(synced, OLD) == [0, 2, 7]
-    synced.assert_events_kept(FIRST, TODAY)
-
-
 def test_late_days_are_told_apart_from_others(synced: Lab) -> None:
     """A day that was read after its event came is not read again, nor one that never was."""
     arrive(synced, OLD)
@@ -116,46 +95,6 @@ def test_late_days_are_told_apart_from_others(synced: Lab) -> None:
     synced.catch_up(anchor_date=FIRST - timedelta(days=9))
     assert [window.partition("..")[0] for window in synced.exported] == [str(FIRST)]
     assert numbers(synced, FIRST - timedelta(days=3)) == []
-
-
-def test_events_without_time_of_arrival_do_no_harm(synced: Lab) -> None:
-    """They are not found by a look, and come when another event brings their day."""
-    add_event(synced.project, OLD, 8, mp_processing_time_ms=None)
-    synced.catch_up()
-    assert len(synced.exported) == 1
-    arrive(synced, OLD)
-    synced.catch_up()
-    assert numbers(synced, OLD) == [0, 1, 2, 7, 8]
-
-
-def test_filters_hold_for_the_look_too(synced: Lab) -> None:
-    """Only events that are loaded are looked for: by name, and by the configured expression."""
-    synced.given |= {"events": "Order", "where": 'properties["price"] < 50 or false', "limit": 9}
-    arrive(synced, OLD, 99)
-    arrive(synced, OTHER, 0)
-    synced.catch_up()
-    assert len(synced.exported) == 1
-    asked = synced.requests_for("export")[0].params
-    assert "limit" not in asked
-    assert asked["event"] == '["Order"]'
-    assert asked["where"].startswith('(properties["price"] < 50 or false) and properties["mp_')
-    arrive(synced, OLD, 7)
-    synced.catch_up()
-    assert synced.exported[1:] == [str(OLD)]
-    assert numbers(synced, OLD) == [1, 2, 7]
-
-
-def test_killed_before_the_load(synced: Lab) -> None:
-    """Nothing of it counts, nothing is asked twice, and the next catch-up ends as it would have."""
-    arrive(synced, OLD)
-    crash(synced)
-    assert numbers(synced, OLD) == [0, 1, 2]
-    assert synced.catch_up().rows == {"export": 4}
-    assert synced.exported == []
-    synced.assert_events_kept(FIRST, TODAY)
-    synced.clock.advance(days=2)
-    synced.catch_up()
-    assert len(synced.exported) == 1
 
 
 def test_failed_after_the_look(synced: Lab) -> None:
@@ -185,15 +124,6 @@ def test_quota_used_up_in_between(synced: Lab) -> None:
     synced.assert_events_kept(FIRST, TODAY)
 
 
-def test_checkpoint_after_each_day(synced: Lab) -> None:
-    """With a load package for each day there is still one look, and each day is read once."""
-    for day in (OLD, OTHER):
-        arrive(synced, day)
-    assert synced.catch_up(checkpoint=Checkpoint(bytes=1)).failures == {}
-    assert synced.exported[1:] == [str(OLD), str(OTHER)]
-    synced.assert_events_kept(FIRST, TODAY)
-
-
 def test_look_that_is_too_much_is_halved(synced: Lab) -> None:
     """A look that fails is made in two halves, and finds the same."""
     arrive(synced, OLD)
@@ -216,18 +146,61 @@ def test_day_that_a_crash_left_before_its_event_came(synced: Lab) -> None:
     assert numbers(synced, OLD) == [0, 1, 2, 7]
 
 
-def test_days_back_are_a_setting(synced: Lab) -> None:
-    """No day is looked through that is older than `catch_up_days`."""
-    arrive(synced, OLD)
+def test_what_changed_on_a_late_day_comes_along(synced: Lab) -> None:
+    """A late day is replaced, also with a load package for each: the look is made once."""
+    lines = synced.project.events[OLD]
+    lines[0] = lines[0].replace(b'"u0"', b'"merged"')
+    del lines[1]
+    # not found by the look, but part of the day
+    add_event(synced.project, OLD, 8, mp_processing_time_ms=None)
+    for day in (OLD, OTHER):
+        arrive(synced, day)
+    assert synced.catch_up(checkpoint=Checkpoint(bytes=1)).failures == {}
+    assert synced.exported[1:] == [str(OLD), str(OTHER)]
+    assert numbers(synced, OLD) == [0, 2, 7, 8]
+    synced.assert_events_kept(FIRST, TODAY)
+
+
+def test_looks_back_to_the_first_reading_and_then_to_the_last_look(synced: Lab) -> None:
+    """Asked for is what arrived since, less an hour, for events become visible out of order."""
+    add_event(synced.project, OLD, 8, mp_processing_time_ms=None)
     synced.catch_up(catch_up_days=30)
-    assert synced.exported == [f"{YESTERDAY - timedelta(days=28)}..{YESTERDAY - timedelta(days=3)}"]
+    assert synced.exported == [f"{YESTERDAY - timedelta(days=29)}..{YESTERDAY - timedelta(days=4)}"]
+    assert since_of(synced) == [NOON + 60 - 3600]
+    looked_at = synced.clock.now
+    synced.clock.advance(seconds=600)
+    synced.catch_up(catch_up_days=30)
+    assert since_of(synced) == [pytest.approx(looked_at - 3600, abs=1)]
+
+
+def test_filters_hold_for_the_look_too(synced: Lab) -> None:
+    """Only events that are loaded are looked for: by name, and by the configured expression."""
+    synced.given |= {"events": "Order", "where": 'properties["price"] < 50 or false', "limit": 9}
+    arrive(synced, FIRST, 99)
+    arrive(synced, OTHER, 0)
+    arrive(synced, OLD)
+    synced.catch_up()
+    assert synced.exported[1:] == [str(OLD)]
+    assert numbers(synced, OLD) == [1, 2, 7]
+    asked = synced.requests_for("export")[0].params
+    assert "limit" not in asked
+    assert asked["event"] == '["Order"]'
+    assert asked["where"].startswith('(properties["price"] < 50 or false) and properties["mp_')
+
+
+def test_killed_before_the_load(synced: Lab) -> None:
+    """Nothing of it counts, nothing is asked twice, and the next catch-up ends as it would have."""
+    arrive(synced, OLD)
+    crash(synced)
+    assert numbers(synced, OLD) == [0, 1, 2]
+    assert synced.catch_up().rows == {"export": 4}
+    assert synced.exported == []
+    synced.assert_events_kept(FIRST, TODAY)
 
 
 def test_nothing_loaded_nothing_asked(lab: Lab) -> None:
     """Without a day to look through there is no request; `range` is refused, as by a sync."""
     assert lab.catch_up().failures == {}
-    lab.sync("export", anchor_date=YESTERDAY)
-    lab.catch_up()
     assert lab.exported == []
     with pytest.raises(ConfigError, match="range is set"):
         lab.catch_up(range=f"{OLD},{OLD}")

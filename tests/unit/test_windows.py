@@ -16,6 +16,7 @@ from mixpanel_source.windows import (
     Window,
     WindowQueue,
     WindowSizer,
+    days_to_look_through,
     days_to_sync,
     iter_days,
     newest_day,
@@ -265,3 +266,24 @@ def test_every_day_is_read_once_it_has_settled(
     settled = [day for day in read_on if day <= now.date() - DAY * (lookback_days + 1)]
     assert settled == [*iter_days(START, max(settled))]
     assert all(read_on[day] >= settled_on(day, lookback_days=lookback_days) for day in settled)
+
+
+@given(lookback_days=st.integers(0, 40), catch_up_days=st.integers(1, 60), age=st.integers(0, 60))
+def test_catch_up_begins_where_the_look_back_ends(
+    lookback_days: int, catch_up_days: int, age: int
+) -> None:
+    """Each day since the anchor is either read again by syncs or looked through, none by both."""
+    yesterday, anchor = START + DAY * 60, START + DAY * (60 - age)
+    wanted = days_to_look_through(
+        anchor=anchor,
+        yesterday=yesterday,
+        catch_up_days=catch_up_days,
+        lookback_days=lookback_days,
+    )
+    today = yesterday + DAY
+    settled = [
+        day
+        for day in iter_days(anchor, yesterday)
+        if settled_on(day, lookback_days=lookback_days) <= today
+    ]
+    assert [*wanted.days] == [day for day in settled if day >= yesterday - DAY * catch_up_days]
