@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import date
 
 import pytest
 
 from mixpanel_source.errors import BusyError, ConfigError, PlanError, ServerError, TruncatedError
-from mixpanel_source.resources.session import Checkpoint
+from mixpanel_source.resources.session import Checkpoint, WindowReport
 from mixpanel_source.sandbox import Fault
 from mixpanel_source.sync import open_pipeline
 from tests.integration.fidelity import served_events
@@ -434,6 +435,17 @@ def test_loads_tell_of_each_window(any_lab: Lab) -> None:
     # each time gets three digits more on the way, as milliseconds
     assert day["bytes"] == sum(len(line) + 1 + 3 for line in any_lab.project.events[ANCHOR])
     assert day["last_day"] == day["first_day"]
+
+
+def test_loads_have_columns_of_their_own(lab: Lab) -> None:
+    """Those of the tables they tell of, JSON ones above all, do not come along."""
+    lab.project.cohort_members[1] = ["u0"]
+    add_event(lab.project, MIDDLE, 8, tags=["a"], page={"path": "/"})
+    lab.sync("export", "engage", "cohorts", "cohort_members", properties="both")
+    (row, *_) = lab.rows("_mixpanel_loads")
+    own = [field.name for field in fields(WindowReport)]
+    derived = ["retries", "values_repaired", "_dlt_id", "_dlt_load_id"]
+    assert sorted(row) == sorted([*own, *derived])
 
 
 def test_loads_keep_what_was_read_before(lab: Lab) -> None:
