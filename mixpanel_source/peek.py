@@ -50,8 +50,7 @@ class Peek:
 
     def has_table(self, table: str) -> bool:
         """Whether it was ever loaded, and nobody has dropped it since."""
-        schemas = self._pipeline.schemas.values()
-        if not any(schema.tables.get(table, {}).get("columns") for schema in schemas):
+        if not self.columns(table):
             return False
         try:
             self.rows("SELECT 1 FROM {table} LIMIT 1", table)
@@ -72,6 +71,12 @@ class Peek:
     def days_loaded(self, table: str) -> set[date]:
         """The days of a table that were ever loaded."""
         return {day for window in self.windows_loaded(table) for day in window.days}
+
+    def columns(self, table: str) -> set[str]:
+        """The columns that dlt knows of a table."""
+        schemas = self._pipeline.schemas.values()
+        tables = (schema.tables.get(table, {}) for schema in schemas)
+        return {name for found in tables for name in found.get("columns", ())}
 
     def rows(self, statement: str, table: str) -> list[tuple[Any, ...]]:
         """What the destination answers; `{table}` in the statement is the table's full name."""

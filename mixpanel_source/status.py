@@ -47,6 +47,8 @@ class Load:
     """One window that was loaded."""
 
     table: str
+    part: str
+    """Of the table, if it is loaded part by part."""
     window: Window
     rows: int
     read_at: datetime
@@ -138,14 +140,16 @@ def _read_at(table: str, peek: Peek) -> datetime | None:
 def _newest_loads(peek: Peek) -> list[Load]:
     if not peek.has_table(LOADS_TABLE):
         return []
+    # a dataset that was loaded before there were parts gets the column with its next load
+    part = "part" if "part" in peek.columns(LOADS_TABLE) else "NULL"
     rows = peek.rows(
-        "SELECT table_name, first_day, last_day, rows, fetched_at FROM {table} "
+        f"SELECT table_name, {part}, first_day, last_day, rows, fetched_at FROM {{table}} "  # noqa: S608 - our own name
         "ORDER BY fetched_at DESC, first_day DESC LIMIT 5",
         LOADS_TABLE,
     )
     return [
-        Load(table, Window(first, last), number, _in_utc(at))
-        for table, first, last, number, at in rows
+        Load(table, part or "", Window(first, last), number, _in_utc(at))
+        for table, part, first, last, number, at in rows
     ]
 
 

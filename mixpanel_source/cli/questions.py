@@ -92,9 +92,10 @@ def _plan_as_text(plan: Plan) -> str:
 
 
 def _requests(plan: Plan) -> str:
-    if plan.most_requests == plan.requests:
-        return count(plan.requests, "request")
-    return f"{plan.requests:,} to {plan.most_requests:,} requests"
+    if plan.most_requests != plan.requests:
+        return f"{plan.requests:,} to {plan.most_requests:,} requests"
+    least = "" if all(table.is_known for table in plan.tables) else "at least "
+    return f"{least}{count(plan.requests, 'request')}"
 
 
 def _table_plan_lines(table: TablePlan, window_days: int | None) -> list[str]:
@@ -135,6 +136,7 @@ def _status_as_json(status: Status) -> dict[str, Any]:
         "last_loads": [
             {
                 "table": load.table,
+                "part": load.part,
                 "first": str(load.window.first),
                 "last": str(load.window.last),
                 "rows": load.rows,
@@ -211,7 +213,8 @@ def _gap_lines(table: TableStatus) -> list[str]:
 
 
 def _load_cells(load: Load) -> list[str]:
-    return [f"  {load.table}", str(load.window), f"{load.rows:,} rows", instant(load.read_at)]
+    table = f"  {load.table} {load.part}".rstrip()
+    return [table, str(load.window), f"{load.rows:,} rows", instant(load.read_at)]
 
 
 def _last_run_lines(status: Status) -> list[str]:

@@ -59,4 +59,4 @@ def iter_parts(
         except MixpanelError as failure:
             if not job.leave_out(table, name, failure):
                 raise
-            logger.warning("%s: %s The others go on.", table, failure)
+            logger.warning("%s The others go on.", failure)
