@@ -14,7 +14,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from .errors import BusyError, MixpanelError
 from .pipeline import dataset_of, duckdb_file, named_destination
-from .resources.tables import LOADS_TABLE
+from .resources.loads import LOADS_TABLE
 from .windows import Window
 
 STATE_OF = "mixpanel"

@@ -24,7 +24,8 @@ from .last_run import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .lookup import load_config
 from .pipeline import alone, appending_note, last_run_path, own_errors, start_clean
 from .quota import requests_left
-from .resources.session import Job, WindowReport, data_directory, pipeline_spool
+from .resources.loads import WindowReport
+from .resources.session import Job, data_directory, pipeline_spool
 from .source import mixpanel_source
 
 logger = logging.getLogger("mixpanel_source")

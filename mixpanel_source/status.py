@@ -18,8 +18,8 @@ from .peek import Peek
 from .pipeline import is_under_way, last_run_path
 from .quota import requests_used
 from .resources import export
+from .resources.loads import LOADS_TABLE
 from .resources.session import data_directory
-from .resources.tables import LOADS_TABLE
 from .windows import DAY, Window, iter_days
 
 KILLED = "killed"

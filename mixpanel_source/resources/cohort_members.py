@@ -27,9 +27,10 @@ from ..decode import Decoder
 from ..identity import ProfileIdentifier
 from ..layout import Laid
 from .engage import cohort_form
+from .loads import WindowReport
 from .parts import iter_parts
 from .profiles import Asked, take_profiles
-from .session import Job, WindowReport, claim_dataset
+from .session import Job, claim_dataset
 from .snapshots import Asking, build_request
 from .tables import Shape, build_decoder, closing_items, iter_items, stored_columns
 

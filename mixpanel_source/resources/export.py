@@ -40,7 +40,8 @@ from ..windows import (
 )
 from .downloads import NAME, Downloads, Fetched, build_request, receive
 from .late import look_for_late_events
-from .session import Job, WindowReport, claim_dataset, growing_tables, open_spool
+from .loads import WindowReport
+from .session import Job, claim_dataset, growing_tables, open_spool
 from .tables import Shape, closing_items, iter_items, stored_columns
 
 logger = logging.getLogger("mixpanel_source")

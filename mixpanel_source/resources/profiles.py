@@ -24,7 +24,8 @@ from ..endpoints import endpoint
 from ..errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
 from ..lines import iter_row_blocks
 from ..spool import Spooled, Verified, spool_name, verify
-from .session import Job, WindowReport, open_spool
+from .loads import WindowReport
+from .session import Job, open_spool
 
 logger = logging.getLogger("mixpanel_source")
 

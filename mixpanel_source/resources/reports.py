@@ -33,9 +33,10 @@ from ..lines import Repairs, repair_row
 from ..reports import FILE, SCRIPT, Report, reports_of, window_for
 from ..tidy import Asked, Measure, Rows, days_of, tidy
 from ..windows import DAY, newest_day
+from .loads import WindowReport
 from .parts import iter_parts
 from .report_rows import FUNNELS, disposition_of, is_dated, iter_tables
-from .session import Job, WindowReport, claim_dataset, growing_tables
+from .session import Job, claim_dataset, growing_tables
 from .tables import closing_items
 
 logger = logging.getLogger("mixpanel_source")

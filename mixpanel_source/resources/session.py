@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
 from threading import Event
@@ -19,11 +18,11 @@ from .. import settings
 from ..client import Client, Clock
 from ..config import Config
 from ..errors import ConfigError, MixpanelError, PausedError
-from ..lines import Repairs
 from ..spool import Spool
 from ..watch import Watcher
 from ..windows import WindowSizer, iter_days
 from .ahead import Ahead
+from .loads import WindowReport
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -42,67 +41,6 @@ class Checkpoint:
     bytes: int = settings.CHECKPOINT_BYTES
     """Uncompressed bytes."""
     seconds: float = settings.CHECKPOINT_SECONDS
-
-
-@dataclass
-class WindowReport:
-    """What became of one window; a row of `_mixpanel_loads`."""
-
-    table_name: str
-    first_day: date
-    last_day: date
-    bytes: int
-    requests: int
-    fetched_at: float
-    is_final: bool
-    rows: int = 0
-    duplicates_dropped: int = 0
-    repairs: Repairs = field(default_factory=Counter)
-    filters: dict[str, Any] = field(default_factory=dict)
-    """The filters of the export that were set."""
-    part: str = ""
-    """Of a table that is loaded part by part, the one: a cohort, a group type, a report."""
-
-    @classmethod
-    def of_snapshot(
-        cls, table_name: str, *, rows: int, size: int, requests: int, fetched_at: float
-    ) -> WindowReport:
-        """The report of a table that is read as a whole, under the day (UTC) of the reading."""
-        day = datetime.fromtimestamp(fetched_at, timezone.utc).date()
-        return cls(table_name, day, day, size, requests, fetched_at, is_final=True, rows=rows)
-
-    def as_row(self) -> dict[str, Any]:
-        """The row, with the types that `_mixpanel_loads` has."""
-        return {
-            "table_name": self.table_name,
-            "part": self.part,
-            "first_day": self.first_day,
-            "last_day": self.last_day,
-            "rows": self.rows,
-            "bytes": self.bytes,
-            "requests": self.requests,
-            "retries": self.requests - 1,
-            "duplicates_dropped": self.duplicates_dropped,
-            "values_repaired": self.repairs.total(),
-            "repairs": dict(self.repairs),
-            "filters": self.filters,
-            "is_final": self.is_final,
-            "fetched_at": datetime.fromtimestamp(self.fetched_at, timezone.utc),
-        }
-
-    def __str__(self) -> str:
-        """One line for a log."""
-        days = str(self.first_day)
-        if self.first_day != self.last_day:
-            days += f"..{self.last_day}"
-        notes = [f"{self.rows:,} rows", f"{self.bytes / 1e6:,.1f} MB"]
-        if self.requests > 1:
-            notes.append(f"{self.requests} requests")
-        if self.duplicates_dropped:
-            notes.append(f"{self.duplicates_dropped:,} duplicates dropped")
-        notes += [f"{count:,} {kind} repaired" for kind, count in sorted(self.repairs.items())]
-        table = f"{self.table_name} {self.part}".rstrip()
-        return f"{table} {days}: {', '.join(notes)}"
 
 
 class Job:

@@ -20,7 +20,8 @@ from ..client import Reply, Request
 from ..config import Config
 from ..endpoints import endpoint
 from ..errors import TruncatedError
-from .session import Job, WindowReport, claim_dataset
+from .loads import WindowReport
+from .session import Job, claim_dataset
 from .tables import beside, closing_items, replace_all
 
 Row = dict[str, Any]

@@ -23,10 +23,9 @@ from ..layout import Laid
 from ..lines import Repairs
 from ..spool import Spooled, Verified
 from ..threads import available_processors, map_ahead, release_memory
-from .session import Job, WindowReport
+from .loads import LOADS_KEY, LOADS_TABLE, WindowReport
+from .session import Job
 
-LOADS_TABLE = "_mixpanel_loads"
-LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
 COLUMNS_TABLE = "_mixpanel_columns"
 COLUMNS_KEY = ["table_name", "property", "column_name"]
 COLUMNS_STATE = "columns"

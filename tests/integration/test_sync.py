@@ -11,7 +11,8 @@ from datetime import date
 import pytest
 
 from mixpanel_source.errors import BusyError, ConfigError, PlanError, ServerError, TruncatedError
-from mixpanel_source.resources.session import Checkpoint, WindowReport
+from mixpanel_source.resources.loads import WindowReport
+from mixpanel_source.resources.session import Checkpoint
 from mixpanel_source.sandbox import Fault
 from mixpanel_source.sync import open_pipeline
 from tests.integration.fidelity import served_events
