@@ -63,7 +63,7 @@ class Config:
     retries: int = settings.RETRIES
     retry_base_seconds: float = settings.RETRY_BASE_SECONDS
     workers: int | None = None
-    """None: as many as there are processors, up to `settings.WORKERS_MAX`."""
+    """None: one less than there are processors, up to `settings.WORKERS_MAX`."""
     engage_page_size: int | None = None
     engage_where: str | None = None
     engage_output_properties: tuple[str, ...] = ()

@@ -90,7 +90,7 @@ def mixpanel_source(  # noqa: PLR0913 - one argument a setting, as dlt users exp
         requests_per_hour: most requests in an hour to each host; 0 for no bound.
         retries: how often a failed request is tried again.
         retry_base_seconds: seconds before the first retry; doubled for each one after.
-        workers: threads that decode, or `auto`: as many as there are processors, up to 4.
+        workers: threads that decode, or `auto`: one less than there are processors, up to 4.
         engage_page_size: profiles a page; Mixpanel's own choice if not set.
         engage_where: Mixpanel expression that profiles must fulfil.
         engage_output_properties: properties of profiles to load; all if not set.

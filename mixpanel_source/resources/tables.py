@@ -48,7 +48,8 @@ def build_decoder(config: Config, identify: Identify, *, identity: tuple[str, ..
         raw=config.properties != "columns",
         digest=identify.kind is PROFILE,
         identify=identify,
-        workers=config.workers or min(available_processors(), settings.WORKERS_MAX),
+        # what is fetched next is read on a thread of its own, which keeps a processor busy
+        workers=config.workers or max(1, min(available_processors() - 1, settings.WORKERS_MAX)),
     )
 
 
