@@ -1,4 +1,4 @@
-"""Loads Mixpanel's raw events, profiles and cohorts with dlt, nothing lost and nothing twice.
+"""Loads Mixpanel's events, profiles, cohorts and reports with dlt, nothing lost and nothing twice.
 
 What is named here is imported when it is first asked for: dlt takes half a second, and neither
 `mixpanel-source --help` nor a process that only decodes needs it.

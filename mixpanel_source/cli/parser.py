@@ -15,7 +15,7 @@ from .jobs import run_backfill, run_catch_up, run_sync
 from .local import run_demo, run_sandbox
 from .questions import run_check, run_plan, run_status
 
-SUMMARY = "Load Mixpanel events, profiles and cohorts into DuckDB, Postgres or elsewhere."
+SUMMARY = "Load Mixpanel events, profiles, cohorts and reports into DuckDB, Postgres or elsewhere."
 Run = Callable[[argparse.Namespace], int]
 
 
