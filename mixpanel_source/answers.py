@@ -15,7 +15,7 @@ from dlt.extract import DltResource
 
 from . import settings
 from .columns import readable_name
-from .endpoints import Endpoint
+from .endpoints import ENDPOINTS, Endpoint
 from .errors import ConfigError, RequestError
 from .lines import Row, dump_json, iter_row_blocks, repair_row
 from .pipeline import alone, open_beside, own_errors, start_clean
@@ -98,7 +98,7 @@ def check_table(table: str) -> None:
             f"--table is {table!r}; it must be lower-case letters, digits and single underscores, "
             "at most 53, such as top_events_of_today."
         )
-    if table in settings.TABLES:
+    if table in {*settings.TABLES, *(one.name for one in ENDPOINTS)}:
         raise ConfigError(
             f"--table is {table}, which a sync loads; it must be a name of its own, such as "
             f"my_{table}."

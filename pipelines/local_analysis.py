@@ -377,7 +377,9 @@ def _(database, days):
 
 @app.cell
 def _():
-    span = mo.ui.dropdown({"day": "retention_by_day", "week": "retention"}, value="day", label="by")
+    span = mo.ui.dropdown(
+        {"day": "retention_by_day", "week": "retention_by_week"}, value="day", label="by"
+    )
     mo.vstack(
         [
             mo.md(

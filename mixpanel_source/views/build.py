@@ -14,7 +14,7 @@ _FILES: dict[str, tuple[str, dict[str, str]]] = {
     "events_by_month": ("events_by_month.sql", {}),
     "active_users": ("active_users.sql", {}),
     "sessions": ("sessions.sql", {}),
-    "retention": ("retention.sql", {"unit": "week", "days": "7"}),
+    "retention_by_week": ("retention.sql", {"unit": "week", "days": "7"}),
     "retention_by_day": ("retention.sql", {"unit": "day", "days": "1"}),
 }
 """View -> its file, and what to put for the names in braces there."""

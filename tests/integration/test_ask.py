@@ -158,6 +158,7 @@ MALFORMED = [
     (["GET", EXPORT, "--table", "Events"], "--table is 'Events'; it must be lower-case"),
     (["GET", EXPORT, "--table", "_mixpanel_loads"], "--table is '_mixpanel_loads'"),
     (["GET", EXPORT, "--table", "export"], "--table is export, which a sync loads"),
+    (["GET", EXPORT, "--table", "funnel_steps"], "--table is funnel_steps, which a sync loads"),
 ]
 
 

@@ -148,7 +148,7 @@ def test_views_show_what_happened(shop: Lab) -> None:
     assert read(shop, "SELECT * FROM {schema}.active_users") == count_active(events)
     sessions = "SELECT distinct_id, session_number, duration_s, events FROM {schema}.sessions"
     assert read(shop, sessions) == count_sessions(events)
-    retention = "SELECT first_week, weeks_later, users FROM {schema}.retention"
+    retention = "SELECT first_week, weeks_later, users FROM {schema}.retention_by_week"
     assert read(shop, retention) == count_retention(events)
     users = by_user(events).values()
     reached = [

@@ -9,7 +9,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from mixpanel_source.endpoints import ENDPOINTS
 from mixpanel_source.errors import ConfigError
+from mixpanel_source.settings import TABLES
 from mixpanel_source.views import Property, build_views
 
 Row = tuple[Any, ...]
@@ -102,7 +104,7 @@ def test_retention_counts_weeks_from_monday(database: Database) -> None:
         "bob a 2026-11-09 10:00:00",
     )
     first = date(2026, 10, 26)
-    assert database.read("retention", "*") == [
+    assert database.read("retention_by_week", "*") == [
         (first, 0, 2, 1.0),
         (first, 1, 1, 0.5),
         (first, 2, 1, 0.5),
@@ -192,3 +194,9 @@ def test_events_without_insert_id_stay_apart(database: Database) -> None:
         ("key0", "key0", moment, micros),
         ("key1", "key1", moment, micros),
     ]
+
+
+def test_views_are_beside_the_tables() -> None:
+    """No view has the name of a table, for both are in one schema."""
+    loaded = {*TABLES, *(one.name for one in ENDPOINTS)}
+    assert not {*build_views("mixpanel", [], funnel=("A", "B"))} & loaded
