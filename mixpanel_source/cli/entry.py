@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return FAILED
+    finally:
+        # what `swift_imports` has set aside: DuckDB complains of what is still there in the end
+        gc.unfreeze()
 
 
 def _set_up_logs(options: Any) -> None:  # noqa: ANN401 - a namespace that differs by command
