@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from . import settings
-from .client import Client, Clock, Reply, Request
+from .account import read_projects
+from .client import Client, Clock, Reply
 from .config import Config
-from .endpoints import endpoint
 from .errors import AuthError, MixpanelError
 from .lookup import load_config
 from .resources import RESOURCES
@@ -74,13 +73,8 @@ def check(
 
 
 def _check_project(client: Client, config: Config) -> None:
-    """See that the account is a member of the project.
-
-    Undocumented: the reply lists the account's projects under their numbers.
-    """
-    request = Request("project", endpoint("projects"))
-    me = json.loads(client.send(request, Reply.body))
-    projects = me.get("results", {}).get("projects", {})
+    """See that the account is a member of the project."""
+    projects = read_projects(client)
     if str(config.project_id) not in projects:
         raise AuthError(
             f"The service account is not a member of project_id {config.project_id}. Its projects "

@@ -106,6 +106,8 @@ class Reply:
         self.tries = tries
         """Which try this is, from 1."""
         self.gzipped = "gzip" in response.headers.get("Content-Encoding", "").lower()
+        self.size = 0
+        """Bytes of the body, decompressed; known once `body` or `json` has read it."""
 
     def chunks(self) -> Iterator[bytes]:
         """The body as it travels, compressed if `gzipped`.
@@ -124,7 +126,20 @@ class Reply:
 
     def body(self) -> bytes:
         """The whole body, decompressed."""
-        return b"".join(inflate(self.chunks()) if self.gzipped else self.chunks())
+        body = b"".join(inflate(self.chunks()) if self.gzipped else self.chunks())
+        self.size = len(body)
+        return body
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """What the body says.
+
+        Raises:
+            TruncatedError: it is not JSON, as a page that a proxy puts in its place.
+        """
+        try:
+            return json.loads(self.body())
+        except ValueError as error:
+            raise TruncatedError("the reply is not JSON") from error
 
 
 class Client:

@@ -14,6 +14,7 @@ from datetime import date, datetime, timezone
 from typing import Any, TypeVar
 
 from . import settings
+from .account import read_projects
 from .client import Client, Clock, Reply, Request
 from .config import Config
 from .counting import Calendar, Comparison, Counts, compare, days_to_compare, group_names
@@ -155,8 +156,7 @@ def _read_calendar(client: Client, config: Config) -> Calendar:
     """
     if config.local_time:
         return Calendar(config.project_timezone, filed=True)
-    me = client.send(Request("reconcile project", endpoint("projects")), Reply.body)
-    projects = json.loads(me).get("results", {}).get("projects", {})
+    projects = read_projects(client, "reconcile project")
     zone = projects.get(str(config.project_id), {}).get("timezone") or "UTC"
     zone = parse_zone("the project's time zone", zone)
     return Calendar(zone, filed=zone == "UTC")
@@ -188,7 +188,7 @@ def _read_loaded(peek: Peek, days: Sequence[date], calendar: Calendar) -> Counts
 def _reader(parse: Callable[[Any], T]) -> Callable[[Reply], T]:
     def read(reply: Reply) -> T:
         try:
-            return parse(json.loads(reply.body()))
+            return parse(reply.json())
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise TruncatedError("the reply is not of the documented form") from error
 

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import dlt
-import orjson
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
 
@@ -70,15 +69,11 @@ class Asking:
         return body[rows]
 
     def _read(self, reply: Reply) -> Any:  # noqa: ANN401 - as above
-        body = reply.body()
-        try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise TruncatedError("the reply is not JSON") from error
-        self.size += len(body)
+        said = reply.json()
+        self.size += reply.size
         self.requests += reply.tries
         self.fetched_at = self.fetched_at or reply.started_at
-        return value
+        return said
 
 
 def build_request(name: str, params: Mapping[str, str] | None = None) -> Request:

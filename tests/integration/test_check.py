@@ -16,6 +16,7 @@ from mixpanel_source.errors import (
     PausedError,
     PlanError,
     RequestError,
+    TruncatedError,
 )
 from mixpanel_source.sandbox import SECRET, USERNAME, Fault, Project, Sandbox
 from mixpanel_source.settings import Hosts
@@ -71,6 +72,14 @@ def test_all_is_well() -> None:
         assert world.check() == dict.fromkeys(TABLES)
         assert world.asked == {"us": 4, "eu": 0, "in": 0}
         assert sum(world.clock.naps) == pytest.approx(3, abs=0.1)
+
+
+def test_page_in_the_place_of_the_account_is_no_mistake_of_ours() -> None:
+    """A reply that is no JSON, as a proxy's page, is asked for again and then told as that."""
+    with open_world(faults=[Fault("html", table="projects", times=0)]) as world:
+        with pytest.raises(TruncatedError, match="project: the reply is not JSON"):
+            world.check()
+        assert world.asked["us"] == 2
 
 
 def test_other_region_is_found() -> None:
