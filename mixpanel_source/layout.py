@@ -67,7 +67,9 @@ def _split(table: pa.Table) -> tuple[dict[str, pa.Array], Properties]:
     properties: Properties = {}
     for name in table.column_names:
         typed = Typed.from_field(name)
-        array = table[name].combine_chunks()
+        chunks = table[name]
+        # one chunk is combined by copying it
+        array = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
         if typed is None:
             fixed[name] = array
         else:
