@@ -1,7 +1,8 @@
 """Blocks of rows into identities and into typed arrays, keyed by property and JSON type.
 
 Pure and stateless: a block goes in, an arrow table comes out, and nothing is remembered, so blocks
-may be decoded on any thread and in any order. The table has one column for each property and JSON
+may be decoded on any thread and in any order. In a big block the rows of one name come together.
+The table has one column for each property and JSON
 type met in it, named `type:property`, and next to them the columns every row has. What becomes of
 these columns in a destination is for `columns` to say.
 
@@ -27,6 +28,7 @@ from .rows import Decoded, RowDecoder
 from .threads import map_ahead
 
 if TYPE_CHECKING:
+    from .compiled.gather import ByName
     from .compiled.tape import Tape
 
 
@@ -133,15 +135,16 @@ class Decoder(RowDecoder):
         return tape
 
     def _decode_tape(self, tape: Tape, start: int) -> pa.Table:
-        from .compiled import gather  # noqa: PLC0415
+        from .compiled.gather import ByName  # noqa: PLC0415
 
-        positions = np.add(tape.lines, start, dtype=np.int64)
-        columns = {"name": gather.names(tape), "position": pa.array(positions)}
+        rows = ByName(tape)
+        positions = np.add(rows.lines, start, dtype=np.int64)
+        columns = {"name": rows.names, "position": pa.array(positions)}
         if self.digest:
-            columns["digest"] = pa.array(_digests(tape), pa.string())
+            columns["digest"] = pa.array(_digests(rows), pa.string())
         if self.raw:
-            columns["raw_properties"] = gather.raw_properties(tape)
-        arrays = gather.typed_arrays(tape, self.only)
+            columns["raw_properties"] = rows.raw_properties()
+        arrays = rows.typed_arrays(self.only)
         return pa.table(columns | {typed.field: array for typed, array in arrays.items()})
 
 
@@ -152,8 +155,7 @@ def _identify_line(line: bytes, identify: Identify) -> Identity:
         raise TruncatedError(describe_bad_line(line)) from error
 
 
-def _digests(tape: Tape) -> list[str]:
-    from .compiled import gather  # noqa: PLC0415
-
-    rows = zip(gather.names(tape).to_pylist(), gather.raw_properties(tape).to_pylist(), strict=True)
-    return [content_digest([name, orjson.loads(properties)]).hex() for name, properties in rows]
+def _digests(rows: ByName) -> list[str]:
+    texts = rows.raw_properties().to_pylist()
+    named = zip(rows.names.to_pylist(), texts, strict=True)
+    return [content_digest([name, orjson.loads(text)]).hex() for name, text in named]

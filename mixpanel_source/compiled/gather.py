@@ -46,51 +46,73 @@ _CONTROLS = np.zeros(32, np.uint8)
 _CONTROLS[[ord(c) for c in "\b\f\n\r\t"]] = [ord(letter) for letter in "bfnrt"]
 
 
-def typed_arrays(tape: Tape, only: Collection[str] | None = None) -> dict[Typed, pa.Array]:
-    """The arrays of a tape, each with a place for every row.
+class ByName:
+    """The rows of a tape, those of one name one below the other, else as they came.
 
-    Args:
-        tape: where the values are.
-        only: names of the properties to take; all if None.
+    The rows of an event have the same properties. Standing together they leave longer gaps in the
+    columns of the others, which files and tables store in less room and less time.
     """
-    rows = len(tape.lines)
-    bounds, order = _group(tape.key, tape.kind, len(tape.keys))
-    arrays: dict[Typed, pa.Array] = {}
-    for group in np.flatnonzero(np.diff(bounds)).tolist():
-        number, kind = divmod(group, KINDS)
-        if only is None or tape.keys[number] in only:
-            chosen = order[bounds[group] : bounds[group + 1]]
-            arrays[Typed(tape.keys[number], _TYPES[kind])] = _array(tape, kind, chosen, rows)
-    return arrays
+
+    def __init__(self, tape: Tape) -> None:
+        """Find the order."""
+        self._tape = tape
+        rows = np.arange(len(tape.lines), dtype=np.int32)
+        self._order, self._places = rows, rows
+        names = self._per_row(*tape.names.T)
+        numbers = names.dictionary_encode().indices.to_numpy()
+        self._order = np.argsort(numbers, kind="stable").astype(np.int32)
+        self._places = np.empty_like(rows)
+        self._places[self._order] = rows
+        self.names = names.take(pa.array(self._order))
+        """The name of each row: of the event, or of the profile."""
+
+    @property
+    def lines(self) -> Any:
+        """int32: the number of each row's line in the block."""
+        return self._tape.lines[self._order]
+
+    def raw_properties(self) -> pa.Array:
+        """The JSON text of each row's properties, as it was sent."""
+        return self._per_row(*self._tape.properties.T, np.zeros(len(self._order), np.int32))
+
+    def typed_arrays(self, only: Collection[str] | None = None) -> dict[Typed, pa.Array]:
+        """The arrays, each with a place for every row.
+
+        Args:
+            only: names of the properties to take; all if None.
+        """
+        tape = self._tape
+        bounds, chosen = _group(tape.key, tape.kind, tape.row, len(tape.keys), self._order)
+        arrays: dict[Typed, pa.Array] = {}
+        for group in np.flatnonzero(np.diff(bounds)).tolist():
+            number, kind = divmod(group, KINDS)
+            if only is None or tape.keys[number] in only:
+                values = chosen[bounds[group] : bounds[group + 1]]
+                arrays[Typed(tape.keys[number], _TYPES[kind])] = self._array(kind, values)
+        return arrays
+
+    def _array(self, kind: int, values: Any) -> pa.Array:
+        tape = self._tape
+        places, rows = self._places[tape.row[values]], len(self._order)
+        if kind == BIGINT:
+            numbers, valid = _gather_integers(values, places, tape.start, rows)
+            return _from_buffers(pa.int64(), rows, valid, numbers)
+        if kind == BOOL:
+            bits, valid = _gather_bits(values, places, tape.start, rows)
+            return _from_buffers(pa.bool_(), rows, valid, bits)
+        spans = tape.start, tape.end, tape.kind
+        text = _text(tape, values, places, *spans, json=kind == JSON, rows=rows)
+        return text.cast(pa.float64()) if kind == DOUBLE else text
+
+    def _per_row(self, *spans: Any) -> pa.Array:
+        """A text of each row, with where each starts and ends and whether it is to be rewritten."""
+        rows = len(self._order)
+        places = np.arange(rows, dtype=np.int32)
+        return _text(self._tape, self._order, places, *spans, json=False, rows=rows)
 
 
-def names(tape: Tape) -> pa.Array:
-    """The name of each row: of the event, or of the profile."""
-    rows = np.arange(len(tape.lines), dtype=np.int32)
-    return _text(tape, rows, rows, *tape.names.T, json=False, rows=len(rows))
-
-
-def raw_properties(tape: Tape) -> pa.Array:
-    """The JSON text of each row's properties, as it was sent."""
-    rows = np.arange(len(tape.lines), dtype=np.int32)
-    unchanged = np.zeros(len(rows), np.int32)
-    return _text(tape, rows, rows, *tape.properties.T, unchanged, json=False, rows=len(rows))
-
-
-def _array(tape: Tape, kind: int, chosen: Any, rows: int) -> pa.Array:
-    if kind == BIGINT:
-        values, valid = _gather_integers(chosen, tape.row, tape.start, rows)
-        return _from_buffers(pa.int64(), rows, valid, values)
-    if kind == BOOL:
-        values, valid = _gather_bits(chosen, tape.row, tape.start, rows)
-        return _from_buffers(pa.bool_(), rows, valid, values)
-    spans = tape.row, tape.start, tape.end, tape.kind
-    text = _text(tape, chosen, *spans, json=kind == JSON, rows=rows)
-    return text.cast(pa.float64()) if kind == DOUBLE else text
-
-
-def _text(tape: Tape, chosen: Any, *spans: Any, json: bool, rows: int) -> pa.Array:
-    offsets, text, valid = _gather_text(tape.data, chosen, *spans, json, rows)
+def _text(tape: Tape, values: Any, places: Any, *spans: Any, json: bool, rows: int) -> pa.Array:
+    offsets, text, valid = _gather_text(tape.data, values, places, *spans, json, rows)
     return _from_buffers(pa.string(), rows, valid, offsets, text)
 
 
@@ -99,20 +121,25 @@ def _from_buffers(kind: pa.DataType, rows: int, *buffers: Any) -> pa.Array:
 
 
 @compiled
-def _group(keys, kinds, key_count):
-    """The values in order of property and kind, and the bounds of each group of them."""
+def _group(keys, kinds, rows, key_count, order):
+    """The values by property and kind, in each group in the order of rows; the groups' bounds."""
     bounds = np.zeros(key_count * KINDS + 1, np.int64)
+    firsts = np.zeros(order.size + 1, np.int64)
     for value in range(keys.size):
         bounds[keys[value] * KINDS + (kinds[value] & KIND_BITS) + 1] += 1
+        firsts[rows[value] + 1] += 1
     for group in range(1, bounds.size):
         bounds[group] += bounds[group - 1]
+    for row in range(1, firsts.size):
+        firsts[row] += firsts[row - 1]
     place = bounds[:-1].copy()
-    order = np.empty(keys.size, np.int32)
-    for value in range(keys.size):
-        group = keys[value] * KINDS + (kinds[value] & KIND_BITS)
-        order[place[group]] = value
-        place[group] += 1
-    return bounds, order
+    chosen = np.empty(keys.size, np.int32)
+    for row in order:
+        for value in range(firsts[row], firsts[row + 1]):
+            group = keys[value] * KINDS + (kinds[value] & KIND_BITS)
+            chosen[place[group]] = value
+            place[group] += 1
+    return bounds, chosen
 
 
 @compiled
@@ -121,29 +148,29 @@ def _mark(valid, row):
 
 
 @compiled
-def _gather_integers(chosen, rows, numbers, row_count):
+def _gather_integers(chosen, places, numbers, row_count):
     values = np.zeros(row_count, np.int64)
     valid = np.zeros((row_count + 7) // 8, np.uint8)
-    for value in chosen:
-        values[rows[value]] = numbers[value]
-        _mark(valid, rows[value])
+    for value, row in zip(chosen, places):  # noqa: B905 - numba knows no `strict`
+        values[row] = numbers[value]
+        _mark(valid, row)
     return values, valid
 
 
 @compiled
-def _gather_bits(chosen, rows, numbers, row_count):
+def _gather_bits(chosen, places, numbers, row_count):
     values = np.zeros((row_count + 7) // 8, np.uint8)
     valid = np.zeros((row_count + 7) // 8, np.uint8)
-    for value in chosen:
+    for value, row in zip(chosen, places):  # noqa: B905 - as above
         if numbers[value]:
-            _mark(values, rows[value])
-        _mark(valid, rows[value])
+            _mark(values, row)
+        _mark(valid, row)
     return values, valid
 
 
 @compiled
-def _gather_text(block, chosen, rows, starts, ends, flags, json, row_count):
-    """Offsets, bytes and validity of a text array."""
+def _gather_text(block, chosen, places, starts, ends, flags, json, row_count):
+    """Offsets, bytes and validity of a text array; `places` ascend."""
     size = 0
     for value in chosen:
         size += ends[value] - starts[value]
@@ -152,8 +179,7 @@ def _gather_text(block, chosen, rows, starts, ends, flags, json, row_count):
     valid = np.zeros((row_count + 7) // 8, np.uint8)
     source, target = block.ctypes.data, text.ctypes.data
     at = following = 0
-    for value in chosen:
-        row = rows[value]
+    for value, row in zip(chosen, places):  # noqa: B905 - as above
         offsets[following : row + 1] = at
         following = row + 1
         _mark(valid, row)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mixpanel_source.compiled import gather
+from mixpanel_source.compiled.gather import ByName
 from mixpanel_source.compiled.grammar import MAX_DEPTH
 from mixpanel_source.compiled.tape import MAX_KEY_BYTES, MAX_KEYS, scan
 from mixpanel_source.decode import Decoder
@@ -37,7 +37,7 @@ def values_of(properties: str) -> dict[Typed, Any]:
     """What the tape has of the properties of a plain line."""
     tape = scan(line(properties), EVENT)
     assert tape.odd == []
-    return {typed: array[0].as_py() for typed, array in gather.typed_arrays(tape).items()}
+    return {typed: array[0].as_py() for typed, array in ByName(tape).typed_arrays().items()}
 
 
 ESCAPED = st.sampled_from([True, False])
@@ -217,7 +217,7 @@ def test_any_name(name: str) -> None:
         text = json.dumps({name: 1}, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
         tape = scan(b'{"event":"e","properties":%s}\n' % text, EVENT)
         if not tape.odd:
-            assert [*gather.typed_arrays(tape)] == [Typed(name, JsonType.BIGINT)]
+            assert [*ByName(tape).typed_arrays()] == [Typed(name, JsonType.BIGINT)]
         else:
             assert (
                 "\x00" in name
@@ -233,7 +233,7 @@ def test_more_properties_than_there_is_room_for() -> None:
     tape = scan(block + line('{"p1":1}'), EVENT)
     assert tape.lines.tolist() == [0, 2]
     assert [number for number, _ in tape.odd] == [1]
-    assert len(gather.typed_arrays(tape)) == MAX_KEYS - 10
+    assert len(ByName(tape).typed_arrays()) == MAX_KEYS - 10
 
 
 @pytest.mark.parametrize("size", [MAX_KEY_BYTES, MAX_KEY_BYTES + 1, 5_000])
@@ -243,7 +243,7 @@ def test_a_name_of_any_length(size: int) -> None:
     tape = scan(line(f'{{"{long}":1}}') + line(f'{{"{short}":1}}'), EVENT)
     assert len(tape.odd) == (size > MAX_KEY_BYTES)
     if not tape.odd:
-        assert [*gather.typed_arrays(tape)] == [
+        assert [*ByName(tape).typed_arrays()] == [
             Typed(name, JsonType.BIGINT) for name in (long, short)
         ]
 
@@ -279,13 +279,36 @@ def test_what_is_dropped_is_gone() -> None:
     block = b"".join(line(f'{{"n":{number},"t":"{number}"}}') for number in range(20))
     tape = scan(block + line("?"), EVENT).without({0, 5, 19, 20})
     rest = [number for number in range(20) if number not in (0, 5, 19)]
-    arrays = gather.typed_arrays(tape)
+    arrays = ByName(tape).typed_arrays()
     assert arrays[Typed("n", JsonType.BIGINT)].to_pylist() == rest
     assert arrays[Typed("t", JsonType.TEXT)].to_pylist() == [*map(str, rest)]
-    assert gather.names(tape).to_pylist() == ["e"] * len(rest)
+    assert ByName(tape).names.to_pylist() == ["e"] * len(rest)
     assert tape.lines.tolist() == rest
     assert tape.odd == []
     assert tape.line(1) == line('{"n":2,"t":"2"}')[:-1]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", r"\u0061", ""]), st.integers(0, 3)), max_size=40)
+)
+def test_rows_of_one_name_come_together(rows: list[tuple[str, int]]) -> None:
+    """The rows of an event stand one below the other, as they came, each with its own values."""
+    block = b"".join(
+        line(f'{{"n":{n},"p{n}":"{n}"}}', f'"{name}"') for name, n in [*rows, ("last", 0)]
+    )
+    decoder = Decoder(EVENT, identify=EventIdentifier(WINDOW), raw=True)
+    table = decoder.decode(decoder.read(block, small=0), start=0).table
+    names = [json.loads(f'"{name}"') for name, _ in rows] + ["last"]
+    together = sorted(range(len(names)), key=lambda row: (names.index(names[row]), row))
+    assert table["position"].to_pylist() == together
+    assert table["name"].to_pylist() == [names[row] for row in together]
+    for row in table.to_pylist():
+        n = row["bigint:n"]
+        assert n == [*rows, ("last", 0)][row["position"]][1]
+        assert {key: row[key] for key in row if key.startswith("text:") and row[key]} == {
+            f"text:p{n}": str(n)
+        }
+        assert json.loads(row["raw_properties"]) == {"n": n, f"p{n}": str(n)}
 
 
 @pytest.mark.parametrize("workers", [1, 3])
