@@ -46,7 +46,7 @@ class Endpoint(NamedTuple):
     rows: str | None = None
     """Key of the reply under which the rows are; None for the reply itself."""
     key: tuple[str, ...] = ()
-    """What tells the rows of the table apart."""
+    """Columns that tell the rows of its table apart; none where it has no table."""
     incremental: bool = False
     """Whether it can be asked for some days alone."""
     paid: bool = True
@@ -281,7 +281,6 @@ ENDPOINTS: Final = (
         "get-annotation",
         quota=None,
         rows="results",
-        key=("id",),
         paid=False,
     ),
     Endpoint(
@@ -344,7 +343,7 @@ ENDPOINTS: Final = (
         optional=("summary", "status"),
         host="export",
         quota=None,
-        key=("name", "position"),
+        key=("pipeline", "state", "position"),
         paid=False,
     ),
     Endpoint(
