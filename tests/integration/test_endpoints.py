@@ -9,6 +9,7 @@ from mixpanel_source.endpoints import ENDPOINTS
 from mixpanel_source.sandbox import Project, made_up_project
 from mixpanel_source.settings import TABLES
 from tests.integration.jobs import YESTERDAY, open_lab
+from tests.integration.sandbox_calls import ask, serve, small_project
 from tests.integration.test_reports import EVERYTHING, saved_project
 
 REPORTS = [one for one in EVERYTHING if one["table"] != "funnels"]
@@ -50,3 +51,16 @@ def test_keys_tell_rows_apart() -> None:
             one.name: count_repeated(lab.rows(one.name), one.key) for one in ENDPOINTS if one.key
         }
         assert repeated == dict.fromkeys(loaded, 0)
+
+
+def test_paid_are_those_that_a_free_plan_has_not() -> None:
+    """The sandbox refuses them with 402, and none of the others."""
+    project = small_project()
+    project.plan = "free"
+    with serve(project) as sandbox:
+        for one in ENDPOINTS:
+            path = one.path.format(
+                project_id=project.project_id, annotation_id=1, entity_type="event", name="View"
+            )
+            refused = ask(sandbox, path, method=one.method).status == 402
+            assert refused == one.paid, one.name
