@@ -173,7 +173,7 @@ SNAPSHOTS = {
         _lexicon,
         {
             "lexicon": _columns(
-                "entity text, entity_type text, property text, type text, description text",
+                "property text, entity_type text, entity text, type text, description text",
                 "display_name text, is_hidden bool, is_dropped bool, tags json",
                 "definition json",
             )
