@@ -107,6 +107,17 @@ def test_schema_without_a_name_is_loaded(shop: Lab) -> None:
     assert found == {(None, "", "Whoever", None), (None, "plan", None, "string")}
 
 
+def test_what_no_database_takes_is_repaired(shop: Lab) -> None:
+    """It is counted, and all else is loaded."""
+    shop.project.annotations[0]["description"] = "a\0b"
+    shop.project.annotations[1]["user"] = {"first_name": "\ud800"}
+    assert shop.sync("annotations").failures == {}
+    first, second, _ = sorted_rows(shop, "annotations", "user")
+    assert (first["description"], second["user"]) == ("a\ufffdb", {"first_name": "\ufffd"})
+    told = {row["table_name"]: row["values_repaired"] for row in shop.rows("_mixpanel_loads")}
+    assert told == {"annotations": 2, "annotation_tags": 0}
+
+
 def test_what_is_no_longer_listed_goes(shop: Lab) -> None:
     """A table is replaced as a whole, also by nothing."""
     shop.sync("annotations", "lexicon", "lookup_tables", "data_pipelines")
