@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,10 +37,11 @@ from .errors import (
     TruncatedError,
     UnavailableError,
 )
-from .lines import inflate
+from .lines import Repairs, inflate
 from .pacing import Pace, Retries, asked_wait
 from .quota import request_logs
 from .refusals import error_for
+from .replies import read_json
 from .watch import Watcher
 
 T = TypeVar("T")
@@ -108,6 +110,8 @@ class Reply:
         self.gzipped = "gzip" in response.headers.get("Content-Encoding", "").lower()
         self.size = 0
         """Bytes of the body, decompressed; known once `body` or `json` has read it."""
+        self.repairs: Repairs = Counter()
+        """What `json` has changed, for no database takes it."""
 
     def chunks(self) -> Iterator[bytes]:
         """The body as it travels, compressed if `gzipped`.
@@ -131,15 +135,12 @@ class Reply:
         return body
 
     def json(self) -> Any:  # noqa: ANN401 - any JSON value
-        """What the body says.
+        """What the body says, in a form that databases take.
 
         Raises:
             TruncatedError: it is not JSON, as a page that a proxy puts in its place.
         """
-        try:
-            return json.loads(self.body())
-        except ValueError as error:
-            raise TruncatedError("the reply is not JSON") from error
+        return read_json(self.body(), self.repairs)
 
 
 class Client:

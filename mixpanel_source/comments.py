@@ -43,6 +43,7 @@ class Described(NamedTuple):
 
     entity_type: str
     entity: str
+    """Its name; its type where it has none."""
     property: str
     description: str | None
 
@@ -77,7 +78,9 @@ def write_comments(pipeline: dlt.Pipeline) -> int:
 def _write(client: Any, existing_query: str) -> int:  # noqa: ANN401 - any SQL client
     schema = quote_name(client.dataset_name)
     lexicon = _rows(
-        client, f"SELECT entity_type, entity, property, description FROM {schema}.lexicon"
+        client,
+        "SELECT entity_type, coalesce(entity, entity_type), property, description "
+        f"FROM {schema}.lexicon",
     )
     columns = _rows(
         client, f"SELECT table_name, property, column_name FROM {schema}._mixpanel_columns"

@@ -46,16 +46,19 @@ class Endpoint(NamedTuple):
     rows: str | None = None
     """Key of the reply under which the rows are; None for the reply itself."""
     key: tuple[str, ...] = ()
-    """What tells the rows of the table apart."""
+    """Columns that tell the rows of its table apart; none where it has no table."""
     incremental: bool = False
     """Whether it can be asked for some days alone."""
-    paid: bool = True
-    """Whether free plans answer it with status 402."""
 
     @property
     def params(self) -> tuple[str, ...]:
         """All parameters, other than those of the path and those that every request has."""
         return (*self.required, *self.optional)
+
+    @property
+    def paid(self) -> bool:
+        """Whether free plans answer it with status 402."""
+        return self.quota == "query"
 
     @property
     def source(self) -> str:
@@ -78,7 +81,6 @@ ENDPOINTS: Final = (
         quota="export",
         key=("event_key",),
         incremental=True,
-        paid=False,
     ),
     Endpoint(
         "engage",
@@ -273,7 +275,6 @@ ENDPOINTS: Final = (
         quota=None,
         rows="results",
         key=("id",),
-        paid=False,
     ),
     Endpoint(
         "annotation",
@@ -281,8 +282,6 @@ ENDPOINTS: Final = (
         "get-annotation",
         quota=None,
         rows="results",
-        key=("id",),
-        paid=False,
     ),
     Endpoint(
         "annotation_tags",
@@ -291,7 +290,6 @@ ENDPOINTS: Final = (
         quota=None,
         rows="results",
         key=("id",),
-        paid=False,
     ),
     Endpoint(
         "lexicon",
@@ -300,7 +298,6 @@ ENDPOINTS: Final = (
         quota=None,
         rows="results",
         key=("entity_type", "entity", "property"),
-        paid=False,
     ),
     Endpoint(
         "lexicon_of_type",
@@ -309,14 +306,12 @@ ENDPOINTS: Final = (
         optional=("entity_name",),
         quota=None,
         rows="results",
-        paid=False,
     ),
     Endpoint(
         "lexicon_of_name",
         f"{APP}/schemas/{{entity_type}}/{{name}}",
         "list-schemas-by-entity-and-name",
         quota=None,
-        paid=False,
     ),
     Endpoint(
         "projects",
@@ -325,7 +320,6 @@ ENDPOINTS: Final = (
         quota=None,
         rows="results",
         key=("project_id",),
-        paid=False,
     ),
     Endpoint(
         "data_pipelines",
@@ -334,7 +328,6 @@ ENDPOINTS: Final = (
         host="export",
         quota=None,
         key=("name",),
-        paid=False,
     ),
     Endpoint(
         "data_pipeline_runs",
@@ -344,8 +337,7 @@ ENDPOINTS: Final = (
         optional=("summary", "status"),
         host="export",
         quota=None,
-        key=("name", "position"),
-        paid=False,
+        key=("pipeline", "state", "position"),
     ),
     Endpoint(
         "data_pipeline_timeline",
@@ -354,7 +346,6 @@ ENDPOINTS: Final = (
         optional=("name",),
         host="export",
         quota=None,
-        paid=False,
     ),
     Endpoint(
         "lookup_tables",
@@ -364,7 +355,6 @@ ENDPOINTS: Final = (
         quota=None,
         rows="results",
         key=("id",),
-        paid=False,
     ),
 )
 """The rows of the table: a name, a path and a page of the reference each."""

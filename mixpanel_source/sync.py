@@ -14,6 +14,7 @@ import dlt
 
 from . import settings
 from .client import Clock
+from .config import Config
 from .errors import ConfigError
 from .lookup import load_config
 from .parsers import parse_range
@@ -66,8 +67,7 @@ def sync(  # noqa: PLR0913 - each has a default, and each is named
         AuthError: Mixpanel does not know the account or the project; nothing more was tried.
         BusyError: another job of the same pipeline is under way.
     """
-    _refuse_range(given)
-    selected = select_tables(tables, load_config(given))
+    selected = select_tables(tables, _load_without_range(given))
     job = Job(
         checkpoint=checkpoint or Checkpoint(),
         max_wait_s=max_wait_s,
@@ -151,7 +151,7 @@ def catch_up(  # noqa: PLR0913 - each has a default, and each is named
         AuthError: Mixpanel does not know the account or the project.
         BusyError: another job of the same pipeline is under way.
     """
-    _refuse_range(given)
+    _load_without_range(given)
     job = Job(
         checkpoint=checkpoint or Checkpoint(),
         max_wait_s=max_wait_s,
@@ -163,6 +163,8 @@ def catch_up(  # noqa: PLR0913 - each has a default, and each is named
     return run_job("catch-up", ("export",), pipeline or open_pipeline(), job, given)
 
 
-def _refuse_range(given: dict[str, Any]) -> None:
-    if load_config(given).range is not None:
+def _load_without_range(given: dict[str, Any]) -> Config:
+    config = load_config(given)
+    if config.range is not None:
         raise ConfigError("range is set, which is for a backfill: leave it out, or run a backfill.")
+    return config

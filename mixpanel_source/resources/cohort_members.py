@@ -68,10 +68,7 @@ def cohort_members_resource(config: Config, job: Job) -> DltResource:
 def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     claim_dataset(config)
     state = dlt.current.resource_state()
-
-    def load(cohort: int) -> Iterator[TDataItems]:
-        yield from _iter_members(config, job, state, cohort)
-
+    load = partial(_iter_members, config, job, state)
     known: list[int] = state.get(COHORTS, [])
     cohorts = [*config.cohort_ids] or _list_cohorts(config, job)
     yield from iter_parts(job, NAME, [(str(cohort), cohort) for cohort in cohorts], load)

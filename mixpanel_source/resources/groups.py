@@ -59,10 +59,7 @@ def groups_resource(config: Config, job: Job) -> DltResource:
 def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     claim_dataset(config)
     state = dlt.current.resource_state()
-
-    def load(group: str) -> Iterator[TDataItems]:
-        yield from _iter_group(config, job, state, group)
-
+    load = partial(_iter_group, config, job, state)
     parts = [(group, group) for group in _group_ids(config)]
     with growing_tables():
         yield from iter_parts(job, NAME, parts, load)

@@ -20,7 +20,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import dlt
-import orjson
 import pyarrow as pa
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
@@ -29,7 +28,6 @@ from ..client import Reply, Request
 from ..config import Config
 from ..endpoints import endpoint
 from ..errors import ConfigError, TruncatedError
-from ..lines import Repairs, repair_row
 from ..reports import FILE, SCRIPT, Report, reports_of, window_for
 from ..tidy import Asked, Measure, Rows, days_of, tidy
 from ..windows import DAY, newest_day
@@ -116,32 +114,17 @@ def _iter_funnels(config: Config, job: Job, state: dict[str, Any]) -> Iterator[T
 
 
 def _read_funnels(reply: Reply) -> tuple[dict[int, str], WindowReport]:
-    body, listed, _ = _read_json(reply)
     try:
-        funnels = {int(one["funnel_id"]): str(one["name"]) for one in listed}
+        funnels = {int(one["funnel_id"]): str(one["name"]) for one in reply.json()}
     except (KeyError, TypeError, ValueError) as error:
         raise TruncatedError("the reply is not a list of funnels") from error
     return funnels, WindowReport.of_snapshot(
         FUNNELS,
         rows=len(funnels),
-        size=len(body),
+        size=reply.size,
         requests=reply.tries,
         fetched_at=reply.started_at,
     )
-
-
-def _read_json(reply: Reply) -> tuple[bytes, Any, Repairs]:
-    """The body and what it says, with what no database takes repaired."""
-    body, repairs = reply.body(), Repairs()
-    try:
-        if b"\\u0000" not in body:
-            return body, orjson.loads(body), repairs
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        return body, repair_row(b'{"reply":%b}' % body, repairs)["reply"], repairs
-    except ValueError as error:
-        raise TruncatedError("the reply is not JSON") from error
 
 
 class _ReportLoader:
@@ -219,16 +202,16 @@ class _ReportLoader:
 
 
 def _read_report(name: str, asked: Asked, reply: Reply) -> tuple[Rows, list[date], WindowReport]:
-    body, said, repairs = _read_json(reply)
+    said = reply.json()
     rows = tidy(said, asked)
     told = WindowReport.of_snapshot(
         asked.table,
         rows=len(rows),
-        size=len(body),
+        size=reply.size,
         requests=reply.tries,
         fetched_at=reply.started_at,
     )
-    told.part, told.repairs = name, repairs
+    told.part, told.repairs = name, reply.repairs
     if asked.window is not None:
         told.first_day, told.last_day = asked.window
         # numbers move for some days, and then these are read again

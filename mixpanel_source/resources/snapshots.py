@@ -6,6 +6,7 @@ that a reply has and that are not named here come as well, as dlt finds them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from ..client import Reply, Request
 from ..config import Config
 from ..endpoints import endpoint
 from ..errors import TruncatedError
+from ..lines import Repairs
 from .loads import WindowReport
 from .session import Job, claim_dataset
 from .tables import beside, closing_items, replace_all
@@ -37,6 +39,7 @@ class Asking:
         self._patience_s = job.patience_s
         self.project_id = config.project_id
         self.fetched_at: float | None = None
+        self.repairs: Repairs = Counter()
         self.size = 0
         self.requests = 0
 
@@ -70,6 +73,7 @@ class Asking:
 
     def _read(self, reply: Reply) -> Any:  # noqa: ANN401 - as above
         said = reply.json()
+        self.repairs += reply.repairs
         self.size += reply.size
         self.requests += reply.tries
         self.fetched_at = self.fetched_at or reply.started_at
@@ -173,7 +177,7 @@ SNAPSHOTS = {
         _lexicon,
         {
             "lexicon": _columns(
-                "entity text, entity_type text, property text, type text, description text",
+                "property text, entity_type text, entity text, type text, description text",
                 "display_name text, is_hidden bool, is_dropped bool, tags json",
                 "definition json",
             )
@@ -240,6 +244,7 @@ def _report(table: str, rows: list[Row], asking: Asking) -> WindowReport:
         requests=asking.requests,
         fetched_at=asking.fetched_at or 0.0,
     )
+    report.repairs, asking.repairs = asking.repairs, Counter()
     asking.size = asking.requests = 0
     return report
 

@@ -126,7 +126,7 @@ def parse_words(request: Request, name: str) -> frozenset[str]:
 
 
 def parse_where(request: Request, name: str = "where") -> Callable[[Properties], bool]:
-    """Return what says whether an event with these properties counts; all do if it is missing.
+    """Return what says whether these properties are wanted; all are if the parameter is missing.
 
     Raises:
         RefusedError: 400, the expression cannot be read; for the returned function, it fails.

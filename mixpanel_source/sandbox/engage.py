@@ -6,12 +6,11 @@ Source: https://developer.mixpanel.com/reference/engage-query
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .asking import parse_where
 from .message import Params, Reply, Request, json_bytes, refused
-from .values import WhereError
-from .where import compile_where
 from .world import World
 
 MAX_PAGE_SIZE = 10_000
@@ -73,9 +72,7 @@ def _select(world: World, request: Request) -> list[bytes]:
         rows = _keep_cohort(world, request, rows)
     if ids is not None:
         rows = [row for row in rows if _distinct_id(row) in ids]
-    matches = _parse_where(request)
-    if matches is not None:
-        rows = [row for row in rows if matches(row)]
+    rows = _keep_matching(request, rows)
     names = _parse_strings(request, "output_properties")
     return list(rows) if names is None else [_keep_properties(row, names) for row in rows]
 
@@ -102,22 +99,13 @@ def _keep_cohort(world: World, request: Request, rows: list[bytes]) -> list[byte
     return kept + [json_bytes({"$distinct_id": id_, "$properties": {}}) for id_ in strangers]
 
 
-def _parse_where(request: Request) -> Callable[[bytes], bool] | None:
-    text = request.params.get("where") or request.params.get("selector")
-    if not text or "behaviors" in request.params:
-        return None
-    try:
-        matches = compile_where(text)
-    except WhereError as error:
-        raise refused(400, str(error), request) from None
-
-    def keep(row: bytes) -> bool:
-        try:
-            return matches(json.loads(row).get("$properties", {}))
-        except WhereError as error:
-            raise refused(400, str(error), request) from None
-
-    return keep
+def _keep_matching(request: Request, rows: list[bytes]) -> list[bytes]:
+    params = request.params
+    name = "where" if params.get("where") else "selector"
+    if not params.get(name) or "behaviors" in params:
+        return rows
+    matches = parse_where(request, name)
+    return [row for row in rows if matches(json.loads(row).get("$properties", {}))]
 
 
 def _parse_ids(request: Request) -> frozenset[str] | None:

@@ -12,10 +12,8 @@ from datetime import date, timedelta
 from itertools import chain, islice
 from typing import Any
 
-from .asking import parse_days
+from .asking import parse_days, parse_where
 from .message import Reply, Request, refused
-from .values import WhereError
-from .where import compile_where
 from .world import World
 
 MAX_LIMIT = 100_000
@@ -63,28 +61,20 @@ def _select(lines: Iterable[bytes], request: Request) -> Iterable[bytes]:
     keep = _parse_filter(request)
     if keep is not None:
         # at once, so that an expression that fails on a row is still a 400
-        try:
-            lines = [line for line in lines if keep(json.loads(line))]
-        except WhereError as error:
-            raise refused(400, str(error), request) from None
+        lines = [line for line in lines if keep(json.loads(line))]
     limit = _parse_limit(request)
     return lines if limit is None else islice(lines, limit)
 
 
 def _parse_filter(request: Request) -> Callable[[Event], bool] | None:
     names = _parse_names(request)
-    where = request.params.get("where")
-    if names is None and not where:
+    if names is None and not request.params.get("where"):
         return None
-    try:
-        matches = compile_where(where) if where else None
-    except WhereError as error:
-        raise refused(400, str(error), request) from None
+    matches = parse_where(request)
 
     def keep(event: Event) -> bool:
-        if names is not None and event.get("event") not in names:
-            return False
-        return matches is None or matches(event.get("properties", {}))
+        named = names is None or event.get("event") in names
+        return named and matches(event.get("properties", {}))
 
     return keep
 

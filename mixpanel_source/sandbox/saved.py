@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import date, timedelta
 from typing import Any
 
@@ -100,10 +101,10 @@ def add_saved(project: Project, last_day: date) -> None:
         project: Gets copies of its own.
         last_day: The day before which it all happened.
     """
-    project.funnels = [dict(funnel) for funnel in FUNNELS]
-    project.bookmarks = {number: dict(report) for number, report in BOOKMARKS.items()}
-    project.schemas = [dict(entry) for entry in SCHEMAS]
-    project.lookup_tables = [dict(table) for table in LOOKUP_TABLES]
+    project.funnels = deepcopy(FUNNELS)
+    project.bookmarks = deepcopy(BOOKMARKS)
+    project.schemas = deepcopy(SCHEMAS)
+    project.lookup_tables = deepcopy(LOOKUP_TABLES)
     _add_annotations(project, last_day)
     _add_pipeline(project, last_day)
     project.groups[GROUP_KEY] = [

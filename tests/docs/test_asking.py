@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from mixpanel_source import cli
 from mixpanel_source.sandbox import Sandbox
-from tests.integration.jobs import UNLIMITED, make_project
+from tests.integration.jobs import configured_sandbox, recent_project
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {name: (DOCS / name).read_text() for name in ("completeness.md", "request.md")}
@@ -32,22 +31,8 @@ def commands(page: str) -> list[list[str]]:
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """Nine days up to yesterday, synced, with all that is needed to read on in the environment."""
-    yesterday = datetime.now(timezone.utc).date() - timedelta(days=1)
-    project = make_project(yesterday - timedelta(days=8), yesterday)
-    with Sandbox(project, **UNLIMITED) as running:
-        values = {
-            "USERNAME": running.username,
-            "SECRET": running.secret,
-            "PROJECT_ID": project.project_id,
-            "BASE_URL": running.url,
-            "EXPORT_BASE_URL": running.url,
-            "ANCHOR_DATE": min(project.events),
-            "WINDOW_DAYS": 31,
-            "REQUESTS_PER_SECOND": 1000,
-            "REQUESTS_PER_HOUR": 0,
-        }
-        for name, value in values.items():
-            monkeypatch.setenv(f"SOURCES__MIXPANEL__{name}", str(value))
+    with configured_sandbox(recent_project(9), monkeypatch) as running:
+        monkeypatch.setenv("SOURCES__MIXPANEL__WINDOW_DAYS", "31")
         assert cli.main(["sync", "--tables", "export"]) == cli.DONE
         running.forget_requests()
         yield running

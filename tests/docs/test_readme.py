@@ -17,7 +17,8 @@ import pytest
 from mixpanel_source import cli, errors, mixpanel_source, settings
 from mixpanel_source.cli.exits import exit_code
 from mixpanel_source.config import SETTING_NAMES
-from mixpanel_source.sandbox import SECRET, USERNAME, Sandbox, made_up_project
+from mixpanel_source.sandbox import Sandbox, made_up_project
+from tests.integration.jobs import configured_sandbox
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -53,18 +54,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A small project, set up as the README says: in the environment."""
     today = datetime.now(timezone.utc).date()
     project = made_up_project(last_day=today - timedelta(days=1), days=3)
-    with Sandbox(project, exports_per_second=None, exports_per_hour=None) as sandbox:
-        values = {
-            "USERNAME": USERNAME,
-            "SECRET": SECRET,
-            "PROJECT_ID": project.project_id,
-            "BASE_URL": sandbox.url,
-            "EXPORT_BASE_URL": sandbox.url,
-            "ANCHOR_DATE": min(project.events),
-            "REQUESTS_PER_SECOND": 1000,
-        }
-        for name, value in values.items():
-            monkeypatch.setenv(f"SOURCES__MIXPANEL__{name}", str(value))
+    with configured_sandbox(project, monkeypatch) as sandbox:
         yield sandbox
 
 

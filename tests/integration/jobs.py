@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
 from mixpanel_source import Job, mixpanel_source
 from mixpanel_source.resources.session import data_directory
-from mixpanel_source.sandbox import SECRET, USERNAME, Project, Record, Sandbox
+from mixpanel_source.sandbox import Project, Record, Sandbox
 from mixpanel_source.settings import DEFAULT_TABLES
 from mixpanel_source.sync import Report, backfill, catch_up, open_pipeline, sync
 from mixpanel_source.windows import iter_days
@@ -79,20 +80,8 @@ class Lab:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a job, or a source, needs to read from the sandbox, as fast as it goes."""
-        return {
-            "username": USERNAME,
-            "secret": SECRET,
-            "project_id": self.project.project_id,
-            "base_url": self.sandbox.url,
-            "export_base_url": self.sandbox.url,
-            "ingestion_base_url": self.sandbox.url,
-            "anchor_date": ANCHOR,
-            "requests_per_second": 1000,
-            "requests_per_hour": 0,
-            "retry_base_seconds": 0.01,
-            **self.given,
-        }
+        """What a job, or a source, is given."""
+        return {**settings_for(self.sandbox), "anchor_date": ANCHOR, **self.given}
 
     def sync(self, *tables: str, **given: Any) -> Report:
         """Run a sync a minute later, and remember only its requests."""
@@ -208,6 +197,54 @@ def add_event(project: Project, day: date, number: int, **properties: Any) -> No
         **properties,
     }
     project.add_event("Order" if number else "Sign up", properties)
+
+
+def recent_project(days: int) -> Project:
+    """A project of some days up to yesterday by the clock on the wall."""
+    yesterday = datetime.now(timezone.utc).date() - timedelta(days=1)
+    return make_project(yesterday - timedelta(days=days - 1), yesterday)
+
+
+def settings_for(sandbox: Sandbox) -> dict[str, Any]:
+    """What it takes to read from a sandbox all that it has, as fast as it goes."""
+    return {
+        "username": sandbox.username,
+        "secret": sandbox.secret,
+        "project_id": sandbox.project.project_id,
+        "base_url": sandbox.url,
+        "export_base_url": sandbox.url,
+        "ingestion_base_url": sandbox.url,
+        "anchor_date": min(sandbox.project.events, default=ANCHOR),
+        "requests_per_second": 1000,
+        "requests_per_hour": 0,
+        "retry_base_seconds": 0.01,
+    }
+
+
+def as_environment(
+    settings: Mapping[str, Any], *, prefix: str = "SOURCES__MIXPANEL__"
+) -> dict[str, str]:
+    """Settings as variables, where commands and scripts find them."""
+    return {f"{prefix}{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def set_environment(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Mapping[str, Any],
+    *,
+    prefix: str = "SOURCES__MIXPANEL__",
+) -> None:
+    """Put settings into the environment of a test."""
+    for name, value in as_environment(settings, prefix=prefix).items():
+        monkeypatch.setenv(name, value)
+
+
+@contextmanager
+def configured_sandbox(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Serve a project, with all that is needed to read it in the environment."""
+    with Sandbox(project, **UNLIMITED) as sandbox:
+        set_environment(monkeypatch, settings_for(sandbox))
+        yield sandbox
 
 
 def configure(directory: Path, name: str, text: str) -> None:

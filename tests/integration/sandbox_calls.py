@@ -178,6 +178,11 @@ def engage(sandbox: Sandbox, **params: object) -> Response:
     return ask(sandbox, "/api/query/engage", params, method="POST")
 
 
+def query(sandbox: Sandbox, path: str, **params: object) -> Response:
+    """Ask the query API; the path is what comes after `/api/query/`."""
+    return ask(sandbox, f"/api/query/{path}", params)
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     """Return when the condition holds; fail when it does not within the time-out."""
     deadline = time.monotonic() + TIMEOUT_S

@@ -25,7 +25,15 @@ from mixpanel_source.pipeline import open_pipeline
 from mixpanel_source.sandbox import Fault
 from tests.integration.conftest import open_destination
 from tests.integration.fidelity import select_all
-from tests.integration.jobs import ALL_DAYS, ANCHOR, YESTERDAY, Lab, make_project, open_lab
+from tests.integration.jobs import (
+    ALL_DAYS,
+    ANCHOR,
+    YESTERDAY,
+    Lab,
+    make_project,
+    open_lab,
+    set_environment,
+)
 from tests.integration.sandbox_calls import ask as ask_directly
 
 EXPORT = "/api/2.0/export"
@@ -42,8 +50,7 @@ def body(lab: Lab, method: str, path: str, params: dict[str, str], **given: Any)
 @pytest.fixture
 def environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """The lab, with its settings where commands find them."""
-    for name, value in lab.settings.items():
-        monkeypatch.setenv(f"SOURCES__MIXPANEL__{name.upper()}", str(value))
+    set_environment(monkeypatch, lab.settings)
     return lab
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import pytest
 
 from mixpanel_source import cli
 from mixpanel_source.sandbox import SECRET, Fault, Project, Sandbox
-from tests.integration.jobs import UNLIMITED, make_project
+from tests.integration.jobs import configured_sandbox, recent_project, set_environment
 from tests.integration.sandbox_calls import wait_until
 
 DATABASE = Path("mixpanel.duckdb")
@@ -29,27 +29,13 @@ PROGRAM = [sys.executable, "-m", "mixpanel_source.cli"]
 @pytest.fixture
 def project() -> Project:
     """Three days of events, up to yesterday."""
-    yesterday = datetime.now(timezone.utc).date() - timedelta(days=1)
-    return make_project(yesterday - timedelta(days=2), yesterday)
+    return recent_project(3)
 
 
 @pytest.fixture
 def sandbox(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """Serve the project, with all that is needed to read it in the environment."""
-    with Sandbox(project, **UNLIMITED) as running:
-        values = {
-            "USERNAME": running.username,
-            "SECRET": running.secret,
-            "PROJECT_ID": project.project_id,
-            "BASE_URL": running.url,
-            "EXPORT_BASE_URL": running.url,
-            "ANCHOR_DATE": min(project.events),
-            "REQUESTS_PER_SECOND": 1000,
-            "REQUESTS_PER_HOUR": 0,
-            "RETRY_BASE_SECONDS": 0.01,
-        }
-        for name, value in values.items():
-            monkeypatch.setenv(f"SOURCES__MIXPANEL__{name}", str(value))
+    with configured_sandbox(project, monkeypatch) as running:
         yield running
 
 
@@ -387,12 +373,9 @@ def test_sandbox_can_be_synced_from(run: Any, monkeypatch: pytest.MonkeyPatch) -
                 monkeypatch.setenv(setting[1], setting[2])
             line = process.stdout.readline()
         yesterday = date.fromisoformat(line.strip()[-10:]) + timedelta(days=cli.DEMO_DAYS - 1)
-        for name, value in {
-            "ANCHOR_DATE": yesterday - timedelta(days=1),
-            "REQUESTS_PER_SECOND": 3,
-            "RETRY_BASE_SECONDS": 0.01,
-        }.items():
-            monkeypatch.setenv(f"SOURCES__MIXPANEL__{name}", str(value))
+        quick = {"requests_per_second": 3, "retry_base_seconds": 0.01}
+        anchor = yesterday - timedelta(days=1)
+        set_environment(monkeypatch, {**quick, "anchor_date": anchor})
         done = run("sync", "--json")
         assert (done.code, done.err) == (cli.DONE, "")
         assert json.loads(done.out)["rows"]["export"] > 300

@@ -66,6 +66,16 @@ def test_lexicon_alone_needs_no_other_table(shop: Lab, caplog: pytest.LogCapture
     assert "comments" not in caplog.text
 
 
+def test_schema_without_a_name_is_named_by_its_type(shop: Lab) -> None:
+    """Where it and another say different things of a property, both are told."""
+    (profile,) = (one for one in shop.project.schemas if one["entityType"] == "profile")
+    schema = {"properties": {"plan": {"type": "string", "description": "What they pay."}}}
+    shop.project.schemas.append({**profile, "name": None, "schemaJson": schema})
+    assert shop.sync("engage", "lexicon").failures == {}
+    told = "$user: free, plus or pro.\nprofile: What they pay."
+    assert comments(shop)["engage", "plan"] == told
+
+
 def test_events_that_disagree_are_named() -> None:
     """A property of several events has all that is said of it; what is said once is said once."""
     lexicon = [

@@ -17,7 +17,7 @@ import pytest
 
 from mixpanel_source import cli
 from mixpanel_source.errors import MixpanelError
-from mixpanel_source.sandbox import SECRET, USERNAME, Project, Sandbox
+from mixpanel_source.sandbox import Project, Sandbox
 from mixpanel_source.sync import open_pipeline
 from tests.conftest import execute
 from tests.integration.fidelity import assert_same, read_rows, served_events
@@ -26,8 +26,10 @@ from tests.integration.jobs import (
     YESTERDAY,
     Lab,
     add_event,
+    as_environment,
     make_project,
     open_lab,
+    settings_for,
 )
 
 HELD_BY_ANOTHER = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(); input()"
@@ -43,22 +45,13 @@ ROOM_BYTES = 2_000_000
 
 def run_backfill(sandbox: Sandbox, *, limit: int = 10**9) -> tuple[int, str]:
     """Backfill all days of a project in a process; gives its exit code and its complaints."""
-    values = {
-        "USERNAME": USERNAME,
-        "SECRET": SECRET,
-        "PROJECT_ID": sandbox.project.project_id,
-        "BASE_URL": sandbox.url,
-        "EXPORT_BASE_URL": sandbox.url,
-        "REQUESTS_PER_SECOND": 1000,
-        "REQUESTS_PER_HOUR": 0,
-    }
     first, last = min(sandbox.project.events), max(sandbox.project.events)
     done = subprocess.run(
         [
             *(sys.executable, "-c", WITH_LIMIT, str(limit)),
             *("backfill", "--range", f"{first},{last}"),
         ],
-        env={**os.environ, **{f"SOURCES__MIXPANEL__{k}": str(v) for k, v in values.items()}},
+        env={**os.environ, **as_environment(settings_for(sandbox))},
         capture_output=True,
         text=True,
         check=False,

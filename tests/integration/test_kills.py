@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 
-from tests.integration.torture import torture
+from mixpanel_source.sync import open_pipeline
+from mixpanel_source.windows import iter_days
+from tests.integration.fidelity import select_all
+from tests.integration.jobs import TODAY, YESTERDAY, Lab, add_event, open_lab
+from tests.integration.killed import MOMENTS, kill_syncs
+from tests.integration.test_reports import ORDERS, saved_project
+from tests.integration.torture import as_form, torture
 
 # most of the time goes into starting processes, which takes long on a busy machine
 pytestmark = pytest.mark.timeout(180)
@@ -26,3 +35,47 @@ def test_postgres_survives_kills(tmp_path: Path, postgres: str) -> None:
     """Killed at random instants, nothing is lost in PostgreSQL and nothing is there twice."""
     done = torture(tmp_path, "postgres", postgres, kills=4, days=12, seed=4)
     assert done.kills.total() == 4
+
+
+@pytest.mark.parametrize("before", [[], ["u0", "u1", "u2"]], ids=["first sync", "later sync"])
+def test_history_survives_kills(lab: Lab, before: list[str]) -> None:
+    """Killed at whatever moment, who stayed has one row, who left is closed, who came is open."""
+    after = ["u1", "u3"]
+    if before:
+        lab.project.cohort_members[1] = before
+        lab.sync("cohort_members")
+    lab.project.cohort_members[1] = after
+    kill_syncs(lab, "cohort_members", MOMENTS)
+    assert lab.sync("cohort_members").failures == {}
+    rows = lab.rows("cohort_members")
+    stays = sorted((row["distinct_id"], row["_dlt_valid_to"] is None) for row in rows)
+    assert stays == sorted((member, member in after) for member in {*before, *after})
+
+
+@pytest.mark.parametrize("tables", [("segmentation",), ("funnels", "funnel_steps")], ids=" ".join)
+def test_reports_survive_kills(tables: tuple[str, ...]) -> None:
+    """Killed at whatever moment, numbers of new days come, and what is replaced is there once."""
+    table = tables[0]
+    with open_lab(saved_project()) as lab:
+        if table == "segmentation":
+            lab.given = {"reports": orjson.dumps([ORDERS]).decode()}
+        clean = open_pipeline(name="clean")
+        for pipeline in (clean, lab.pipeline):
+            assert lab.sync(table, pipeline=pipeline).failures == {}
+        change(lab)
+        assert lab.sync(table, pipeline=clean).failures == {}
+        kill_syncs(lab, table, MOMENTS)
+        assert lab.sync(table).failures == {}
+        for name in tables:
+            expected = Counter(map(as_form, select_all(clean, name)))
+            assert expected == Counter(map(as_form, lab.rows(name))), name
+
+
+def change(lab: Lab) -> None:
+    """Let more days pass than are read again; events come and go, and so do funnels."""
+    lab.clock.advance(days=5)
+    for day in iter_days(TODAY, TODAY + timedelta(days=4)):
+        add_event(lab.project, day, 4, plan="new")
+    lines = lab.project.events[YESTERDAY]
+    lab.project.events[YESTERDAY] = [line for line in lines if b'"pro"' not in line]
+    lab.project.funnels[1:] = [{**lab.project.funnels[0], "funnel_id": 3, "name": "New"}]

@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import duckdb
@@ -17,7 +16,7 @@ import yaml
 from mixpanel_source import cli
 from mixpanel_source.sandbox import Fault, Project, Sandbox
 from pipelines import backfill, mixpanel_pipeline, scheduled_sync
-from tests.integration.jobs import UNLIMITED, make_project
+from tests.integration.jobs import configured_sandbox, recent_project
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
@@ -25,27 +24,13 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 @pytest.fixture
 def project() -> Project:
     """Three days of events, up to yesterday."""
-    yesterday = datetime.now(timezone.utc).date() - timedelta(days=1)
-    return make_project(yesterday - timedelta(days=2), yesterday)
+    return recent_project(3)
 
 
 @pytest.fixture
 def sandbox(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """Serve the project, with all that is needed to read it in the environment."""
-    with Sandbox(project, **UNLIMITED) as running:
-        values = {
-            "USERNAME": running.username,
-            "SECRET": running.secret,
-            "PROJECT_ID": project.project_id,
-            "BASE_URL": running.url,
-            "EXPORT_BASE_URL": running.url,
-            "ANCHOR_DATE": min(project.events),
-            "REQUESTS_PER_SECOND": 1000,
-            "REQUESTS_PER_HOUR": 0,
-            "RETRY_BASE_SECONDS": 0.01,
-        }
-        for name, value in values.items():
-            monkeypatch.setenv(f"SOURCES__MIXPANEL__{name}", str(value))
+    with configured_sandbox(project, monkeypatch) as running:
         yield running
 
 

@@ -18,7 +18,7 @@ import pytest
 from mixpanel_source import cli
 from mixpanel_source.errors import PausedError
 from mixpanel_source.resources.session import Checkpoint
-from mixpanel_source.sandbox import SECRET, USERNAME, Fault, Sandbox
+from mixpanel_source.sandbox import Fault, Sandbox
 from mixpanel_source.windows import DAY, iter_days
 from tests.integration.jobs import (
     ANCHOR,
@@ -31,6 +31,8 @@ from tests.integration.jobs import (
     add_event,
     make_project,
     open_lab,
+    set_environment,
+    settings_for,
 )
 
 HOUR_S = 3_600
@@ -238,17 +240,7 @@ def test_exit_code_says_run_again_later(
     project = make_project()
     first, last = min(project.events), max(project.events)
     with Sandbox(project, **{**UNLIMITED, "exports_per_hour": 5}) as sandbox:
-        values = {
-            "USERNAME": USERNAME,
-            "SECRET": SECRET,
-            "PROJECT_ID": project.project_id,
-            "BASE_URL": sandbox.url,
-            "EXPORT_BASE_URL": sandbox.url,
-            "REQUESTS_PER_SECOND": 1000,
-            "REQUESTS_PER_HOUR": 5,
-        }
-        for name, value in values.items():
-            monkeypatch.setenv(f"SOURCES__MIXPANEL__{name}", str(value))
+        set_environment(monkeypatch, {**settings_for(sandbox), "requests_per_hour": 5})
         arguments = ["backfill", "--range", f"{first},{last}", "--max-wait", "10"]
         assert cli.main(arguments) == cli.LATER == 75
         assert [record.status for record in sandbox.requests] == [200] * 5

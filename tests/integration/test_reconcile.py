@@ -14,7 +14,7 @@ from mixpanel_source.errors import ConfigError, PausedError, PlanError
 from mixpanel_source.peek import open_peek
 from mixpanel_source.reconcile import Reconciliation, reconcile
 from mixpanel_source.sandbox import Fault
-from tests.integration.jobs import ANCHOR, EVENTS_A_DAY, YESTERDAY, Lab, add_event
+from tests.integration.jobs import ANCHOR, EVENTS_A_DAY, YESTERDAY, Lab, add_event, set_environment
 
 SETTLED = date(2026, 11, 15)
 """The last day that no sync reads again."""
@@ -118,8 +118,7 @@ def test_why_there_is_nothing_to_compare(lab: Lab) -> None:
 def environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A synced lab, with its settings where commands find them."""
     lab.sync("export")
-    for name, value in lab.settings.items():
-        monkeypatch.setenv(f"SOURCES__MIXPANEL__{name.upper()}", str(value))
+    set_environment(monkeypatch, lab.settings)
     return lab
 
 

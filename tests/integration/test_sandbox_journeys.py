@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mixpanel_source.sandbox import Project, Sandbox
-from tests.integration.sandbox_calls import Response, ask, serve, tell, told_project
+from tests.integration.sandbox_calls import query, serve, tell, told_project
 
 MON, TUE, WED, THU = "2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19"
 FUNNEL = {"funnel_id": 1, "from_date": MON, "to_date": TUE}
@@ -26,11 +26,6 @@ def sandbox(project: Project) -> Iterator[Sandbox]:
     """Run a sandbox on the project."""
     with serve(project) as running:
         yield running
-
-
-def query(sandbox: Sandbox, path: str, **params: object) -> Response:
-    """Ask the query API."""
-    return ask(sandbox, f"/api/query/{path}", params)
 
 
 def funnel(sandbox: Sandbox, **params: object) -> dict[str, Any]:

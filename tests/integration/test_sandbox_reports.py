@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mixpanel_source.sandbox import Project, Sandbox
-from tests.integration.sandbox_calls import Response, ask, export, serve, told_project
+from tests.integration.sandbox_calls import ask, export, query, serve, told_project
 
 DAYS = {"from_date": "2026-11-16", "to_date": "2026-11-18"}
 VIEWS = {"event": "View", **DAYS}
@@ -26,11 +26,6 @@ def sandbox(project: Project) -> Iterator[Sandbox]:
     """Run a sandbox on the project."""
     with serve(project) as running:
         yield running
-
-
-def query(sandbox: Sandbox, path: str, **params: object) -> Response:
-    """Ask the query API."""
-    return ask(sandbox, f"/api/query/{path}", params)
 
 
 def values(sandbox: Sandbox, path: str, **params: object) -> Any:

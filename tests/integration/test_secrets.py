@@ -21,7 +21,7 @@ import pytest
 
 from mixpanel_source import cli
 from mixpanel_source.sandbox import Fault, Project, Sandbox
-from tests.integration.jobs import UNLIMITED
+from tests.integration.jobs import UNLIMITED, as_environment, settings_for
 
 USERNAME = "reporter.1a2b3c.mp-service-account"
 SECRET = "kept-from-everyone"
@@ -52,24 +52,12 @@ class Desk:
 
     def run(self, *arguments: str, **environment: str) -> int:
         """Run a command as loud as can be and give its exit code."""
-        values = {
-            "USERNAME": USERNAME,
-            "SECRET": SECRET,
-            "PROJECT_ID": self.sandbox.project.project_id,
-            "BASE_URL": self.sandbox.url,
-            "EXPORT_BASE_URL": self.sandbox.url,
-            "ANCHOR_DATE": min(self.sandbox.project.events),
-            "REQUESTS_PER_SECOND": 1000,
-            "REQUESTS_PER_HOUR": 0,
-            "RETRIES": 1,
-            "RETRY_BASE_SECONDS": 0.01,
-        }
         done = subprocess.run(
             [sys.executable, "-c", LOUD, *arguments, "--debug"],
             env={
                 **os.environ,
                 "RUNTIME__LOG_LEVEL": "DEBUG",
-                **{f"SOURCES__MIXPANEL__{name}": str(value) for name, value in values.items()},
+                **as_environment({**settings_for(self.sandbox), "retries": 1}),
                 **environment,
             },
             cwd=self.directory,

@@ -97,6 +97,27 @@ def test_lexicon_has_a_row_for_each_property(shop: Lab) -> None:
             assert row["type"] == definition.get("type")
 
 
+def test_schema_without_a_name_is_loaded(shop: Lab) -> None:
+    """It comes with its properties, as any other."""
+    schema = {"description": "Whoever", "properties": {"plan": {"type": "string"}}}
+    shop.project.schemas = [{"entityType": "profile", "name": None, "schemaJson": schema}]
+    assert shop.sync("lexicon").failures == {}
+    rows = shop.rows("lexicon")
+    found = {(row["entity"], row["property"], row["description"], row["type"]) for row in rows}
+    assert found == {(None, "", "Whoever", None), (None, "plan", None, "string")}
+
+
+def test_what_no_database_takes_is_repaired(shop: Lab) -> None:
+    """It is counted, and all else is loaded."""
+    shop.project.annotations[0]["description"] = "a\0b"
+    shop.project.annotations[1]["user"] = {"first_name": "\ud800"}
+    assert shop.sync("annotations").failures == {}
+    first, second, _ = sorted_rows(shop, "annotations", "user")
+    assert (first["description"], second["user"]) == ("a\ufffdb", {"first_name": "\ufffd"})
+    told = {row["table_name"]: row["values_repaired"] for row in shop.rows("_mixpanel_loads")}
+    assert told == {"annotations": 2, "annotation_tags": 0}
+
+
 def test_what_is_no_longer_listed_goes(shop: Lab) -> None:
     """A table is replaced as a whole, also by nothing."""
     shop.sync("annotations", "lexicon", "lookup_tables", "data_pipelines")

@@ -25,6 +25,7 @@ from tests.integration.jobs import (
     configure,
     make_project,
     open_lab,
+    set_environment,
 )
 
 NOWHERE = "http://127.0.0.1:9"
@@ -171,18 +172,12 @@ def in_files(directory: Path, settings: dict[str, Any], section: str) -> None:
     configure(directory, "config.toml", as_toml(section, settings))
 
 
-def set_environment(patch: pytest.MonkeyPatch, settings: dict[str, Any], prefix: str) -> None:
-    """Everything in the environment."""
-    for name, value in settings.items():
-        patch.setenv(f"{prefix}{name.upper()}", str(value))
-
-
 PLACES: dict[str, Callable[[Path, pytest.MonkeyPatch, dict[str, Any]], None]] = {
     "files": lambda path, _, given: in_files(path, given, "sources.mixpanel"),
     "files of dlt init": lambda path, _, given: in_files(path, given, "sources.mixpanel_source"),
-    "environment": lambda _, patch, given: set_environment(patch, given, "SOURCES__MIXPANEL__"),
+    "environment": lambda _, patch, given: set_environment(patch, given),
     "environment of dlt init": lambda _, patch, given: set_environment(
-        patch, given, "SOURCES__MIXPANEL_SOURCE__"
+        patch, given, prefix="SOURCES__MIXPANEL_SOURCE__"
     ),
 }
 
@@ -221,8 +216,8 @@ def test_bare_names_in_the_environment_are_not_taken(
 ) -> None:
     """`USERNAME` and the like are set by many systems, for other ends."""
     bare = {**lab.settings, "region": "mars", "limit": 1, "range": "2026-01-01", "where": "x"}
-    set_environment(monkeypatch, bare, "")
-    set_environment(monkeypatch, bare, "SOURCES__")
+    set_environment(monkeypatch, bare, prefix="")
+    set_environment(monkeypatch, bare, prefix="SOURCES__")
     with pytest.raises(ConfigError, match="username is not set"):
         mixpanel_source()
     lab.pipeline.run(lab.source("export"))

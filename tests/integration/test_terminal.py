@@ -19,7 +19,7 @@ from mixpanel_source import cli
 from mixpanel_source.last_run import STOPPED, read_last_run
 from mixpanel_source.pipeline import last_run_path
 from mixpanel_source.sandbox import Fault, Sandbox
-from tests.integration.jobs import ALL_DAYS, ANCHOR, UNLIMITED, make_project
+from tests.integration.jobs import ALL_DAYS, configured_sandbox, make_project
 from tests.integration.sandbox_calls import wait_until
 
 SYNC = [sys.executable, "-m", "mixpanel_source.cli", "backfill"]
@@ -29,19 +29,7 @@ RANGE = ["--range", f"{ALL_DAYS[0]},{ALL_DAYS[3]}"]
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A project, with all that is needed to read it in the environment."""
-    project = make_project()
-    with Sandbox(project, **UNLIMITED) as running:
-        values = {
-            "USERNAME": running.username,
-            "SECRET": running.secret,
-            "PROJECT_ID": project.project_id,
-            "BASE_URL": running.url,
-            "EXPORT_BASE_URL": running.url,
-            "ANCHOR_DATE": ANCHOR,
-            "REQUESTS_PER_SECOND": 1000,
-        }
-        for name, value in values.items():
-            monkeypatch.setenv(f"SOURCES__MIXPANEL__{name}", str(value))
+    with configured_sandbox(make_project(), monkeypatch) as running:
         monkeypatch.setenv("TERM", "xterm-256color")
         monkeypatch.setenv("COLUMNS", "160")
         yield running

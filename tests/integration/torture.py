@@ -25,10 +25,10 @@ from typing import Any
 
 import dlt
 
-from mixpanel_source.sandbox import SECRET, USERNAME, Fault, Sandbox, made_up_project
+from mixpanel_source.sandbox import Fault, Sandbox, made_up_project
 from mixpanel_source.windows import DAY, settled_on
 from tests.integration.fidelity import select_all
-from tests.integration.jobs import NOON, TODAY, UNLIMITED, YESTERDAY
+from tests.integration.jobs import NOON, TODAY, UNLIMITED, YESTERDAY, as_environment, settings_for
 
 logger = logging.getLogger(__name__)
 
@@ -177,19 +177,8 @@ def serve(days: int) -> Iterator[Callable[[Place], subprocess.Popen[str]]]:
     with Sandbox(
         project, clock=lambda: time.time() - behind_s, faults=faults, **UNLIMITED
     ) as sandbox:
-        values = {
-            "USERNAME": USERNAME,
-            "SECRET": SECRET,
-            "PROJECT_ID": project.project_id,
-            "BASE_URL": sandbox.url,
-            "EXPORT_BASE_URL": sandbox.url,
-            "ANCHOR_DATE": min(project.events),
-            "LOOKBACK_DAYS": LOOKBACK_DAYS,
-            "REQUESTS_PER_SECOND": 1000,
-            "REQUESTS_PER_HOUR": 0,
-            "ENGAGE_PAGE_SIZE": 100,
-        }
-        settings = {f"SOURCES__MIXPANEL__{name}": str(value) for name, value in values.items()}
+        paces = {"lookback_days": LOOKBACK_DAYS, "engage_page_size": 100}
+        settings = as_environment({**settings_for(sandbox), **paces})
         package_bytes = 2 * sum(map(len, project.events[YESTERDAY]))
 
         def start(place: Place) -> subprocess.Popen[str]:

@@ -113,7 +113,6 @@ def test_table_is_consistent() -> None:
         assert one.host in settings.Hosts._fields
         assert one.source.startswith("https://developer.mixpanel.com/reference/")
         assert not {*one.required} & {*one.optional}
-        assert one.paid == (one.quota == "query")
     beside = {"cohort_members", "groups"}  # these ask the endpoint of profiles
     assert set(settings.TABLES) - beside <= {one.name for one in ENDPOINTS}
 

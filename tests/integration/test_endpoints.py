@@ -1,0 +1,66 @@
+"""The table of endpoints, held against what they answer and what is loaded of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from mixpanel_source.endpoints import ENDPOINTS
+from mixpanel_source.sandbox import Project, made_up_project
+from mixpanel_source.settings import TABLES
+from tests.integration.jobs import YESTERDAY, open_lab
+from tests.integration.sandbox_calls import ask, serve, small_project
+from tests.integration.test_reports import EVERYTHING, saved_project
+
+REPORTS = [one for one in EVERYTHING if one["table"] != "funnels"]
+"""All but a funnel: without one, the saved funnels are listed and loaded."""
+
+
+def full_project() -> Project:
+    """A project that has two of everything that a table can have two of."""
+    shop, saved = made_up_project(last_day=YESTERDAY, days=1), saved_project()
+    (job,) = shop.pipelines
+    ((_, runs),) = shop.pipeline_runs.items()
+    return replace(
+        shop,
+        events=saved.events,
+        funnels=saved.funnels,
+        bookmarks=saved.bookmarks,
+        jql=saved.jql,
+        pipelines=[{**job, "name": "hourly"}, {**job, "name": "daily"}],
+        pipeline_runs={"hourly": runs, "daily": runs},
+    )
+
+
+def count_repeated(rows: list[dict[str, Any]], key: tuple[str, ...]) -> int:
+    """How many rows have the key of another; there must be rows, with these columns."""
+    assert rows
+    return len(rows) - len({tuple(row[column] for column in key) for row in rows})
+
+
+def test_keys_tell_rows_apart() -> None:
+    """No two rows of a table agree in the key of its endpoint; what has no table has no key."""
+    with open_lab(full_project()) as lab:
+        lab.given = {"reports": REPORTS, "data_group_ids": ",".join(lab.project.groups)}
+        for _ in range(2):
+            lab.pipeline.run(lab.source(*TABLES), loader_file_format="parquet")
+            lab.clock.advance(days=1)
+        loaded = {one.name for one in ENDPOINTS} & lab.pipeline.default_schema.tables.keys()
+        assert {one.name for one in ENDPOINTS if one.key} == loaded
+        repeated = {
+            one.name: count_repeated(lab.rows(one.name), one.key) for one in ENDPOINTS if one.key
+        }
+        assert repeated == dict.fromkeys(loaded, 0)
+
+
+def test_paid_are_those_that_a_free_plan_has_not() -> None:
+    """The sandbox refuses them with 402, and none of the others."""
+    project = small_project()
+    project.plan = "free"
+    with serve(project) as sandbox:
+        for one in ENDPOINTS:
+            path = one.path.format(
+                project_id=project.project_id, annotation_id=1, entity_type="event", name="View"
+            )
+            refused = ask(sandbox, path, method=one.method).status == 402
+            assert refused == one.paid, one.name
