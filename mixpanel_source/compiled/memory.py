@@ -7,6 +7,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import extending, njit, types
+from numba.core import cgutils
 
 intrinsic: Any = extending.intrinsic
 """Of any type, for what it makes is called with other arguments than what it is made of."""
@@ -59,6 +60,21 @@ def put_word(_context: Any, data: Any, at: Any, word: Any) -> Any:
         return target.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.uint64), generate
+
+
+@intrinsic
+def prefetch(_context: Any, data: Any, at: Any) -> Any:
+    """Have the memory at an offset from an address at hand soon."""
+
+    def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        called = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        address = _at_address(builder, arguments, 8)
+        builder.call(called, [address, number(0), number(3), number(1)])
+        return target.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
 
 
 @intrinsic
