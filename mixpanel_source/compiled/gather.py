@@ -29,7 +29,8 @@ from .grammar import (
     hex_code,
 )
 from .memory import PADDING, byte_at, compiled, prefetch, put_word, word_at
-from .tape import KIND_BITS, KINDS, REWRITE, Tape
+from .scanner import KIND_BITS, KINDS, REWRITE
+from .tape import Tape
 
 _TYPES = {
     BOOL: JsonType.BOOL,
