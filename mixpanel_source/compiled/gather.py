@@ -28,8 +28,9 @@ from .grammar import (
     TEXT,
     hex_code,
 )
-from .memory import PADDING, byte_at, compiled, put_word, word_at
-from .tape import KIND_BITS, KINDS, REWRITE, Tape
+from .memory import PADDING, byte_at, compiled, prefetch, put_word, word_at
+from .scanner import KIND_BITS, KINDS, REWRITE
+from .tape import Tape
 
 _TYPES = {
     BOOL: JsonType.BOOL,
@@ -38,6 +39,8 @@ _TYPES = {
     TEXT: JsonType.TEXT,
     JSON: JsonType.JSON,
 }
+_AHEAD = 16
+"""Values between the one that is copied and the one that is fetched from memory meanwhile."""
 _LETTERS = np.zeros(256, np.uint8)
 """The character that a letter after a backslash stands for."""
 _LETTERS[[ord(letter) for letter in '"\\/bfnrt']] = [ord(c) for c in '"\\/\b\f\n\r\t']
@@ -82,38 +85,38 @@ class ByName:
             only: names of the properties to take; all if None.
         """
         tape = self._tape
-        bounds, chosen = _group(tape.key, tape.kind, tape.row, len(tape.keys), self._order)
+        bounds, *values = _group(
+            tape.key, tape.row, tape.kind, tape.start, tape.end, len(tape.keys), self._order
+        )
         arrays: dict[Typed, pa.Array] = {}
         for group in np.flatnonzero(np.diff(bounds)).tolist():
             number, kind = divmod(group, KINDS)
             if only is None or tape.keys[number] in only:
-                values = chosen[bounds[group] : bounds[group + 1]]
-                arrays[Typed(tape.keys[number], _TYPES[kind])] = self._array(kind, values)
+                part = slice(bounds[group], bounds[group + 1])
+                array = self._array(kind, *(column[part] for column in values))
+                arrays[Typed(tape.keys[number], _TYPES[kind])] = array
         return arrays
 
-    def _array(self, kind: int, values: Any) -> pa.Array:
-        tape = self._tape
-        places, rows = self._places[tape.row[values]], len(self._order)
+    def _array(self, kind: int, places: Any, *spans: Any) -> pa.Array:
+        rows = len(self._order)
         if kind == BIGINT:
-            numbers, valid = _gather_integers(values, places, tape.start, rows)
+            numbers, valid = _gather_integers(places, spans[0], rows)
             return _from_buffers(pa.int64(), rows, valid, numbers)
         if kind == BOOL:
-            bits, valid = _gather_bits(values, places, tape.start, rows)
+            bits, valid = _gather_bits(places, spans[0], rows)
             return _from_buffers(pa.bool_(), rows, valid, bits)
-        spans = tape.start, tape.end, tape.kind
-        text = _text(tape, values, places, *spans, json=kind == JSON, rows=rows)
+        text = self._text(places, *spans, json=kind == JSON)
         return text.cast(pa.float64()) if kind == DOUBLE else text
 
     def _per_row(self, *spans: Any) -> pa.Array:
         """A text of each row, with where each starts and ends and whether it is to be rewritten."""
+        places = np.arange(len(self._order), dtype=np.int32)
+        return self._text(places, *(span[self._order] for span in spans), json=False)
+
+    def _text(self, places: Any, *spans: Any, json: bool) -> pa.Array:
         rows = len(self._order)
-        places = np.arange(rows, dtype=np.int32)
-        return _text(self._tape, self._order, places, *spans, json=False, rows=rows)
-
-
-def _text(tape: Tape, values: Any, places: Any, *spans: Any, json: bool, rows: int) -> pa.Array:
-    offsets, text, valid = _gather_text(tape.data, values, places, *spans, json, rows)
-    return _from_buffers(pa.string(), rows, valid, offsets, text)
+        offsets, text, valid = _gather_text(self._tape.data, places, *spans, json, rows)
+        return _from_buffers(pa.string(), rows, valid, offsets, text)
 
 
 def _from_buffers(kind: pa.DataType, rows: int, *buffers: Any) -> pa.Array:
@@ -121,8 +124,12 @@ def _from_buffers(kind: pa.DataType, rows: int, *buffers: Any) -> pa.Array:
 
 
 @compiled
-def _group(keys, kinds, rows, key_count, order):
-    """The values by property and kind, in each group in the order of rows; the groups' bounds."""
+def _group(keys, rows, kinds, starts, ends, key_count, order):
+    """The bounds of the values of each property and kind; of each value its place and its span.
+
+    A block is bigger than a processor's cache. So what is needed of a value is put next to what is
+    needed of the one below it, while it is at hand.
+    """
     bounds = np.zeros(key_count * KINDS + 1, np.int64)
     firsts = np.zeros(order.size + 1, np.int64)
     for value in range(keys.size):
@@ -132,14 +139,18 @@ def _group(keys, kinds, rows, key_count, order):
         bounds[group] += bounds[group - 1]
     for row in range(1, firsts.size):
         firsts[row] += firsts[row - 1]
-    place = bounds[:-1].copy()
-    chosen = np.empty(keys.size, np.int32)
-    for row in order:
+    following = bounds[:-1].copy()
+    places, flags = np.empty(keys.size, np.int32), np.empty(keys.size, np.int8)
+    from_, to = np.empty(keys.size, np.int64), np.empty(keys.size, np.int32)
+    for place in range(order.size):
+        row = order[place]
         for value in range(firsts[row], firsts[row + 1]):
             group = keys[value] * KINDS + (kinds[value] & KIND_BITS)
-            chosen[place[group]] = value
-            place[group] += 1
-    return bounds, chosen
+            at = following[group]
+            following[group] = at + 1
+            places[at], flags[at] = place, kinds[value]
+            from_[at], to[at] = starts[value], ends[value]
+    return bounds, places, from_, to, flags
 
 
 @compiled
@@ -148,38 +159,41 @@ def _mark(valid, row):
 
 
 @compiled
-def _gather_integers(chosen, places, numbers, row_count):
+def _gather_integers(places, numbers, row_count):
     values = np.zeros(row_count, np.int64)
     valid = np.zeros((row_count + 7) // 8, np.uint8)
-    for value, row in zip(chosen, places):  # noqa: B905 - numba knows no `strict`
-        values[row] = numbers[value]
-        _mark(valid, row)
+    for value in range(places.size):
+        values[places[value]] = numbers[value]
+        _mark(valid, places[value])
     return values, valid
 
 
 @compiled
-def _gather_bits(chosen, places, numbers, row_count):
+def _gather_bits(places, numbers, row_count):
     values = np.zeros((row_count + 7) // 8, np.uint8)
     valid = np.zeros((row_count + 7) // 8, np.uint8)
-    for value, row in zip(chosen, places):  # noqa: B905 - as above
+    for value in range(places.size):
         if numbers[value]:
-            _mark(values, row)
-        _mark(valid, row)
+            _mark(values, places[value])
+        _mark(valid, places[value])
     return values, valid
 
 
 @compiled
-def _gather_text(block, chosen, places, starts, ends, flags, json, row_count):
+def _gather_text(block, places, starts, ends, flags, json, row_count):
     """Offsets, bytes and validity of a text array; `places` ascend."""
     size = 0
-    for value in chosen:
+    for value in range(places.size):
         size += ends[value] - starts[value]
     text = np.empty(size + PADDING, np.uint8)
     offsets = np.empty(row_count + 1, np.int32)
     valid = np.zeros((row_count + 7) // 8, np.uint8)
     source, target = block.ctypes.data, text.ctypes.data
     at = following = 0
-    for value, row in zip(chosen, places):  # noqa: B905 - as above
+    for value in range(places.size):
+        if value + _AHEAD < places.size:
+            prefetch(source, starts[value + _AHEAD])
+        row = places[value]
         offsets[following : row + 1] = at
         following = row + 1
         _mark(valid, row)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from mixpanel_source.compiled.gather import ByName
 from mixpanel_source.compiled.grammar import MAX_DEPTH
-from mixpanel_source.compiled.tape import MAX_KEY_BYTES, MAX_KEYS, scan
+from mixpanel_source.compiled.scanner import MAX_KEY_BYTES, MAX_KEYS
+from mixpanel_source.compiled.tape import scan
 from mixpanel_source.decode import Decoder
 from mixpanel_source.identity import EventIdentifier, Identify, ProfileIdentifier
 from mixpanel_source.kinds import EVENT, PROFILE, JsonType, Typed
