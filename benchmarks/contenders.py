@@ -239,5 +239,5 @@ PLAIN_DLT = Contender(
     "HTTP -> DuckDB table, a dict per event through dlt with its defaults, merged by key",
     plan_plain_dlt,
     less="replies not verified, no quota, names and types as dlt makes them",
-    max_events=10_000,
+    max_events=50_000,
 )

@@ -220,7 +220,7 @@ PEERS = tuple(
             "HTTP -> a JSON file a day",
             plan_utils,
             less="nothing is loaded, no state, nothing dropped that is there twice",
-            max_events=100_000,
+            max_events=1_000_000,
             unique=False,
         ),
         Contender(
@@ -228,7 +228,7 @@ PEERS = tuple(
             "HTTP -> Singer messages",
             plan_tap,
             less="nothing is loaded (that is a target's work), nothing dropped that is there twice",
-            max_events=300_000,
+            max_events=1_000_000,
             unique=False,
         ),
         Contender(
@@ -237,7 +237,7 @@ PEERS = tuple(
             plan_airbyte,
             less="nothing is loaded (that is a destination's work), nothing dropped that is there "
             "twice, every value a text",
-            max_events=10_000,
+            max_events=50_000,
             unique=False,
         ),
     )
