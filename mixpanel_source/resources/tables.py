@@ -127,10 +127,8 @@ def replace_all(key: str) -> Any:  # noqa: ANN401 - a dict that dlt types by its
 
 def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The table with the fields of `schema`, nullability included, for columns of those names."""
-    fields = [
-        schema.field(field.name) if field.name in schema.names else field for field in table.schema
-    ]
-    return table.cast(pa.schema(fields))
+    known = {field.name: field for field in schema}
+    return table.cast(pa.schema([known.get(field.name, field) for field in table.schema]))
 
 
 def _iter_parts(
@@ -162,7 +160,8 @@ def _iter_reads(spooled: Spooled, verified: Verified, decoder: Decoder) -> Itera
 
 def with_json_columns(table: pa.Table, names: Iterable[str]) -> TDataItems:
     """Mark which of a table's text columns hold JSON."""
-    hints: Any = {name: {"data_type": "json"} for name in names if name in table.column_names}
+    present = {*names} & {*table.column_names}
+    hints: Any = {name: {"data_type": "json"} for name in sorted(present)}
     if not hints:
         return table
     return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=hints))
