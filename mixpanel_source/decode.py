@@ -100,7 +100,7 @@ class Decoder(RowDecoder):
         odd = ((start + number, line) for number, line in read.odd if number not in left_out)
         if read.tape is None:
             return self.decode_lines(odd)
-        plain = self._decode_tape(read.tape.without(left_out) if left_out else read.tape, start)
+        plain = self._decode_tape(read.tape, start, left_out)
         if not read.odd:
             return Decoded(plain, Repairs())
         others, repairs = self.decode_lines(odd)
@@ -134,10 +134,10 @@ class Decoder(RowDecoder):
             tape = scan(join_torn_rows(block), self.kind)
         return tape
 
-    def _decode_tape(self, tape: Tape, start: int) -> pa.Table:
+    def _decode_tape(self, tape: Tape, start: int, dropped: Collection[int]) -> pa.Table:
         from .compiled.gather import ByName  # noqa: PLC0415
 
-        rows = ByName(tape)
+        rows = ByName(tape, dropped)
         positions = np.add(rows.lines, start, dtype=np.int64)
         columns = {"name": rows.names, "position": pa.array(positions)}
         if self.digest:

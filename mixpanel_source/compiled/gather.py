@@ -50,23 +50,27 @@ _CONTROLS[[ord(c) for c in "\b\f\n\r\t"]] = [ord(letter) for letter in "bfnrt"]
 
 
 class ByName:
-    """The rows of a tape, those of one name one below the other, else as they came.
+    """Rows of a tape, those of one name one below the other, else as they came.
 
     The rows of an event have the same properties. Standing together they leave longer gaps in the
     columns of the others, which files and tables store in less room and less time.
     """
 
-    def __init__(self, tape: Tape) -> None:
-        """Find the order."""
+    def __init__(self, tape: Tape, dropped: Collection[int] = ()) -> None:
+        """Find the order.
+
+        Args:
+            tape: where the values are.
+            dropped: numbers of lines that are left out.
+        """
         self._tape = tape
-        rows = np.arange(len(tape.lines), dtype=np.int32)
-        self._order, self._places = rows, rows
+        kept = np.isin(tape.lines, np.fromiter(dropped, np.int32), invert=True)
+        self._order = np.flatnonzero(kept).astype(np.int32)
         names = self._per_row(*tape.names.T)
         numbers = names.dictionary_encode().indices.to_numpy()
-        self._order = np.argsort(numbers, kind="stable").astype(np.int32)
-        self._places = np.empty_like(rows)
-        self._places[self._order] = rows
-        self.names = names.take(pa.array(self._order))
+        by_name = np.argsort(numbers, kind="stable")
+        self._order = self._order[by_name]
+        self.names = names.take(pa.array(by_name))
         """The name of each row: of the event, or of the profile."""
 
     @property
@@ -76,7 +80,8 @@ class ByName:
 
     def raw_properties(self) -> pa.Array:
         """The JSON text of each row's properties, as it was sent."""
-        return self._per_row(*self._tape.properties.T, np.zeros(len(self._order), np.int32))
+        unchanged = np.zeros(len(self._tape.lines), np.int32)
+        return self._per_row(*self._tape.properties.T, unchanged)
 
     def typed_arrays(self, only: Collection[str] | None = None) -> dict[Typed, pa.Array]:
         """The arrays, each with a place for every row.
@@ -86,7 +91,14 @@ class ByName:
         """
         tape = self._tape
         bounds, *values = _group(
-            tape.key, tape.row, tape.kind, tape.start, tape.end, len(tape.keys), self._order
+            tape.key,
+            tape.row,
+            tape.kind,
+            tape.start,
+            tape.end,
+            len(tape.keys),
+            len(tape.lines),
+            self._order,
         )
         arrays: dict[Typed, pa.Array] = {}
         for group in np.flatnonzero(np.diff(bounds)).tolist():
@@ -124,24 +136,28 @@ def _from_buffers(kind: pa.DataType, rows: int, *buffers: Any) -> pa.Array:
 
 
 @compiled
-def _group(keys, rows, kinds, starts, ends, key_count, order):
+def _group(keys, rows, kinds, starts, ends, key_count, row_count, order):
     """The bounds of the values of each property and kind; of each value its place and its span.
+
+    Of the rows, those in `order` count, and in that order.
 
     A block is bigger than a processor's cache. So what is needed of a value is put next to what is
     needed of the one below it, while it is at hand.
     """
     bounds = np.zeros(key_count * KINDS + 1, np.int64)
-    firsts = np.zeros(order.size + 1, np.int64)
-    for value in range(keys.size):
-        bounds[keys[value] * KINDS + (kinds[value] & KIND_BITS) + 1] += 1
-        firsts[rows[value] + 1] += 1
-    for group in range(1, bounds.size):
-        bounds[group] += bounds[group - 1]
+    firsts = np.zeros(row_count + 1, np.int64)
+    for row in rows:
+        firsts[row + 1] += 1
     for row in range(1, firsts.size):
         firsts[row] += firsts[row - 1]
-    following = bounds[:-1].copy()
-    places, flags = np.empty(keys.size, np.int32), np.empty(keys.size, np.int8)
-    from_, to = np.empty(keys.size, np.int64), np.empty(keys.size, np.int32)
+    for row in order:
+        for value in range(firsts[row], firsts[row + 1]):
+            bounds[keys[value] * KINDS + (kinds[value] & KIND_BITS) + 1] += 1
+    for group in range(1, bounds.size):
+        bounds[group] += bounds[group - 1]
+    following, size = bounds[:-1].copy(), bounds[-1]
+    places, flags = np.empty(size, np.int32), np.empty(size, np.int8)
+    from_, to = np.empty(size, np.int64), np.empty(size, np.int32)
     for place in range(order.size):
         row = order[place]
         for value in range(firsts[row], firsts[row + 1]):

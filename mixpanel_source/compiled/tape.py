@@ -7,7 +7,6 @@ no other, no property twice, no value that a database would not take as it is. E
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,26 +60,6 @@ class Tape(NamedTuple):
         start, end = self.bounds[row]
         text: bytes = self.data[start:end].tobytes()
         return text
-
-    def without(self, dropped: Collection[int]) -> Tape:
-        """The tape without the lines of those numbers."""
-        left_out = frozenset(dropped)
-        kept = ~np.isin(self.lines, [*left_out])
-        stays = kept[self.row]
-        return Tape(
-            self.data,
-            self.lines[kept],
-            self.bounds[kept],
-            self.names[kept],
-            self.properties[kept],
-            self.keys,
-            self.key[stays],
-            (np.cumsum(kept, dtype=np.int32) - 1)[self.row[stays]],
-            self.kind[stays],
-            self.start[stays],
-            self.end[stays],
-            [(number, line) for number, line in self.odd if number not in left_out],
-        )
 
     @property
     def nbytes(self) -> int:

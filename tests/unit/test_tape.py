@@ -276,17 +276,25 @@ def test_torn_rows_in_a_block_are_joined() -> None:
 
 
 def test_what_is_dropped_is_gone() -> None:
-    """A tape without some lines has the others as they were."""
-    block = b"".join(line(f'{{"n":{number},"t":"{number}"}}') for number in range(20))
-    tape = scan(block + line("?"), EVENT).without({0, 5, 19, 20})
-    rest = [number for number in range(20) if number not in (0, 5, 19)]
-    arrays = ByName(tape).typed_arrays()
-    assert arrays[Typed("n", JsonType.BIGINT)].to_pylist() == rest
-    assert arrays[Typed("t", JsonType.TEXT)].to_pylist() == [*map(str, rest)]
-    assert ByName(tape).names.to_pylist() == ["e"] * len(rest)
-    assert tape.lines.tolist() == rest
-    assert tape.odd == []
-    assert tape.line(1) == line('{"n":2,"t":"2"}')[:-1]
+    """Lines that are left out, plain or odd, are not there; the others are as they were."""
+    lines = [line(f'{{"n":{n},"t":"{n}"}}', '"even"' if n % 2 == 0 else '"odd"') for n in range(20)]
+    lines[5] = line('{"gone":true}')
+    decoder = Decoder(EVENT, raw=True)
+    read = decoder.read(b"".join(lines) + line('{"n":NaN}'), small=0)
+    assert [number for number, _ in read.odd] == [20]
+    table = decoder.decode(read, start=100, dropped={0, 5, 19, 20}).table
+    rest = [*range(2, 20, 2), *(n for n in range(1, 19, 2) if n != 5)]
+    rest.sort(key=lambda n: (n % 2 == 0, n))
+    assert table.to_pylist() == [
+        {
+            "name": "even" if n % 2 == 0 else "odd",
+            "position": 100 + n,
+            "raw_properties": f'{{"n":{n},"t":"{n}"}}',
+            "bigint:n": n,
+            "text:t": str(n),
+        }
+        for n in rest
+    ]
 
 
 @given(
