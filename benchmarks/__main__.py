@@ -61,7 +61,7 @@ def main() -> None:
     print(text)
     if options.publish:
         readme = HERE / "README.md"
-        readme.write_text(put_between_marks(readme.read_text(), text))
+        readme.write_text(put_between_marks(readme.read_text(), options.name, text))
 
 
 def _parse() -> argparse.Namespace:
@@ -74,7 +74,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--name", default="latest", help="of the files of results")
     parser.add_argument("--last-day", type=date.fromisoformat, default=last_day_of_last_month())
-    parser.add_argument("--publish", action="store_true", help="put the table in the README")
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="put the table in the README, between marks of that name",
+    )
     return parser.parse_args()
 
 

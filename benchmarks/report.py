@@ -8,7 +8,6 @@ from .contenders import Contender
 from .records import Figures
 
 LIMIT_NAME = "limit"
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 _HEADINGS = (
     "contender",
     "does",
@@ -72,17 +71,23 @@ def notes(contenders: Iterable[Contender], reasons: Mapping[str, str]) -> str:
     return "\n".join([*less, *(f"- {reason}" for reason in reasons.values())])
 
 
-def put_between_marks(text: str, part: str) -> str:
-    """`text` with what is between the marks replaced by `part`.
+def marks(name: str) -> tuple[str, str]:
+    """What stands before and after the results of that name."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
+def put_between_marks(text: str, name: str, part: str) -> str:
+    """`text` with what is between the marks of a name replaced by `part`.
 
     Raises:
         ValueError: if the marks are not there.
     """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    first, last = marks(name)
+    head, begin, rest = text.partition(first)
+    _, end, tail = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"no {BEGIN} with an {END} after it")
-    return f"{head}{BEGIN}\n\n{part.strip()}\n\n{END}{tail}"
+        raise ValueError(f"no {first} with an {last} after it")
+    return f"{head}{first}\n\n{part.strip()}\n\n{last}{tail}"
 
 
 def _span(own: Figures) -> str:

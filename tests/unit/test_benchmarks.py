@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.contenders import Contender, Plan, Site, plan_rounds
 from benchmarks.records import Record, summarize
-from benchmarks.report import BEGIN, END, put_between_marks, ratio, table
+from benchmarks.report import marks, put_between_marks, ratio, table
 
 
 def contend(name: str, *, max_events: int | None = None) -> Contender:
@@ -66,11 +66,12 @@ def test_ratio_for_people(part: float, whole: float | None, text: str) -> None:
 
 def test_what_is_between_the_marks_is_replaced() -> None:
     """All around it stays, and replacing it again changes nothing."""
-    once = put_between_marks(f"before\n{BEGIN}\nold\n{END}\nafter\n", "new\n")
-    assert once == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
-    assert put_between_marks(once, "new") == once
-    with pytest.raises(ValueError, match="begin"):
-        put_between_marks("no marks", "new")
+    begin, end = marks("quick")
+    once = put_between_marks(f"before\n{begin}\nold\n{end}\nafter\n", "quick", "new\n")
+    assert once == f"before\n{begin}\n\nnew\n\n{end}\nafter\n"
+    assert put_between_marks(once, "quick", "new") == once
+    with pytest.raises(ValueError, match="slow: begin"):
+        put_between_marks(once, "slow", "new")
 
 
 def test_a_slow_contender_is_run_beside_those_it_is_compared_with() -> None:
