@@ -135,7 +135,8 @@ WORKERS_MAX: Final = 4
 SMALL_BLOCK_BYTES: Final = 1024 * 1024
 """Blocks of fewer bytes are read row by row: compiled code takes half a second to load."""
 KEPT_BYTES: Final = 160 * 1024 * 1024
-"""Memory for what was decoded of a window while it came; of a bigger one the rest is read again."""
+"""Memory for what was decoded of a window while it came. Of a window that takes more, half as much
+is kept and the rest read again."""
 BLOCK_ROWS: Final = 10_000
 """Most rows that are Python objects at once, where rows are read one by one."""
 BATCH_ROWS: Final = 50_000

@@ -58,7 +58,7 @@ class Verified:
     index: Index
     lines_bytes: int = 0
     reads: list[Read] = field(default_factory=list)
-    """The first blocks, as long as they took no more than `settings.KEPT_BYTES` of memory."""
+    """All blocks, if they took no more than `settings.KEPT_BYTES` of memory; else the first few."""
 
 
 def verify(row_blocks: Iterable[bytes], decoder: Decoder) -> Verified:
@@ -73,9 +73,12 @@ def verify(row_blocks: Iterable[bytes], decoder: Decoder) -> Verified:
         if read.identities is not None:
             verified.index.extend(read.identities)
         verified.lines_bytes += read.size
-        room -= read.nbytes
+        fitted, room = room >= 0, room - read.nbytes
         if room >= 0:
             verified.reads.append(replace(read, identities=None))
+        elif fitted:
+            # the rest has to be read again anyway; so more of it may be, for the sake of memory
+            del verified.reads[len(verified.reads) // 2 :]
     verified.index.settle()
     return verified
 

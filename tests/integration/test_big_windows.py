@@ -64,7 +64,9 @@ def make_project() -> Project:
 
 
 @pytest.mark.parametrize(
-    ("kept", "workers"), [(0, 2), (settings.KEPT_BYTES, 1)], ids=["read twice", "read once"]
+    ("kept", "workers"),
+    [(0, 2), (6_000_000, 1), (settings.KEPT_BYTES, 1)],
+    ids=["read twice", "read in part", "read once"],
 )
 @pytest.mark.parametrize("destination", ["duckdb", "postgres"])
 def test_all_is_kept(
@@ -88,6 +90,19 @@ def test_all_is_kept(
     assert len({row["event_key"] for row in rows}) == len(rows) == 6_005
     assert report.windows[0].duplicates_dropped == 30
     assert report.windows[0].repairs == {"integer": 1, "nul": 1, "not_finite": 1, "utf8": 1}
+
+
+@pytest.mark.parametrize(("room", "kept"), [(10, 10), (9.5, 4), (1, 0), (0, 0)])
+def test_of_a_window_that_is_too_big_little_is_kept(
+    room: float, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window that fits stays in memory; of another half of what fits, which is read only once."""
+    block = b"".join(line + b"\n" for line in make_lines()[:10])
+    decoder = Decoder(EVENT, identify=EventIdentifier(Window(DAY, DAY)))
+    monkeypatch.setattr(settings, "KEPT_BYTES", room * decoder.read(block).nbytes)
+    verified = verify([block] * 10, decoder)
+    assert len(verified.reads) == kept
+    assert len(verified.index) == 100
 
 
 def test_a_window_that_changed_on_the_disk_is_refused(tmp_path: Path) -> None:
