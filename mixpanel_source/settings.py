@@ -146,8 +146,8 @@ FILE_ROWS: Final = 100_000
 LOAD_WORKERS: Final = 2
 """Files that are loaded at once, unless more are asked for; each takes memory."""
 DUCKDB_MEMORY: Final = "400MB"
-"""DuckDB's `memory_limit` while it loads, unless another is configured; with more it is no faster,
-and without any it may take all of the machine's."""
+"""DuckDB's `memory_limit` while it loads, unless another is configured; with more it is hardly
+faster, and without any it may take all of the machine's."""
 
 MAX_IDENTIFIER_BYTES: Final = 63
 """PostgreSQL's bound, the smallest of the destinations in wide use.
