@@ -73,7 +73,8 @@ def verify(row_blocks: Iterable[bytes], decoder: Decoder) -> Verified:
         if read.identities is not None:
             verified.index.extend(read.identities)
         verified.lines_bytes += read.size
-        fitted, room = room >= 0, room - read.nbytes
+        fitted = room >= 0
+        room -= read.nbytes
         if room >= 0:
             verified.reads.append(replace(read, identities=None))
         elif fitted:

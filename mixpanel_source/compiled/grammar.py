@@ -75,6 +75,13 @@ def string_end(data, at):
 
 
 @compiled
+def value_start(data, at):
+    """Where the value of the key with its closing quote at `at` starts, or -1 without a colon."""
+    at = skip_spaces(data, at + 1)
+    return skip_spaces(data, at + 1) if byte_at(data, at) == COLON else -1
+
+
+@compiled
 def _escape_end(data, at):
     """Past the escape whose letter is at `at`, or -1 if it stands for what cannot be stored."""
     letter = byte_at(data, at)

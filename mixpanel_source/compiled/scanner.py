@@ -27,6 +27,7 @@ from .grammar import (
     scalar_end,
     skip_spaces,
     string_end,
+    value_start,
 )
 from .memory import byte_at, compiled, int_at, put_int8, put_int32, put_int64, word_at
 
@@ -85,7 +86,7 @@ class KeyTable(NamedTuple):
 
 
 @compiled
-def count_lines(data):
+def count_colons_and_lines(data):
     """How many colons and how many line ends there are."""
     colons = lines = 0
     for byte in data:
@@ -180,10 +181,9 @@ def _scan_properties(data, at, line, row, seed, values, count, keys, key_count):
         key, at, key_count = _find_key(data, at + 1, line, keys, key_count, seed, key)
         if key < 0:
             break
-        at = skip_spaces(data, at + 1)
-        if byte_at(data, at) != COLON:
+        at = start = value_start(data, at)
+        if at < 0:
             break
-        at = start = skip_spaces(data, at + 1)
         byte = byte_at(data, at)
         if byte == QUOTE:
             end, rewrite = string_end(data, at + 1)
@@ -240,10 +240,9 @@ def _scan_row(data, at, line, row, wanted, grouped, rows, values, count, keys, k
         key_end, _ = string_end(data, key)
         if key_end < 0:
             break
-        at = skip_spaces(data, key_end + 1)
-        if byte_at(data, at) != COLON:
+        at = start = value_start(data, key_end)
+        if at < 0:
             break
-        at = start = skip_spaces(data, at + 1)
         byte = byte_at(data, at)
         if byte == QUOTE and not has_name and _is_key(data, key, key_end, *wanted[:2]):
             end, escaped = string_end(data, at + 1)

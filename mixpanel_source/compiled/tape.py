@@ -22,7 +22,7 @@ from .scanner import (
     KeyTable,
     RowColumns,
     ValueColumns,
-    count_lines,
+    count_colons_and_lines,
     scan_lines,
 )
 
@@ -45,7 +45,7 @@ class Tape(NamedTuple):
     key: Any
     """int32: of each value the number of its property."""
     row: Any
-    """int32: of each value its row, ascending for a property."""
+    """int32: of each value its row, ascending: the values of a row are one after the other."""
     kind: Any
     """int8: of each value its kind, and `REWRITE` if its text cannot be taken as it is."""
     start: Any
@@ -79,7 +79,7 @@ def scan(block: bytes, kind: RowKind) -> Tape:
     data = np.empty(size + PADDING, np.uint8)
     data[:size] = np.frombuffer(block, np.uint8)
     data[size:] = NEWLINE
-    colons, line_count = count_lines(data[:size])
+    colons, line_count = count_colons_and_lines(data[:size])
     rows = RowColumns(*(np.empty((line_count, width), np.int32) for width in (1, 2, 3, 2)))
     odd = np.empty((line_count, 3), np.int64)
     values = ValueColumns(
