@@ -57,7 +57,7 @@ package: build  ## install the wheel alone, in an empty environment, and run the
 	@dist/try/venv/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint requirements.txt dist/*.whl
 	@cd dist/try && export DLT_DATA_DIR=dlt && venv/bin/mixpanel-source demo && \
-		venv/bin/python -c 'from mixpanel_source.views import create_views; print(create_views())'
+		venv/bin/python -c 'from mixpanel_source import create_views; print(create_views())'
 
 clean:  ## remove the environment, caches and built files; loaded data stays
 	rm -rf $(VENV) dist build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
-from mixpanel_source.sandbox import Project
+from mixpanel_sandbox import Project
 
 from .made_up import make_events, make_profiles
 

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from mixpanel_source.sandbox import Sandbox
-from mixpanel_source.sync import backfill, open_pipeline
+from mixpanel_sandbox import Sandbox
+from mixpanel_source.jobs.sync import backfill, open_pipeline
 
 from .data import wide_project
 

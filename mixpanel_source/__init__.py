@@ -1,6 +1,8 @@
-"""Loads Mixpanel's events, profiles, cohorts and reports with dlt, nothing lost and nothing twice.
+"""Load Mixpanel events, profiles, cohorts and reports with dlt: complete, exact, without duplicates.
 
-What is named here is imported when it is first asked for: dlt takes half a second, and neither
+The public API is what `__all__` names, and `mixpanel_source.errors`; everything else is private.
+
+Names are imported on first use: dlt takes half a second to load, and neither
 `mixpanel-source --help` nor a process that only decodes needs it.
 """
 
@@ -10,14 +12,68 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .source import Job, mixpanel_source
+    from .commands.check import check
+    from .commands.plan import Plan, TablePlan, plan
+    from .commands.reconcile import Reconciliation, reconcile
+    from .commands.request import request
+    from .commands.response import ApiResponse
+    from .commands.status import Status, TableStatus, status
+    from .jobs.pipeline import open_pipeline
+    from .jobs.source import mixpanel_source
+    from .jobs.sync import Checkpoint, JobResult, backfill, catch_up, sync
+    from .views import build_views, create_views
 
-__all__ = ["Job", "mixpanel_source"]
+_MODULES = {
+    "ApiResponse": ".commands.response",
+    "Checkpoint": ".jobs.sync",
+    "JobResult": ".jobs.sync",
+    "Plan": ".commands.plan",
+    "Reconciliation": ".commands.reconcile",
+    "Status": ".commands.status",
+    "TablePlan": ".commands.plan",
+    "TableStatus": ".commands.status",
+    "backfill": ".jobs.sync",
+    "build_views": ".views",
+    "catch_up": ".jobs.sync",
+    "check": ".commands.check",
+    "create_views": ".views",
+    "mixpanel_source": ".jobs.source",
+    "open_pipeline": ".jobs.pipeline",
+    "plan": ".commands.plan",
+    "reconcile": ".commands.reconcile",
+    "request": ".commands.request",
+    "status": ".commands.status",
+    "sync": ".jobs.sync",
+}
+"""Public name -> the module that defines it."""
+
+__all__ = [
+    "ApiResponse",
+    "Checkpoint",
+    "JobResult",
+    "Plan",
+    "Reconciliation",
+    "Status",
+    "TablePlan",
+    "TableStatus",
+    "backfill",
+    "build_views",
+    "catch_up",
+    "check",
+    "create_views",
+    "mixpanel_source",
+    "open_pipeline",
+    "plan",
+    "reconcile",
+    "request",
+    "status",
+    "sync",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - types are those of the imports above
-    if name in __all__:
-        return getattr(import_module(".source", __name__), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -22,6 +22,8 @@ value or a piece of a reply that could hold one.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 __all__ = [
     "AccessError",
     "AuthError",
@@ -42,9 +44,15 @@ __all__ = [
 class MixpanelError(Exception):
     """Root of all errors raised on purpose by this package."""
 
+    exit_code: ClassVar[int] = 1
+    """What a command that ends with this error exits with: 1 failed, 2 wrong usage or settings, 75
+    stopped for now, 130 interrupted."""
+
 
 class ConfigError(MixpanelError):
     """A setting is missing, malformed or contradicts another; the message names it."""
+
+    exit_code = 2
 
 
 class RequestError(MixpanelError):
@@ -53,6 +61,8 @@ class RequestError(MixpanelError):
 
 class AuthError(RequestError):
     """User name, secret, project or region do not fit together."""
+
+    exit_code = 2
 
 
 class AccessError(RequestError):
@@ -90,10 +100,16 @@ class TruncatedError(UnavailableError):
 class PausedError(MixpanelError):
     """The next request may be made only later than we were told to wait; run again then."""
 
+    exit_code = 75
+
 
 class BusyError(MixpanelError):
     """Another run of the same pipeline is under way."""
 
+    exit_code = 75
+
 
 class CancelledError(MixpanelError):
     """The run was told to stop, and stopped where nothing is half done; run again to go on."""
+
+    exit_code = 130

@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from . import settings
+from . import constants
 
 DAY = timedelta(days=1)
 
@@ -109,7 +109,7 @@ def days_to_sync(
     again.sort(key=lambda day: (read_on.get(day, date.min), day))
     new = iter_days(max(anchor, synced_through + DAY), newest)
     # what would not be remembered, were the new days loaded and this not, goes before them
-    kept_from = newest - DAY * settings.LOOKBACK_DAYS_MAX
+    kept_from = newest - DAY * constants.LOOKBACK_DAYS_MAX
     passing = [day for day in again if day not in read_on or day < kept_from]
     return [*passing, *new, *(day for day in again if day not in passing)]
 
@@ -146,7 +146,7 @@ class WindowSizer:
         """
         self._fixed = window_days
         self._most = 1
-        self._doubles_up_to = settings.AUTO_WINDOW_DAYS_MAX
+        self._doubles_up_to = constants.AUTO_WINDOW_DAYS_MAX
         self._bytes_a_day = 0.0
 
     @property
@@ -154,7 +154,7 @@ class WindowSizer:
         """Most days of the next window."""
         if self._fixed is not None:
             return self._fixed
-        fitting = settings.AUTO_WINDOW_BYTES / max(self._bytes_a_day, 1.0)
+        fitting = constants.AUTO_WINDOW_BYTES / max(self._bytes_a_day, 1.0)
         return max(1, min(self._most, int(fitting)))
 
     def take(self, days: deque[date]) -> Window:
@@ -176,11 +176,11 @@ class WindowSizer:
         now = size / days
         # up at once, down by halves: a quiet day among busy ones does not deceive it
         self._bytes_a_day = max(now, (self._bytes_a_day + now) / 2)
-        if size > settings.AUTO_WINDOW_BYTES:
+        if size > constants.AUTO_WINDOW_BYTES:
             self._narrow(days)
         elif days >= self._most:
             wider = min(days * 2, max(self._doubles_up_to, days + 1))
-            self._most = min(wider, settings.AUTO_WINDOW_DAYS_MAX)
+            self._most = min(wider, constants.AUTO_WINDOW_DAYS_MAX)
 
     def note_failure(self, window: Window) -> None:
         """Learn that `window` could not be read; its days are the caller's to ask for again."""

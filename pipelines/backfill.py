@@ -14,9 +14,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mixpanel_source.cli import exit_code
+from mixpanel_source import backfill, open_pipeline
 from mixpanel_source.errors import MixpanelError
-from mixpanel_source.sync import backfill, open_pipeline
 
 DESTINATION = os.environ.get("MIXPANEL_DESTINATION", "duckdb")
 LONGEST_WAIT_S = 24 * 3600
@@ -27,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("mixpanel_source").setLevel(logging.INFO)
     try:
-        report = backfill(
+        result = backfill(
             ",".join(arguments),
             pipeline=open_pipeline(DESTINATION),
             max_wait_s=LONGEST_WAIT_S,
@@ -35,11 +34,11 @@ def main(arguments: Sequence[str]) -> int:
         )
     except MixpanelError as error:
         print(f"error: {error}", file=sys.stderr)
-        return exit_code(error)
-    print(dict(report.rows))
-    for failure in report.failures.values():
+        return error.exit_code
+    print(dict(result.rows))
+    for failure in result.failures.values():
         print(f"error: {failure}", file=sys.stderr)
-    return min(map(exit_code, report.failures.values()), default=0)
+    return result.exit_code
 
 
 if __name__ == "__main__":

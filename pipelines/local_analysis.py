@@ -23,7 +23,7 @@ with app.setup:
     import duckdb
     import marimo as mo
 
-    from mixpanel_source.views import build_views
+    from mixpanel_source import build_views
 
     INK, MUTED, GRID, ACCENT, WARM = "#27303b", "#7a8594", "#e8ebef", "#3f6fae", "#e3a35c"
     PALETTE = [ACCENT, "#7fa7d6", "#5b9a82", WARM, "#a07cb0", "#c3c9d1"]

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import dlt
 
-from mixpanel_source import mixpanel_source
-from mixpanel_source.sync import backfill, open_pipeline, sync
+from mixpanel_source import backfill, mixpanel_source, open_pipeline, sync
 
 
 def load_new() -> None:
     """Bring events and profiles up to date, as a scheduler would: the usual thing to do."""
-    report = sync()
-    print(dict(report.rows))
+    result = sync()
+    print(dict(result.rows))
 
 
 def load_range(days: str = "2026-01-01,2026-01-31") -> None:
     """Load the events of some days; the syncs are not disturbed."""
-    report = backfill(days)
-    print(dict(report.rows))
+    result = backfill(days)
+    print(dict(result.rows))
 
 
 def load_to_postgres() -> None:
     """Bring all three tables up to date in Postgres."""
-    report = sync(("export", "engage", "cohorts"), pipeline=open_pipeline("postgres"))
-    print(dict(report.rows))
+    result = sync(("export", "engage", "cohorts"), pipeline=open_pipeline("postgres"))
+    print(dict(result.rows))
 
 
 def load_with_dlt() -> None:

@@ -61,10 +61,8 @@ import logging
 import os
 import sys
 
-from mixpanel_source.cli import exit_code
+from mixpanel_source import create_views, open_pipeline, sync
 from mixpanel_source.errors import MixpanelError
-from mixpanel_source.sync import open_pipeline, sync
-from mixpanel_source.views import create_views
 
 DESTINATION = os.environ.get("MIXPANEL_DESTINATION", "duckdb")
 TABLES = ("export", "engage")
@@ -76,16 +74,16 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("mixpanel_source").setLevel(logging.INFO)
     try:
-        report = sync(TABLES, pipeline=open_pipeline(DESTINATION))
-        if "export" not in report.failures:
-            create_views(report.pipeline, funnel=FUNNEL)
+        result = sync(TABLES, pipeline=open_pipeline(DESTINATION))
+        if "export" not in result.failures:
+            create_views(result.pipeline, funnel=FUNNEL)
     except MixpanelError as error:
         print(f"error: {error}", file=sys.stderr)
-        return exit_code(error)
-    print(dict(report.rows))
-    for table, failure in report.failures.items():
+        return error.exit_code
+    print(dict(result.rows))
+    for table, failure in result.failures.items():
         print(f"error: {table}: {failure}", file=sys.stderr)
-    return min(map(exit_code, report.failures.values()), default=0)
+    return result.exit_code
 
 
 if __name__ == "__main__":

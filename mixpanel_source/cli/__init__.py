@@ -5,7 +5,7 @@ the exit codes. What shows progress is in `board` and `live`.
 """
 
 from .entry import main
-from .exits import DONE, FAILED, INTERRUPTED, LATER, WRONG_USAGE, exit_code
+from .exits import DONE, FAILED, INTERRUPTED, LATER, WRONG_USAGE
 from .local import DEMO_DAYS, DEMO_QUERY
 from .parser import build_parser
 
@@ -18,6 +18,5 @@ __all__ = [
     "LATER",
     "WRONG_USAGE",
     "build_parser",
-    "exit_code",
     "main",
 ]

@@ -12,18 +12,18 @@ from .jobs import swift_imports
 from .text import count, grid
 
 if TYPE_CHECKING:
-    from ..reconcile import Reconciliation
+    from ..commands.reconcile import Reconciliation
 
 
 def run_reconcile(options: argparse.Namespace) -> int:
     """Compare the events that are loaded with Mixpanel's own counts; two requests, mostly."""
     with swift_imports():
-        from ..peek import open_peek
-        from ..reconcile import reconcile
+        from ..commands.reader import open_reader
+        from ..commands.reconcile import compare_counts
 
-    with open_peek(options.destination, dataset=options.dataset, name=options.pipeline) as peek:
-        found = reconcile(
-            peek, days=options.range, tolerance=options.tolerance, max_wait_s=options.max_wait
+    with open_reader(options.destination, dataset=options.dataset, name=options.pipeline) as reader:
+        found = compare_counts(
+            reader, days=options.range, tolerance=options.tolerance, max_wait_s=options.max_wait
         )
     print(json.dumps(_as_json(found)) if options.json else _as_text(found))
     return DONE if found.agrees else FAILED
@@ -32,14 +32,14 @@ def run_reconcile(options: argparse.Namespace) -> int:
 def run_request(options: argparse.Namespace) -> int:
     """Print what any endpoint of the API answers, or load it into a table; changes nothing."""
     with swift_imports():
-        from ..answers import check_table, load_answer
-        from ..ask import ask, parse_params
-        from ..pipeline import location, open_pipeline
+        from ..commands.request import parse_params, request
+        from ..commands.response import check_table, load_response
+        from ..jobs.pipeline import location, open_pipeline
 
     params = parse_params(options.param)
     if options.table is not None:
         check_table(options.table)
-    with ask(options.method, options.path, params, max_wait_s=options.max_wait) as answer:
+    with request(options.method, options.path, params, max_wait_s=options.max_wait) as answer:
         if options.table is None:
             for chunk in answer.chunks():
                 sys.stdout.buffer.write(chunk)
@@ -48,7 +48,7 @@ def run_request(options: argparse.Namespace) -> int:
         pipeline = open_pipeline(
             options.destination, dataset=options.dataset, name=options.pipeline
         )
-        rows = load_answer(answer, options.table, pipeline)
+        rows = load_response(answer, options.table, pipeline)
     print(f"{options.table}: {count(rows, 'row')}\nin {location(pipeline)}")
     return DONE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..watch import Watcher
+from ..progress import Progress
 from .text import clock_time, duration
 
 Forecast = Callable[[str, int], float]
@@ -41,7 +41,7 @@ class Line:
         return f"fetching {self.what}, {self.coming / 1e6:,.1f} MB" if self.what else "done"
 
 
-class Board(Watcher):
+class Board(Progress):
     """Keeps a line for each table."""
 
     def __init__(self, now: Callable[[], float], forecast: Forecast) -> None:

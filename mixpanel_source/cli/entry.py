@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import MixpanelError
-from .exits import FAILED, INTERRUPTED, exit_code, print_traceback, tell_errors
+from .exits import FAILED, INTERRUPTED, print_traceback, tell_errors
 from .parser import build_parser
 
 LEVELS = {"off": logging.WARNING}
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(options)
     except MixpanelError as error:
         tell_errors([error], debug=options.debug)
-        return exit_code(error)
+        return error.exit_code
     except KeyboardInterrupt:
         print("stopped.", file=sys.stderr)
         return INTERRUPTED

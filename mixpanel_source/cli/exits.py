@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import traceback
 from collections.abc import Iterable
 
-from .. import settings
-from ..errors import AuthError, BusyError, CancelledError, ConfigError, MixpanelError, PausedError
+from .. import constants
+from ..errors import CancelledError, MixpanelError
 
-DONE, FAILED, WRONG_USAGE, LATER = 0, 1, 2, os.EX_TEMPFAIL
+DONE, FAILED, WRONG_USAGE, LATER = 0, 1, 2, 75
 INTERRUPTED = 130
 """What shells use for a command that was ended by Ctrl-C: 128 and the number of the signal."""
-
-_CODES: tuple[tuple[type[MixpanelError], int], ...] = (
-    (ConfigError, WRONG_USAGE),
-    (AuthError, WRONG_USAGE),
-    (BusyError, LATER),
-    (PausedError, LATER),
-    (CancelledError, INTERRUPTED),
-)
-
-
-def exit_code(error: MixpanelError) -> int:
-    """The exit code for what went wrong."""
-    return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
-
-
-def code_of(errors: Iterable[MixpanelError]) -> int:
-    """The exit code of a command with these failures: of several, what matters most."""
-    codes = {exit_code(error) for error in errors}
-    order = (INTERRUPTED, FAILED, WRONG_USAGE, LATER)
-    return next((code for code in order if code in codes), DONE)
 
 
 def tell_errors(errors: Iterable[MixpanelError], *, debug: bool = False) -> None:
@@ -74,5 +53,5 @@ def print_traceback(error: BaseException) -> None:
 
 def _split(message: str) -> tuple[str, str]:
     """What was asked, and what became of it."""
-    found = re.match(rf"((?:{'|'.join(settings.TABLES)})\b[^:]*): (.*)", message, re.DOTALL)
+    found = re.match(rf"((?:{'|'.join(constants.TABLES)})\b[^:]*): (.*)", message, re.DOTALL)
     return (found[1], found[2]) if found else ("", message)

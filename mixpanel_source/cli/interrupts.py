@@ -11,7 +11,7 @@ from threading import Event, current_thread, main_thread
 from types import FrameType
 from typing import TypeVar
 
-from ..threads import Task
+from ..decode.parallel import Task
 from .exits import INTERRUPTED
 
 T = TypeVar("T")

@@ -16,12 +16,12 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CancelledError
-from .exits import code_of, tell_errors
+from .exits import tell_errors
 from .interrupts import StoppableClock, run_stoppably, say_stopping
 from .text import count, duration
 
 if TYPE_CHECKING:
-    from ..sync import Report
+    from ..jobs.sync import JobResult
     from .board import Board
 
 LOGGERS = ("mixpanel_source",)
@@ -29,21 +29,21 @@ LOGGERS = ("mixpanel_source",)
 
 def run_sync(options: argparse.Namespace) -> int:
     """Bring the tables up to date; safe to run at any time."""
-    from ..selection import check_tables
+    from ..config.tables import check_tables
 
     check_tables(options.tables)
     with swift_imports():
-        from ..sync import sync
+        from ..jobs.sync import sync
 
     return _run(partial(sync, options.tables), options)
 
 
 def run_backfill(options: argparse.Namespace) -> int:
     """Load the events of a range of days; the cursor of syncs stays where it is."""
-    from ..parsers import parse_range
+    from ..config.parsers import parse_range
 
     with swift_imports():
-        from ..sync import backfill
+        from ..jobs.sync import backfill
 
     parse_range("range", options.range)
     return _run(partial(backfill, options.range), options)
@@ -52,24 +52,24 @@ def run_backfill(options: argparse.Namespace) -> int:
 def run_catch_up(options: argparse.Namespace) -> int:
     """Read the days again that late events have arrived for; a request, and one for each day."""
     with swift_imports():
-        from ..sync import catch_up
+        from ..jobs.sync import catch_up
 
     return _run(catch_up, options)
 
 
-def _run(job: Callable[..., Report], options: argparse.Namespace) -> int:
+def _run(job: Callable[..., JobResult], options: argparse.Namespace) -> int:
     """Run a job with its progress shown, and tell what it did."""
-    from ..sync import open_pipeline
+    from ..jobs.sync import open_pipeline
 
     pipeline = open_pipeline(options.destination, dataset=options.dataset, name=options.pipeline)
     board = _board() if options.progress == "auto" and sys.stderr.isatty() else None
 
-    def run(stop: Event) -> Report:
+    def run(stop: Event) -> JobResult:
         return job(
             pipeline=pipeline,
             max_wait_s=options.max_wait,
             clock=StoppableClock(stop),
-            watcher=board,
+            progress=board,
             stop=stop,
         )
 
@@ -82,10 +82,10 @@ def _run(job: Callable[..., Report], options: argparse.Namespace) -> int:
 
 
 def _board() -> Board:
-    from ..lookup import load_config
-    from ..plan import quota_of
-    from ..quota import least_seconds
-    from ..resources.session import data_directory
+    from ..api.rate_limit import least_seconds
+    from ..commands.plan import quota_of
+    from ..config.providers import load_config
+    from ..tables.context import data_directory
     from .board import Board
 
     config = load_config({})
@@ -125,16 +125,16 @@ def swift_imports() -> Iterator[None]:
         gc.enable()
 
 
-def finish(report: Report, *, as_json: bool = False, debug: bool = False) -> int:
+def finish(report: JobResult, *, as_json: bool = False, debug: bool = False) -> int:
     """Print what a job did, and return the exit code."""
     summary = _summary(report)
     print(json.dumps(summary) if as_json else _told(report, summary))
     tell_errors(report.failures.values(), debug=debug)
-    return code_of(report.failures.values())
+    return report.exit_code
 
 
-def _summary(report: Report) -> dict[str, Any]:
-    from ..sync import location
+def _summary(report: JobResult) -> dict[str, Any]:
+    from ..jobs.sync import location
 
     repairs: Counter[str] = Counter()
     for window in report.windows:
@@ -153,7 +153,7 @@ def _summary(report: Report) -> dict[str, Any]:
     }
 
 
-def _told(report: Report, summary: dict[str, Any]) -> str:
+def _told(report: JobResult, summary: dict[str, Any]) -> str:
     rows = report.rows.total()
     rate = f" ({rows / report.seconds:,.0f} a second)" if report.seconds >= 1 else ""
     notes = [count(summary["requests"], "request")]

@@ -7,13 +7,13 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .. import settings
+from .. import constants
 from ..errors import ConfigError
 from .exits import DONE
 from .jobs import finish
 
 if TYPE_CHECKING:
-    from ..sandbox import Project, Sandbox
+    from mixpanel_sandbox import Project, Sandbox
 
 DEMO_DAYS = 30
 DEMO_QUERY = (
@@ -24,7 +24,7 @@ DEMO_QUERY = (
 
 def run_sandbox(options: argparse.Namespace) -> int:
     """Serve a local Mixpanel until interrupted."""
-    from ..sandbox import Project, Sandbox, parse_fault
+    from mixpanel_sandbox import Project, Sandbox, parse_fault
 
     try:
         project = Project.from_directory(options.data) if options.data else _made_up_project()
@@ -41,15 +41,16 @@ def run_sandbox(options: argparse.Namespace) -> int:
 
 def run_demo(_options: argparse.Namespace) -> int:
     """Load a made-up project into mixpanel.duckdb; no account needed."""
-    from ..sandbox import Sandbox
-    from ..sync import sync
+    from mixpanel_sandbox import Sandbox
+
+    from ..jobs.sync import sync
 
     project = _made_up_project()
     with Sandbox(
         project, queries_per_hour=None, exports_per_hour=None, exports_per_second=None
     ) as sandbox:
         report = sync(
-            (*settings.DEFAULT_TABLES, "cohorts"),
+            (*constants.DEFAULT_TABLES, "cohorts"),
             username=sandbox.username,
             secret=sandbox.secret,
             project_id=project.project_id,
@@ -64,10 +65,10 @@ def run_demo(_options: argparse.Namespace) -> int:
     print(
         "\nThese were made-up events. To see which of them happened most:\n"
         f'  {sys.executable} -c "import duckdb; '
-        f"duckdb.connect('{settings.DUCKDB_FILE}').sql('{DEMO_QUERY}').show()\"\n"
+        f"duckdb.connect('{constants.DUCKDB_FILE}').sql('{DEMO_QUERY}').show()\"\n"
         "To load your own project: copy .dlt/secrets.toml.example to .dlt/secrets.toml, fill it\n"
         "in, and make room, for a dataset holds one project:\n"
-        f"  rm {settings.DUCKDB_FILE} && mixpanel-source check && mixpanel-source sync"
+        f"  rm {constants.DUCKDB_FILE} && mixpanel-source check && mixpanel-source sync"
     )
     return code
 
@@ -75,7 +76,8 @@ def run_demo(_options: argparse.Namespace) -> int:
 def _made_up_project() -> Project:
     from datetime import datetime, timezone
 
-    from ..sandbox import made_up_project
+    from mixpanel_sandbox import made_up_project
+
     from ..windows import DAY
 
     today = datetime.now(timezone.utc).date()

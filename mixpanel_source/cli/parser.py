@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import settings
+from .. import constants
 from .asking import run_reconcile, run_request
 from .jobs import run_backfill, run_catch_up, run_sync
 from .local import run_demo, run_sandbox
@@ -105,11 +105,11 @@ def _target() -> Parser:
         "--destination", default="duckdb", help="any destination of dlt (default: duckdb)"
     )
     parser.add_argument(
-        "--dataset", default=settings.DATASET_NAME, help="dataset, or schema (default: mixpanel)"
+        "--dataset", default=constants.DATASET_NAME, help="dataset, or schema (default: mixpanel)"
     )
     parser.add_argument(
         "--pipeline",
-        default=settings.PIPELINE_NAME,
+        default=constants.PIPELINE_NAME,
         help="name of the pipeline (default: mixpanel)",
     )
     return parser
@@ -120,7 +120,7 @@ def _waiting() -> Parser:
     parser.add_argument(
         "--max-wait",
         type=float,
-        default=settings.QUOTA_PATIENCE_SECONDS,
+        default=constants.QUOTA_PATIENCE_SECONDS,
         metavar="SECONDS",
         help="longest wait for the quota; after that stop, with exit code 75 (default: 21600)",
     )
@@ -149,8 +149,8 @@ def _tables() -> Parser:
     parser.add_argument(
         "--tables",
         type=lambda text: [name.strip() for name in text.split(",") if name.strip()],
-        default=list(settings.DEFAULT_TABLES),
-        help=f"out of {','.join(settings.TABLES)} (default: {','.join(settings.DEFAULT_TABLES)})",
+        default=list(constants.DEFAULT_TABLES),
+        help=f"out of {','.join(constants.TABLES)} (default: {','.join(constants.DEFAULT_TABLES)})",
     )
     return parser
 

@@ -13,8 +13,8 @@ from .jobs import swift_imports
 from .text import count, duration, grid, instant
 
 if TYPE_CHECKING:
-    from ..plan import Plan, TablePlan
-    from ..status import Load, Status, TableStatus
+    from ..commands.plan import Plan, TablePlan
+    from ..commands.status import Load, Status, TableStatus
 
 GAPS_SHOWN = 5
 
@@ -22,7 +22,7 @@ GAPS_SHOWN = 5
 def run_check(options: argparse.Namespace) -> int:
     """Find out whether the tables would load, at a request each."""
     with swift_imports():
-        from ..check import check
+        from ..commands.check import check
 
     found = check(options.tables)
     if options.json:
@@ -40,12 +40,12 @@ def run_check(options: argparse.Namespace) -> int:
 def run_plan(options: argparse.Namespace) -> int:
     """Tell what a sync, or a backfill, would fetch; costs no request."""
     with swift_imports():
-        from ..peek import open_peek
-        from ..plan import make_plan
+        from ..commands.plan import make_plan
+        from ..commands.reader import open_reader
 
     tables = options.tables if options.range is None else ["export"]
-    with open_peek(options.destination, dataset=options.dataset, name=options.pipeline) as peek:
-        plan = make_plan(tables, peek, range=options.range)
+    with open_reader(options.destination, dataset=options.dataset, name=options.pipeline) as reader:
+        plan = make_plan(tables, reader, range=options.range)
     print(json.dumps(_plan_as_json(plan)) if options.json else _plan_as_text(plan))
     return DONE
 
@@ -53,11 +53,11 @@ def run_plan(options: argparse.Namespace) -> int:
 def run_status(options: argparse.Namespace) -> int:
     """Tell what is loaded and how the last run ended; costs no request."""
     with swift_imports():
-        from ..peek import open_peek
-        from ..status import read_status
+        from ..commands.reader import open_reader
+        from ..commands.status import read_status
 
-    with open_peek(options.destination, dataset=options.dataset, name=options.pipeline) as peek:
-        status = read_status(options.pipeline, peek)
+    with open_reader(options.destination, dataset=options.dataset, name=options.pipeline) as reader:
+        status = read_status(options.pipeline, reader)
     print(json.dumps(_status_as_json(status)) if options.json else _status_as_text(status))
     return DONE
 

@@ -9,8 +9,8 @@ import dlt
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..errors import ConfigError
-from ..pipeline import open_pipeline, sql_dialect
-from ..quoting import quote_name, quote_text
+from ..jobs.pipeline import open_pipeline, sql_dialect
+from ..sql import quote_name, quote_text
 from .build import build_views
 from .fivetran import RAW_COLUMN
 from .funnel import FUNNEL_DAYS

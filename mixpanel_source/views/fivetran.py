@@ -12,7 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..quoting import quote_name, quote_text
+from ..sql import quote_name, quote_text
 from .properties import Property
 
 RAW_COLUMN = "properties"

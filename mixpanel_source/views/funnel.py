@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import ConfigError
-from ..quoting import quote_text
+from ..sql import quote_text
 
 FUNNEL_DAYS = 30
 """How long a user may take from the first step to the last, unless told."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mixpanel_sandbox import Sandbox
 from mixpanel_source import cli
-from mixpanel_source.sandbox import Sandbox
 from tests.integration.jobs import configured_sandbox, recent_project
 
 DOCS = Path(__file__).parents[2] / "docs"

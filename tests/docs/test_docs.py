@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mixpanel_source.sandbox import made_up_project
+from mixpanel_sandbox import made_up_project
 from mixpanel_source.views import create_views
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import YESTERDAY, Lab, make_project, open_lab

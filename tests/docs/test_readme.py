@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from mixpanel_source import cli, errors, mixpanel_source, settings
-from mixpanel_source.cli.exits import exit_code
-from mixpanel_source.config import SETTING_NAMES
-from mixpanel_source.sandbox import Sandbox, made_up_project
+from mixpanel_sandbox import Sandbox, made_up_project
+from mixpanel_source import cli, constants, errors, mixpanel_source
+from mixpanel_source.config.model import SETTING_NAMES
 from tests.integration.jobs import configured_sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -135,7 +134,7 @@ def test_exit_codes_are_told() -> None:
     assert {int(code) for code, _ in codes} == ends
     for _, error, code, _ in causes:
         kind = ERRORS[error.strip("`")]
-        assert code in (GOES_ON, str(exit_code(kind("")))), error
+        assert code in (GOES_ON, str(kind.exit_code)), error
 
 
 def text_of(node: ast.expr) -> str:
@@ -181,8 +180,8 @@ def test_tables_table_is_complete(sandbox: Sandbox) -> None:
     source = mixpanel_source()
     told = [name for name in names_in(first_cells("Tables")) if not name.startswith("_")]
     columns = {"event", "time", "event_date", "distinct_id", "insert_id", "event_key"}
-    assert set(told) - columns == set(source.resources) == set(settings.TABLES)
-    assert set(source.selected_resources) == set(settings.DEFAULT_TABLES)
+    assert set(told) - columns == set(source.resources) == set(constants.TABLES)
+    assert set(source.selected_resources) == set(constants.DEFAULT_TABLES)
     assert sandbox.requests == []
 
 

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import dlt
 import pytest
 
-from mixpanel_source.sandbox import SECRET, USERNAME, Project, Sandbox
-from mixpanel_source.sync import Report, sync
+from mixpanel_sandbox import SECRET, USERNAME, Project, Sandbox
+from mixpanel_source.jobs.sync import JobResult, sync
 from tests.json_values import bounded, canonical, read_row
 
 OVERFLOW = "other_properties"
@@ -93,7 +93,7 @@ def serve(project: Project, clock: Clock) -> Iterator[dict[str, Any]]:
 
 def load(
     project: Project, pipeline: dlt.Pipeline, *, clock: Clock | None = None, **given: Any
-) -> Report:
+) -> JobResult:
     """Serve a project and sync it.
 
     Args:

@@ -14,11 +14,11 @@ import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
+from mixpanel_sandbox import Project, Record, Sandbox
 from mixpanel_source import Job, mixpanel_source
-from mixpanel_source.resources.session import data_directory
-from mixpanel_source.sandbox import Project, Record, Sandbox
-from mixpanel_source.settings import DEFAULT_TABLES
-from mixpanel_source.sync import Report, backfill, catch_up, open_pipeline, sync
+from mixpanel_source.constants import DEFAULT_TABLES
+from mixpanel_source.jobs.sync import JobResult, backfill, catch_up, open_pipeline, sync
+from mixpanel_source.tables.context import data_directory
 from mixpanel_source.windows import iter_days
 from tests.integration.fidelity import (
     assert_same,
@@ -83,15 +83,15 @@ class Lab:
         """What a job, or a source, is given."""
         return {**settings_for(self.sandbox), "anchor_date": ANCHOR, **self.given}
 
-    def sync(self, *tables: str, **given: Any) -> Report:
+    def sync(self, *tables: str, **given: Any) -> JobResult:
         """Run a sync a minute later, and remember only its requests."""
         return sync(tables or DEFAULT_TABLES, **self._run_arguments(given))
 
-    def backfill(self, days: str, **given: Any) -> Report:
+    def backfill(self, days: str, **given: Any) -> JobResult:
         """Run a backfill a minute later, and remember only its requests."""
         return backfill(days, **self._run_arguments(given))
 
-    def catch_up(self, **given: Any) -> Report:
+    def catch_up(self, **given: Any) -> JobResult:
         """Run a catch-up a minute later, and remember only its requests."""
         return catch_up(**self._run_arguments(given))
 
@@ -167,7 +167,7 @@ def open_lab(
         yield Lab(project, sandbox, clock, pipeline or open_pipeline())
 
 
-def run_sync(project: Project, *tables: str, **sandbox_options: Any) -> Report:
+def run_sync(project: Project, *tables: str, **sandbox_options: Any) -> JobResult:
     """Load a project once, into DuckDB unless configured otherwise."""
     with open_lab(project, **sandbox_options) as lab:
         return lab.sync(*tables)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from dlt.common.runtime.collector_base import Collector
 
-from mixpanel_source.sync import open_pipeline, sync
-from mixpanel_source.watch import Watcher
+from mixpanel_source.jobs.sync import open_pipeline, sync
+from mixpanel_source.progress import Progress
 from tests.integration.jobs import Clock, Lab, as_environment
 
 MOMENTS = (
@@ -33,7 +33,7 @@ MOMENTS = (
 happens when it begins and whenever a piece of it is done; of a load, a file or a statement."""
 
 
-class Fate(Watcher, Collector):
+class Fate(Progress, Collector):
     """Kills its process the nth time that something happens, as `kill -9` does."""
 
     def __init__(self, moment: str) -> None:
@@ -87,7 +87,7 @@ def main(table: str, now: str, *moments: str) -> None:
         if not child:
             pipeline, fate = open_pipeline(), Fate(moment)
             pipeline.collector = fate
-            sync([table], pipeline=pipeline, clock=clock, watcher=fate)
+            sync([table], pipeline=pipeline, clock=clock, progress=fate)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if status != signal.SIGKILL:

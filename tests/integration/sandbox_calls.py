@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
-from mixpanel_source.sandbox import PROJECT_ID, SECRET, USERNAME, Project, Sandbox
+from mixpanel_sandbox import PROJECT_ID, SECRET, USERNAME, Project, Sandbox
 
 TIMEOUT_S = 10
 EXPORT_PATH = "/api/2.0/export"

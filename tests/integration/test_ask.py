@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from mixpanel_sandbox import Fault
 from mixpanel_source import cli
-from mixpanel_source.answers import find_rows, load_answer
-from mixpanel_source.ask import ask, parse_params
+from mixpanel_source.commands.request import parse_params, request
+from mixpanel_source.commands.response import find_rows, load_response
 from mixpanel_source.errors import (
     ConfigError,
     MixpanelError,
@@ -21,8 +22,7 @@ from mixpanel_source.errors import (
     ServerError,
     TruncatedError,
 )
-from mixpanel_source.pipeline import open_pipeline
-from mixpanel_source.sandbox import Fault
+from mixpanel_source.jobs.pipeline import open_pipeline
 from tests.integration.conftest import open_destination
 from tests.integration.fidelity import select_all
 from tests.integration.jobs import (
@@ -43,7 +43,7 @@ ODD_DAY = {"from_date": str(ANCHOR), "to_date": str(ANCHOR)}
 
 def body(lab: Lab, method: str, path: str, params: dict[str, str], **given: Any) -> bytes:
     """What is answered."""
-    with ask(method, path, params, clock=lab.clock, **{**lab.settings, **given}) as answer:
+    with request(method, path, params, clock=lab.clock, **{**lab.settings, **given}) as answer:
         return b"".join(answer.chunks())
 
 
@@ -202,8 +202,8 @@ def destined(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 def load(lab: Lab, table: str, method: str, path: str, params: dict[str, str]) -> Any:
     """Load an answer; the rows of its table."""
-    with ask(method, path, params, clock=lab.clock, **lab.settings) as answer:
-        number = load_answer(answer, table, lab.pipeline)
+    with request(method, path, params, clock=lab.clock, **lab.settings) as answer:
+        number = load_response(answer, table, lab.pipeline)
     rows = select_all(lab.pipeline, table)
     assert number == len(rows)
     return [{k: v for k, v in row.items() if not k.startswith("_dlt")} for row in rows]
@@ -292,4 +292,4 @@ def test_disk_is_full(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MixpanelError, match=r"cannot be written: .*TMPDIR"):
         body(lab, "GET", EXPORT, DAYS)
     with pytest.raises(ConfigError, match="--table is export"):
-        load_answer(None, "export", lab.pipeline)  # type: ignore[arg-type]
+        load_response(None, "export", lab.pipeline)  # type: ignore[arg-type]

@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
+from mixpanel_sandbox import Fault
 from mixpanel_source.errors import ConfigError, ServerError
-from mixpanel_source.resources.session import Checkpoint
-from mixpanel_source.sandbox import Fault
+from mixpanel_source.tables.context import Checkpoint
 from tests.integration.jobs import (
     ALL_DAYS,
     ANCHOR,

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from mixpanel_source import settings
-from mixpanel_source.columns import ColumnMap
-from mixpanel_source.decode import Decoder
+from mixpanel_sandbox import Project
+from mixpanel_source import constants
+from mixpanel_source.decode.columns import ColumnMap
+from mixpanel_source.decode.decoder import Decoder
+from mixpanel_source.decode.identity import EventIdentifier
+from mixpanel_source.decode.layout import EXPORT_COLUMNS, export_layout
+from mixpanel_source.decode.value_types import EVENT
 from mixpanel_source.errors import TruncatedError
-from mixpanel_source.identity import EventIdentifier
-from mixpanel_source.kinds import EVENT
-from mixpanel_source.layout import EXPORT_COLUMNS, export_layout
-from mixpanel_source.pipeline import open_pipeline
-from mixpanel_source.resources.tables import iter_tables
-from mixpanel_source.sandbox import Project
-from mixpanel_source.spool import Spooled, verify
+from mixpanel_source.jobs.pipeline import open_pipeline
+from mixpanel_source.tables.emit import iter_tables
+from mixpanel_source.tables.spool import Spooled, verify
 from mixpanel_source.windows import Window
 from tests.integration.fidelity import assert_kept, load, select_all
 
@@ -65,7 +65,7 @@ def make_project() -> Project:
 
 @pytest.mark.parametrize(
     ("kept", "workers"),
-    [(0, 2), (6_000_000, 1), (settings.KEPT_BYTES, 1)],
+    [(0, 2), (6_000_000, 1), (constants.KEPT_BYTES, 1)],
     ids=["read twice", "read in part", "read once"],
 )
 @pytest.mark.parametrize("destination", ["duckdb", "postgres"])
@@ -77,8 +77,8 @@ def test_all_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However a window is read, each row comes once and whole, whatever stands around it."""
-    monkeypatch.setattr(settings, "KEPT_BYTES", kept)
-    monkeypatch.setattr(settings, "BLOCK_BYTES", 1_500_000)
+    monkeypatch.setattr(constants, "KEPT_BYTES", kept)
+    monkeypatch.setattr(constants, "BLOCK_BYTES", 1_500_000)
     url = request.getfixturevalue("postgres") if destination == "postgres" else None
     if url:
         monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
@@ -99,7 +99,7 @@ def test_of_a_window_that_is_too_big_little_is_kept(
     """A window that fits stays in memory; of another half of what fits, which is read only once."""
     block = b"".join(line + b"\n" for line in make_lines()[:10])
     decoder = Decoder(EVENT, identify=EventIdentifier(Window(DAY, DAY)))
-    monkeypatch.setattr(settings, "KEPT_BYTES", room * decoder.read(block).nbytes)
+    monkeypatch.setattr(constants, "KEPT_BYTES", room * decoder.read(block).nbytes)
     verified = verify([block] * 10, decoder)
     assert len(verified.reads) == kept
     assert len(verified.index) == 100

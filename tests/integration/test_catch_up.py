@@ -8,10 +8,10 @@ from datetime import date, timedelta
 
 import pytest
 
+from mixpanel_sandbox import Fault
 from mixpanel_source import Job, mixpanel_source
 from mixpanel_source.errors import ConfigError, PausedError, ServerError
-from mixpanel_source.resources.session import Checkpoint
-from mixpanel_source.sandbox import Fault
+from mixpanel_source.tables.context import Checkpoint
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import (
     NOON,

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from mixpanel_source.check import check
+from mixpanel_sandbox import SECRET, USERNAME, Fault, Project, Sandbox
+from mixpanel_source.commands.check import check
+from mixpanel_source.constants import Hosts
 from mixpanel_source.errors import (
     AccessError,
     AuthError,
@@ -18,8 +20,6 @@ from mixpanel_source.errors import (
     RequestError,
     TruncatedError,
 )
-from mixpanel_source.sandbox import SECRET, USERNAME, Fault, Project, Sandbox
-from mixpanel_source.settings import Hosts
 from tests.integration.jobs import Clock, make_project
 
 TABLES = ("export", "engage", "cohorts")

@@ -17,8 +17,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from mixpanel_sandbox import SECRET, Fault, Project, Sandbox
 from mixpanel_source import cli
-from mixpanel_source.sandbox import SECRET, Fault, Project, Sandbox
 from tests.integration.jobs import configured_sandbox, recent_project, set_environment
 from tests.integration.sandbox_calls import wait_until
 
@@ -256,7 +256,7 @@ def test_mistakes_of_the_program_keep_their_values(
     def fail(_tables: list[str]) -> None:
         raise KeyError("a value")
 
-    monkeypatch.setattr("mixpanel_source.check.check", fail)
+    monkeypatch.setattr("mixpanel_source.commands.check.check", fail)
     done = run("check")
     assert done.code == cli.FAILED
     assert_one_line(done.err, "unforeseen KeyError", "--debug")

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from mixpanel_source import settings
-from mixpanel_source.client import Client, Reply, Request
-from mixpanel_source.config import build_config
-from mixpanel_source.endpoints import endpoint, find_endpoint
+from mixpanel_sandbox import SECRET, USERNAME, Fault, Sandbox
+from mixpanel_source import constants
+from mixpanel_source.api.client import Client, Reply, Request
+from mixpanel_source.catalog import endpoint, find_endpoint
+from mixpanel_source.config.model import build_config
 from mixpanel_source.errors import (
     AccessError,
     AuthError,
@@ -29,7 +30,6 @@ from mixpanel_source.errors import (
     TruncatedError,
     UnavailableError,
 )
-from mixpanel_source.sandbox import SECRET, USERNAME, Fault, Sandbox
 from tests.integration.jobs import NOON, Clock, Lab, make_project, open_lab
 
 DAY = {"from_date": "2026-11-20", "to_date": "2026-11-20"}
@@ -108,7 +108,7 @@ def test_no_answer_in_time_is_tried_again(
     lab: Lab, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host that takes longer than the time-out, before or in the body, is asked again."""
-    monkeypatch.setattr(settings, "READ_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(constants, "READ_TIMEOUT_SECONDS", 0.1)
     lab.sandbox.inject(Fault("slow", seconds=0.3), Fault("stall", seconds=0.3))
     assert client.send(EXPORT, Reply.body)
     assert lab.clock.naps == [10, 20]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mixpanel_sandbox import Fault
 from mixpanel_source.errors import PlanError, RequestError
-from mixpanel_source.sandbox import Fault
 from tests.integration.jobs import Lab
 
 

@@ -6,9 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from mixpanel_source.comments import EXISTING, Described, describe_columns, write_comments
-from mixpanel_source.pipeline import sql_dialect
-from mixpanel_source.sandbox import made_up_project
+from mixpanel_sandbox import made_up_project
+from mixpanel_source.jobs.column_comments import (
+    EXISTING,
+    Described,
+    describe_columns,
+    write_comments,
+)
+from mixpanel_source.jobs.pipeline import sql_dialect
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import YESTERDAY, Lab, open_lab
 

@@ -13,8 +13,8 @@ import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from mixpanel_sandbox import Project
 from mixpanel_source import Job, mixpanel_source
-from mixpanel_source.sandbox import Project
 from tests.integration.fidelity import Clock, open_pipeline, select_all, serve
 from tests.json_values import to_line
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import dlt
 import pytest
 
-from mixpanel_source import sync
-from mixpanel_source.sandbox import made_up_project
+from mixpanel_sandbox import made_up_project
+from mixpanel_source.jobs import sync
 from tests.integration.fidelity import load, open_pipeline, read_types
 from tests.integration.jobs import Lab
 

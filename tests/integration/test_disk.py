@@ -15,10 +15,10 @@ from pathlib import Path
 import dlt
 import pytest
 
+from mixpanel_sandbox import Project, Sandbox
 from mixpanel_source import cli
 from mixpanel_source.errors import MixpanelError
-from mixpanel_source.sandbox import Project, Sandbox
-from mixpanel_source.sync import open_pipeline
+from mixpanel_source.jobs.sync import open_pipeline
 from tests.conftest import execute
 from tests.integration.fidelity import assert_same, read_rows, served_events
 from tests.integration.jobs import (

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mixpanel_source import settings
-from mixpanel_source.sandbox import Project
+from mixpanel_sandbox import Project
+from mixpanel_source import constants
 from tests.integration.fidelity import (
     Clock,
     assert_kept,
@@ -58,7 +58,7 @@ def test_a_value_of_another_type_is_kept(
     add(project, DAY, {pair_name(*pair): VALUES[pair[0]] for pair in PAIRS})
     if stage == "across batches":
         for name in ("BLOCK_ROWS", "BATCH_ROWS"):
-            monkeypatch.setattr(settings, name, 1)
+            monkeypatch.setattr(constants, name, 1)
         # more than is read at a time
         add(project, DAY, {"filler": "x" * 5_000_000})
     elif stage == "across runs":

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from mixpanel_source.endpoints import ENDPOINTS
-from mixpanel_source.sandbox import Project, made_up_project
-from mixpanel_source.settings import TABLES
+from mixpanel_sandbox import Project, made_up_project
+from mixpanel_source.catalog import ENDPOINTS
+from mixpanel_source.constants import TABLES
 from tests.integration.jobs import YESTERDAY, open_lab
 from tests.integration.sandbox_calls import ask, serve, small_project
 from tests.integration.test_reports import EVERYTHING, saved_project

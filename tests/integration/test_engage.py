@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from mixpanel_sandbox import Fault, Project
 from mixpanel_source.errors import TruncatedError
-from mixpanel_source.sandbox import Fault, Project
 from tests.integration.jobs import Lab, open_lab
 
 

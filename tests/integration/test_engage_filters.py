@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mixpanel_source.sandbox import Fault
+from mixpanel_sandbox import Fault
 from tests.integration.jobs import Lab
 
 WEEKLY = {"engage_full_days": 7}

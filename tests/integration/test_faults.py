@@ -15,6 +15,7 @@ from typing import Any
 import dlt
 import pytest
 
+from mixpanel_sandbox import KINDS, Fault, Project
 from mixpanel_source.errors import (
     AccessError,
     AuthError,
@@ -24,8 +25,7 @@ from mixpanel_source.errors import (
     ServerError,
     TruncatedError,
 )
-from mixpanel_source.sandbox import KINDS, Fault, Project
-from mixpanel_source.sync import Report, open_pipeline
+from mixpanel_source.jobs.sync import JobResult, open_pipeline
 from tests.integration.fidelity import read_types, select_all
 from tests.integration.jobs import YESTERDAY, Lab, add_event, make_project, open_lab
 
@@ -65,7 +65,7 @@ PASSING = [kind for kind in REASONS if kind not in {"401", "402", "403"}]
 VARYING = {"_dlt_load_id", "_dlt_id", "fetched_at", "requests", "retries"}
 """Columns that tell of the run and not of the data."""
 
-Run = Callable[..., Report]
+Run = Callable[..., JobResult]
 Form = tuple[tuple[str, str], ...]
 Tables = dict[str, list[Form]]
 
@@ -80,22 +80,22 @@ def test_every_fault_has_its_place_here() -> None:
     assert {*REASONS, *HARMLESS, *NOTED, *UNSEEN} == {*KINDS}
 
 
-def run_sync(lab: Lab, **given: Any) -> Report:
+def run_sync(lab: Lab, **given: Any) -> JobResult:
     """Sync the events of the days here."""
     return lab.sync("export", anchor_date=FIRST, **given)
 
 
-def run_backfill(lab: Lab, **given: Any) -> Report:
+def run_backfill(lab: Lab, **given: Any) -> JobResult:
     """Backfill the events of the days here."""
     return lab.backfill(f"{FIRST},{YESTERDAY}", **given)
 
 
-def run_profiles(lab: Lab, **given: Any) -> Report:
+def run_profiles(lab: Lab, **given: Any) -> JobResult:
     """Sync the five profiles in three pages."""
     return lab.sync("engage", engage_page_size=2, **given)
 
 
-def run_cohorts(lab: Lab, **given: Any) -> Report:
+def run_cohorts(lab: Lab, **given: Any) -> JobResult:
     """Sync the cohorts."""
     return lab.sync("cohorts", **given)
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from mixpanel_source.sandbox import Project, made_up_project
+from mixpanel_sandbox import Project, made_up_project
 from tests.integration.fidelity import (
     assert_kept,
     assert_same,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from mixpanel_sandbox import Fault
 from mixpanel_source.errors import ConfigError
-from mixpanel_source.sandbox import Fault
 from tests.integration.jobs import Lab
 
 COMPANY, TEAM = "-1405123841946871899", "77"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mixpanel_source.config.providers import load_config
 from mixpanel_source.errors import ConfigError
-from mixpanel_source.lookup import load_config
 from tests.integration.jobs import configure
 
 ACCOUNT = {"username": "u", "secret": "s", "project_id": 1}

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from mixpanel_source.commands.plan import Plan, make_plan
+from mixpanel_source.commands.reader import open_reader
 from mixpanel_source.errors import PausedError, RequestError
-from mixpanel_source.peek import open_peek
-from mixpanel_source.plan import Plan, make_plan
 from tests.integration.jobs import Lab, make_project, open_lab
 
 HOUR_S = 3_600
@@ -41,8 +41,8 @@ def busy() -> Iterator[Lab]:
 
 def plan(lab: Lab) -> Plan:
     """What a sync would ask for now."""
-    with open_peek("duckdb", dataset="mixpanel", name="mixpanel") as peek:
-        return make_plan(TABLES, peek, clock=lab.clock, **lab.settings)
+    with open_reader("duckdb", dataset="mixpanel", name="mixpanel") as reader:
+        return make_plan(TABLES, reader, clock=lab.clock, **lab.settings)
 
 
 def loaded_parts(lab: Lab, table: str) -> set[str]:

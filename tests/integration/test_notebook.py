@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mixpanel_source.sandbox import made_up_project
+from mixpanel_sandbox import made_up_project
 from tests.integration.jobs import YESTERDAY, open_lab
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ import duckdb
 import pytest
 import yaml
 
+from mixpanel_sandbox import Fault, Project, Sandbox
 from mixpanel_source import cli
-from mixpanel_source.sandbox import Fault, Project, Sandbox
 from pipelines import backfill, mixpanel_pipeline, scheduled_sync
 from tests.integration.jobs import configured_sandbox, recent_project
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from mixpanel_source.peek import open_peek
-from mixpanel_source.plan import Plan, count_windows, make_plan
-from mixpanel_source.resources.session import Checkpoint
+from mixpanel_source.commands.plan import Plan, count_windows, make_plan
+from mixpanel_source.commands.reader import open_reader
+from mixpanel_source.tables.context import Checkpoint
 from mixpanel_source.windows import iter_days
 from tests.integration.jobs import ALL_DAYS, ANCHOR, LOOKBACK, Lab
 
 
 def plan(lab: Lab, tables: Sequence[str] = ("export",), **given: Any) -> Plan:
     """What a job of the lab would fetch now."""
-    with open_peek("duckdb", dataset="mixpanel", name="mixpanel") as peek:
-        return make_plan(tables, peek, clock=lab.clock, **{**lab.settings, **given})
+    with open_reader("duckdb", dataset="mixpanel", name="mixpanel") as reader:
+        return make_plan(tables, reader, clock=lab.clock, **{**lab.settings, **given})
 
 
 def test_plan_before_anything_is_loaded(lab: Lab) -> None:

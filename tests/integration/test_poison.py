@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from mixpanel_source.sandbox import Project
+from mixpanel_sandbox import Project
 from tests.integration.fidelity import (
     Clock,
     assert_same,

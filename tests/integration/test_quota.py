@@ -15,10 +15,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from mixpanel_sandbox import Fault, Sandbox
 from mixpanel_source import cli
 from mixpanel_source.errors import PausedError
-from mixpanel_source.resources.session import Checkpoint
-from mixpanel_source.sandbox import Fault, Sandbox
+from mixpanel_source.tables.context import Checkpoint
 from mixpanel_source.windows import DAY, iter_days
 from tests.integration.jobs import (
     ANCHOR,

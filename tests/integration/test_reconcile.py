@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from mixpanel_sandbox import Fault
 from mixpanel_source import cli
-from mixpanel_source.counting import Comparison
+from mixpanel_source.commands.event_counts import Comparison
+from mixpanel_source.commands.reader import open_reader
+from mixpanel_source.commands.reconcile import Reconciliation, compare_counts
 from mixpanel_source.errors import ConfigError, PausedError, PlanError
-from mixpanel_source.peek import open_peek
-from mixpanel_source.reconcile import Reconciliation, reconcile
-from mixpanel_source.sandbox import Fault
 from tests.integration.jobs import ANCHOR, EVENTS_A_DAY, YESTERDAY, Lab, add_event, set_environment
 
 SETTLED = date(2026, 11, 15)
@@ -25,8 +25,8 @@ def compared(lab: Lab, **given: Any) -> Reconciliation:
     """What the project of the lab counts beside what is loaded."""
     lab.sandbox.forget_requests()
     destination = lab.pipeline.destination.destination_name
-    with open_peek(destination, dataset="mixpanel", name="mixpanel") as peek:
-        return reconcile(peek, clock=lab.clock, **{**lab.settings, **given})
+    with open_reader(destination, dataset="mixpanel", name="mixpanel") as reader:
+        return compare_counts(reader, clock=lab.clock, **{**lab.settings, **given})
 
 
 def asked(lab: Lab) -> list[str]:

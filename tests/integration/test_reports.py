@@ -13,14 +13,14 @@ from typing import Any
 import orjson
 import pytest
 
-from mixpanel_source import settings
-from mixpanel_source.cli.exits import FAILED, code_of
+from mixpanel_sandbox import Fault, Project
+from mixpanel_source import constants
+from mixpanel_source.cli.exits import FAILED
+from mixpanel_source.config.providers import load_config
+from mixpanel_source.config.reports import endpoint_of
 from mixpanel_source.errors import ConfigError
-from mixpanel_source.lookup import load_config
-from mixpanel_source.reports import endpoint_of
-from mixpanel_source.resources.reports import requests_for
-from mixpanel_source.sandbox import Fault, Project
-from mixpanel_source.sync import Checkpoint
+from mixpanel_source.jobs.sync import Checkpoint
+from mixpanel_source.tables.reports import requests_for
 from tests.integration.jobs import (
     TODAY,
     YESTERDAY,
@@ -127,9 +127,9 @@ def test_tables_are_what_is_served(any_lab: Lab) -> None:
     made = saved_project()
     any_lab.project.funnels, any_lab.project.jql = made.funnels, made.jql
     any_lab.project.bookmarks, any_lab.project.events = made.bookmarks, made.events
-    source = any_lab.source(*settings.REPORT_TABLES, reports=EVERYTHING)
+    source = any_lab.source(*constants.REPORT_TABLES, reports=EVERYTHING)
     any_lab.pipeline.run(source, loader_file_format="parquet")
-    for table in settings.REPORT_TABLES:
+    for table in constants.REPORT_TABLES:
         rows, reply = rows_of(any_lab, table), served(any_lab, table)
         assert rows, table
         assert {row["report"] for row in rows} == {f"My {table}"}
@@ -218,7 +218,7 @@ def test_failed_report_does_not_stop_the_others() -> None:
         report = lab.sync("reports", reports=reports)
         assert [window.requests for window in report.windows] == [2, 1]
         assert list(report.failures) == ["segmentation: B"]
-        assert code_of(report.failures.values()) == FAILED
+        assert report.exit_code == FAILED
         assert {row["report"] for row in lab.rows("segmentation")} == {"A", "C"}
         assert lab.sync("reports", reports=reports).failures == {}
         # the one that is behind goes first

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mixpanel_source.sandbox import Project
+from mixpanel_sandbox import Project
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import Lab, open_lab
 

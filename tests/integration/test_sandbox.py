@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mixpanel_source.sandbox import PROJECT_SECRET, SECRET, USERNAME, Project, Sandbox, parse_fault
+from mixpanel_sandbox import PROJECT_SECRET, SECRET, USERNAME, Project, Sandbox, parse_fault
 from tests.integration.sandbox_calls import (
     LINES,
     ask,

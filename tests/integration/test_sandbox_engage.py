@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from mixpanel_source.sandbox import Project, Sandbox
+from mixpanel_sandbox import Project, Sandbox
 from tests.integration.sandbox_calls import ask, engage, serve, small_project
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mixpanel_source.sandbox import Project, Sandbox
+from mixpanel_sandbox import Project, Sandbox
 from tests.integration.sandbox_calls import (
     DAY,
     DAY_EPOCH_S,

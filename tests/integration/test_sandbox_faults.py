@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from mixpanel_source.sandbox import KINDS, PROJECT_ID, Fault, Project, Sandbox, parse_fault
-from mixpanel_source.sandbox.routes import TABLES
+from mixpanel_sandbox import KINDS, PROJECT_ID, Fault, Project, Sandbox, parse_fault
+from mixpanel_sandbox.routes import TABLES
 from tests.integration.sandbox_calls import (
     EXPORT_PATH,
     ask,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mixpanel_source.sandbox import Project, Sandbox
+from mixpanel_sandbox import Project, Sandbox
 from tests.integration.sandbox_calls import query, serve, tell, told_project
 
 MON, TUE, WED, THU = "2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19"

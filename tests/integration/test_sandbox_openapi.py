@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
-from mixpanel_source.sandbox import Sandbox, made_up_project
+from mixpanel_sandbox import Sandbox, made_up_project
 from tests.integration.sandbox_calls import Response, ask
 
 jsonschema: Any = pytest.importorskip("jsonschema", reason="needs the package jsonschema")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mixpanel_source.sandbox import Project, made_up_project
+from mixpanel_sandbox import Project, made_up_project
 from tests.integration.sandbox_calls import DAY, LINES
 
 

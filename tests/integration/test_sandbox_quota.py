@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from mixpanel_source.sandbox import Project, Sandbox, parse_fault
+from mixpanel_sandbox import Project, Sandbox, parse_fault
 from tests.integration.sandbox_calls import NOON, ask, engage, export, small_project, wait_until
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mixpanel_source.sandbox import Project, Sandbox
+from mixpanel_sandbox import Project, Sandbox
 from tests.integration.sandbox_calls import ask, export, query, serve, told_project
 
 DAYS = {"from_date": "2026-11-16", "to_date": "2026-11-18"}

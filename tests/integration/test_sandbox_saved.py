@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from mixpanel_source.sandbox import PROJECT_SECRET, Project, Sandbox
+from mixpanel_sandbox import PROJECT_SECRET, Project, Sandbox
 from tests.integration.sandbox_calls import Response, ask, basic, serve, told_project
 
 APP = "/api/app/projects/1234567"

@@ -19,8 +19,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from mixpanel_sandbox import Fault, Project, Sandbox
 from mixpanel_source import cli
-from mixpanel_source.sandbox import Fault, Project, Sandbox
 from tests.integration.jobs import UNLIMITED, as_environment, settings_for
 
 USERNAME = "reporter.1a2b3c.mp-service-account"

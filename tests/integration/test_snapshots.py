@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from mixpanel_sandbox import Fault, made_up_project
 from mixpanel_source.errors import PlanError, TruncatedError
-from mixpanel_source.sandbox import Fault, made_up_project
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import YESTERDAY, Lab, open_lab
 

@@ -12,10 +12,10 @@ import dlt
 import pytest
 from dlt.sources import SourceReference
 
+from mixpanel_sandbox import SECRET, USERNAME
 from mixpanel_source import mixpanel_source
+from mixpanel_source.constants import TABLES
 from mixpanel_source.errors import AuthError, ConfigError
-from mixpanel_source.sandbox import SECRET, USERNAME
-from mixpanel_source.settings import TABLES
 from tests.integration.jobs import (
     ALL_DAYS,
     ANCHOR,

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
+from mixpanel_sandbox import Fault
+from mixpanel_source.commands.reader import open_reader
+from mixpanel_source.commands.status import Status, find_gaps, read_status
 from mixpanel_source.errors import BusyError, MixpanelError
-from mixpanel_source.last_run import LastRun, read_last_run, write_last_run
-from mixpanel_source.peek import open_peek
-from mixpanel_source.pipeline import alone, last_run_path, open_pipeline
-from mixpanel_source.sandbox import Fault
-from mixpanel_source.status import Status, find_gaps, read_status
+from mixpanel_source.jobs.history import LastRun, read_last_run, write_last_run
+from mixpanel_source.jobs.pipeline import last_run_path, open_pipeline, pipeline_lock
 from mixpanel_source.windows import Window
 from tests.integration.jobs import ANCHOR, NOON, YESTERDAY, Lab, make_project, open_lab
 
 
 def status(lab: Lab, destination: str = "duckdb", **given: Any) -> Status:
     """The status of the lab's database."""
-    with open_peek(destination, dataset="mixpanel", name="mixpanel") as peek:
-        return read_status("mixpanel", peek, clock=lab.clock, **{**lab.settings, **given})
+    with open_reader(destination, dataset="mixpanel", name="mixpanel") as reader:
+        return read_status("mixpanel", reader, clock=lab.clock, **{**lab.settings, **given})
 
 
 def test_status_before_anything_is_loaded(lab: Lab) -> None:
@@ -123,7 +123,7 @@ def test_status_tells_a_run_that_was_killed(lab: Lab) -> None:
     """A run that never said how it ended is under way while it holds the lock, and killed after."""
     lab.sync("engage")
     write_last_run(last_run_path("mixpanel"), LastRun("sync", ["engage"], began_at=NOON))
-    with alone(lab.pipeline):
+    with pipeline_lock(lab.pipeline):
         assert status(lab).outcome == "running"
     assert status(lab).outcome == "killed"
 

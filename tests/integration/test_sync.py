@@ -10,11 +10,11 @@ from datetime import date
 
 import pytest
 
+from mixpanel_sandbox import Fault
 from mixpanel_source.errors import BusyError, ConfigError, PlanError, ServerError, TruncatedError
-from mixpanel_source.resources.loads import WindowReport
-from mixpanel_source.resources.session import Checkpoint
-from mixpanel_source.sandbox import Fault
-from mixpanel_source.sync import open_pipeline
+from mixpanel_source.jobs.sync import open_pipeline
+from mixpanel_source.tables.context import Checkpoint
+from mixpanel_source.tables.load_log import WindowLoad
 from tests.integration.fidelity import served_events
 from tests.integration.jobs import (
     ALL_DAYS,
@@ -444,7 +444,7 @@ def test_loads_have_columns_of_their_own(lab: Lab) -> None:
     add_event(lab.project, MIDDLE, 8, tags=["a"], page={"path": "/"})
     lab.sync("export", "engage", "cohorts", "cohort_members", properties="both")
     (row, *_) = lab.rows("_mixpanel_loads")
-    own = [field.name for field in fields(WindowReport)]
+    own = [field.name for field in fields(WindowLoad)]
     derived = ["retries", "values_repaired", "_dlt_id", "_dlt_load_id"]
     assert sorted(row) == sorted([*own, *derived])
 

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 import duckdb
 import pytest
 
+from mixpanel_sandbox import Fault, Sandbox
 from mixpanel_source import cli
-from mixpanel_source.last_run import STOPPED, read_last_run
-from mixpanel_source.pipeline import last_run_path
-from mixpanel_source.sandbox import Fault, Sandbox
+from mixpanel_source.jobs.history import STOPPED, read_last_run
+from mixpanel_source.jobs.pipeline import last_run_path
 from tests.integration.jobs import ALL_DAYS, configured_sandbox, make_project
 from tests.integration.sandbox_calls import wait_until
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
+from mixpanel_sandbox import Project, made_up_project
 from mixpanel_source.errors import ConfigError
-from mixpanel_source.sandbox import Project, made_up_project
-from mixpanel_source.sync import open_pipeline
+from mixpanel_source.jobs.sync import open_pipeline
 from mixpanel_source.views import create_views
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import ANCHOR, YESTERDAY, Lab, add_event, open_lab

@@ -25,7 +25,7 @@ from typing import Any
 
 import dlt
 
-from mixpanel_source.sandbox import Fault, Sandbox, made_up_project
+from mixpanel_sandbox import Fault, Sandbox, made_up_project
 from mixpanel_source.windows import DAY, settled_on
 from tests.integration.fidelity import select_all
 from tests.integration.jobs import NOON, TODAY, UNLIMITED, YESTERDAY, as_environment, settings_for

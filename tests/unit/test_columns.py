@@ -15,7 +15,8 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.columns import (
+from mixpanel_source.constants import MAX_COLUMNS, MAX_IDENTIFIER_BYTES
+from mixpanel_source.decode.columns import (
     OVERFLOW,
     RESERVED,
     ROW_VALUES,
@@ -23,13 +24,12 @@ from mixpanel_source.columns import (
     StoredColumn,
     readable_name,
 )
-from mixpanel_source.decode import Decoder
-from mixpanel_source.identity import EventIdentifier
-from mixpanel_source.index import Index
-from mixpanel_source.kinds import EVENT, JsonType, Typed
-from mixpanel_source.layout import EXPORT_COLUMNS, export_layout
-from mixpanel_source.rows import ARROW_TYPES
-from mixpanel_source.settings import MAX_COLUMNS, MAX_IDENTIFIER_BYTES
+from mixpanel_source.decode.decoder import Decoder
+from mixpanel_source.decode.dedup import Index
+from mixpanel_source.decode.identity import EventIdentifier
+from mixpanel_source.decode.layout import EXPORT_COLUMNS, export_layout
+from mixpanel_source.decode.rows import ARROW_TYPES
+from mixpanel_source.decode.value_types import EVENT, JsonType, Typed
 from mixpanel_source.windows import Window
 from tests.json_values import HOSTILE_NAMES, canonical, names, property_sets, read_row, to_line
 

@@ -10,16 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source import settings
-from mixpanel_source.config import (
-    SETTING_NAMES,
-    Config,
-    build_config,
-    check_names,
-)
+from mixpanel_source import constants
+from mixpanel_source.config.model import SETTING_NAMES, Config, build_config, check_names
+from mixpanel_source.config.parsers import parse_day, parse_range
+from mixpanel_source.config.reports import Report
 from mixpanel_source.errors import ConfigError
-from mixpanel_source.parsers import parse_day, parse_range
-from mixpanel_source.reports import Report
 from mixpanel_source.windows import Window
 
 SECRET = "hunter2-XyZ"
@@ -204,9 +199,9 @@ def test_each_setting_is_in_the_tables() -> None:
     assert {name for name, *_ in INVALID} == set(SETTING_NAMES)
 
 
-def hosts_of(config: Config) -> settings.Hosts:
+def hosts_of(config: Config) -> constants.Hosts:
     """The hosts that a configuration asks."""
-    return settings.Hosts(config.base_url, config.export_base_url, config.ingestion_base_url)
+    return constants.Hosts(config.base_url, config.export_base_url, config.ingestion_base_url)
 
 
 @pytest.mark.parametrize("nothing", [None, "", " ", "\n"])
@@ -219,7 +214,7 @@ def test_default(name: str, nothing: str | None) -> None:
 def test_defaults() -> None:
     """They are those that the settings list."""
     config = build()
-    assert hosts_of(config) == settings.REGIONS["us"]
+    assert hosts_of(config) == constants.REGIONS["us"]
     assert config.window_days == 1
     assert config.lookback_days == 5
     assert (config.requests_per_second, config.requests_per_hour) == (1, 60)
@@ -247,14 +242,14 @@ def test_missing(name: str, given: str | None) -> None:
 def test_region(region: str) -> None:
     """A region picks all hosts."""
     config = build(region=region)
-    assert hosts_of(config) == settings.REGIONS[region.strip().lower()]
+    assert hosts_of(config) == constants.REGIONS[region.strip().lower()]
 
 
 def test_address_goes_before_region() -> None:
     """One host may be replaced, and the other still comes from the region."""
     config = build(region="eu", base_url="http://localhost:1")
     assert config.base_url == "http://localhost:1"
-    assert config.export_base_url == settings.REGIONS["eu"].export
+    assert config.export_base_url == constants.REGIONS["eu"].export
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.counting import (
+from mixpanel_source.commands.event_counts import (
     DAYS,
     NAMES_BYTES,
     Calendar,

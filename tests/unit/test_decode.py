@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.decode import Decoder
-from mixpanel_source.kinds import EVENT, PROFILE, JsonType, Typed
-from mixpanel_source.lines import iter_row_blocks
-from mixpanel_source.rows import SMALL_GROUP, Decoded
-from mixpanel_source.settings import SMALL_BLOCK_BYTES
+from mixpanel_source.constants import SMALL_BLOCK_BYTES
+from mixpanel_source.decode.decoder import Decoder
+from mixpanel_source.decode.framing import iter_row_blocks
+from mixpanel_source.decode.rows import SMALL_GROUP, Decoded
+from mixpanel_source.decode.value_types import EVENT, PROFILE, JsonType, Typed
 from tests.json_values import canonical, property_sets, read_row, to_line
 
 TYPES = {

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mixpanel_source import settings
-from mixpanel_source.endpoints import ENDPOINTS, QUOTAS, Endpoint, endpoint, find_endpoint
+from mixpanel_source import constants
+from mixpanel_source.catalog import ENDPOINTS, QUOTAS, Endpoint, endpoint, find_endpoint
 from mixpanel_source.errors import ConfigError
 
 BESIDE = Path(__file__).parents[2].parent / "shared" / "openapi"
@@ -110,11 +110,11 @@ def test_table_is_consistent() -> None:
     for one in ENDPOINTS:
         assert endpoint(one.name) is one
         assert one.quota in (*QUOTAS, None)
-        assert one.host in settings.Hosts._fields
+        assert one.host in constants.Hosts._fields
         assert one.source.startswith("https://developer.mixpanel.com/reference/")
         assert not {*one.required} & {*one.optional}
     beside = {"cohort_members", "groups"}  # these ask the endpoint of profiles
-    assert set(settings.TABLES) - beside <= {one.name for one in ENDPOINTS}
+    assert set(constants.TABLES) - beside <= {one.name for one in ENDPOINTS}
 
 
 @pytest.mark.parametrize(

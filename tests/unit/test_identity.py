@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.identity import (
+from mixpanel_source.decode.dedup import Index
+from mixpanel_source.decode.identity import (
     EPOCH_ORDINAL,
     KEY_BYTES,
     EventIdentifier,
@@ -24,7 +25,6 @@ from mixpanel_source.identity import (
     first_given,
     parse_moment,
 )
-from mixpanel_source.index import Index
 from mixpanel_source.windows import DAY, Window
 
 DAY_S = 86_400

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.decode import Decoder
-from mixpanel_source.identity import EventIdentifier
-from mixpanel_source.index import Index
-from mixpanel_source.kinds import EVENT, PROFILE, JsonType, Typed
-from mixpanel_source.layout import (
+from mixpanel_source.decode.decoder import Decoder
+from mixpanel_source.decode.dedup import Index
+from mixpanel_source.decode.identity import EventIdentifier
+from mixpanel_source.decode.layout import (
     ENGAGE_SCHEMA,
     EXPORT_IDENTITY,
     EXPORT_SCHEMA,
@@ -24,6 +23,7 @@ from mixpanel_source.layout import (
     engage_layout,
     export_layout,
 )
+from mixpanel_source.decode.value_types import EVENT, PROFILE, JsonType, Typed
 from mixpanel_source.windows import Window
 from tests.json_values import canonical, read_row, to_line, values
 

@@ -6,8 +6,8 @@ import json
 from datetime import date, datetime, timezone
 from typing import Any
 
-from mixpanel_source import settings
-from mixpanel_source.ledger import Ledger
+from mixpanel_source import constants
+from mixpanel_source.tables.ledger import Ledger
 from mixpanel_source.windows import DAY, Window, days_to_sync, iter_days
 
 FIRST = date(2026, 3, 1)
@@ -103,15 +103,15 @@ def test_change_of_filters_is_told_once() -> None:
 def test_memory_is_bounded_and_long_enough() -> None:
     """The ledger knows when each day within the longest lookback was read, and no older one."""
     state: dict[str, Any] = {}
-    days = settings.LOOKBACK_DAYS_MAX + 50
+    days = constants.LOOKBACK_DAYS_MAX + 50
     for number in range(days):
         day = FIRST + DAY * number
         Ledger(state).record_sync(Window(day, day), read_at=NOON + number)
 
     newest = FIRST + DAY * (days - 1)
     remembered = reopened(state).read_on
-    assert min(remembered) == newest - DAY * settings.LOOKBACK_DAYS_MAX
-    assert len(remembered) == settings.LOOKBACK_DAYS_MAX + 1
+    assert min(remembered) == newest - DAY * constants.LOOKBACK_DAYS_MAX
+    assert len(remembered) == constants.LOOKBACK_DAYS_MAX + 1
 
 
 def test_first_sync_in_pieces_reads_each_day_once() -> None:
@@ -127,7 +127,7 @@ def test_first_sync_in_pieces_reads_each_day_once() -> None:
             newest=newest,
             synced_through=ledger.synced_through,
             read_on=ledger.read_on,
-            lookback_days=settings.LOOKBACK_DAYS_MAX,
+            lookback_days=constants.LOOKBACK_DAYS_MAX,
         )[:10]
         read += days
         Ledger(state).record_sync(Window(days[0], days[-1]), read_at=read_at)
@@ -198,7 +198,7 @@ def test_only_days_that_were_loaded_are_late() -> None:
     Ledger(state).record_backfill(window(9, 9), window(9, 9), read_at=NOON - DAY_S)
     assert looked(state, d1=NOON, d9=NOON) == ["2026-03-09"]
 
-    newest = date(2026, 3, 5) + DAY * settings.LOOKBACK_DAYS_MAX
+    newest = date(2026, 3, 5) + DAY * constants.LOOKBACK_DAYS_MAX
     Ledger(state).record_sync(Window(newest, newest), read_at=NOON + DAY_S)
     assert [day.day for day in reopened(state).loaded_days(window(1, 12))] == [1, 2, 3, 4, 9]
     assert looked(state, d4=NOON, d5=NOON) == ["2026-03-04", "2026-03-09"]

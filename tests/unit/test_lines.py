@@ -13,11 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source import settings
-from mixpanel_source.decode import Decoder
-from mixpanel_source.errors import TruncatedError
-from mixpanel_source.kinds import EVENT
-from mixpanel_source.lines import (
+from mixpanel_source import constants
+from mixpanel_source.decode.decoder import Decoder
+from mixpanel_source.decode.framing import (
     PIECE_BYTES,
     REPLACEMENT,
     Repairs,
@@ -27,6 +25,8 @@ from mixpanel_source.lines import (
     iter_row_blocks,
     repair_row,
 )
+from mixpanel_source.decode.value_types import EVENT
+from mixpanel_source.errors import TruncatedError
 
 INT64_END = 2**63
 MANY_DIGITS = "-" + "9" * 5_000
@@ -140,11 +140,11 @@ def test_blocks_do_not_depend_on_the_pieces(data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.sampled_from([b"{}", b'{"a":1}', b'{"long":"%s"}' % (b"x" * 40)])))
     text = b"".join(row + b"\n" for row in rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(settings, "BLOCK_BYTES", data.draw(st.integers(1, 60)))
+        patch.setattr(constants, "BLOCK_BYTES", data.draw(st.integers(1, 60)))
         whole = [*iter_row_blocks([text])]
         assert [*iter_row_blocks(data.draw(splits(text)))] == whole
         assert b"".join(whole) == text
-        assert all(len(block) >= settings.BLOCK_BYTES for block in whole[:-1])
+        assert all(len(block) >= constants.BLOCK_BYTES for block in whole[:-1])
 
 
 def test_text_of_many_raw_lines() -> None:

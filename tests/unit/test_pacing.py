@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.pacing import HOUR_S, LONGEST_BELIEVED_S, Pace, Retries, asked_wait
+from mixpanel_source.api.pacing import HOUR_S, LONGEST_BELIEVED_S, Pace, Retries, asked_wait
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc).timestamp()
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.config import Config, build_config
+from mixpanel_source.api.error_mapping import SAID_CHARACTERS, error_for
+from mixpanel_source.config.model import Config, build_config
 from mixpanel_source.errors import (
     AccessError,
     AuthError,
@@ -18,7 +19,6 @@ from mixpanel_source.errors import (
     RequestError,
     ServerError,
 )
-from mixpanel_source.refusals import SAID_CHARACTERS, error_for
 
 SECRET = "hunter2-XyZ"
 USERNAME = "robot.1a2b.mp-service-account"

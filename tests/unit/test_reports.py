@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source import settings
-from mixpanel_source.endpoints import endpoint
-from mixpanel_source.errors import ConfigError
-from mixpanel_source.reports import (
+from mixpanel_source import constants
+from mixpanel_source.catalog import endpoint
+from mixpanel_source.config.reports import (
     CHOICES,
     OURS,
     Report,
@@ -22,6 +21,7 @@ from mixpanel_source.reports import (
     reports_of,
     window_for,
 )
+from mixpanel_source.errors import ConfigError
 from mixpanel_source.windows import DAY, Window
 
 YESTERDAY = date(2026, 11, 20)
@@ -53,7 +53,7 @@ def least(table: str) -> dict[str, Any]:
     return {name: words[name][0] if name in words else 1 for name in names}
 
 
-@pytest.mark.parametrize("table", settings.REPORT_TABLES)
+@pytest.mark.parametrize("table", constants.REPORT_TABLES)
 def test_every_table_can_be_declared(table: str) -> None:
     """With what is required and no more; without it, it is refused by name."""
     assert parse(table=table, params=least(table)).table == table

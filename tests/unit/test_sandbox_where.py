@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mixpanel_source.sandbox.values import WhereError
-from mixpanel_source.sandbox.where import compile_where
+from mixpanel_sandbox.values import WhereError
+from mixpanel_sandbox.where import compile_where
 
 ROW = {
     "plan": "pro",

@@ -16,7 +16,7 @@ STARTS = {
     # a display is for terminals, and loaded by those who have one
     "sync": ("from mixpanel_source.cli import main; main(['sync', '--progress=auto'])", ("rich",)),
     "package": ("import mixpanel_source; dir(mixpanel_source)", HEAVY),
-    "decode": ("import mixpanel_source.decode", ("dlt", "duckdb", "requests", "urllib3")),
+    "decode": ("import mixpanel_source.decode.decoder", ("dlt", "duckdb", "requests", "urllib3")),
 }
 SHOW_MODULES = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))"
 
@@ -45,7 +45,7 @@ def test_what_the_package_offers_is_there_when_asked_for() -> None:
     """Its names are importable, listed and the objects that do the work; others are refused."""
     assert set(mixpanel_source.__all__) <= set(dir(mixpanel_source))
     assert "dlt" in loaded_by("from mixpanel_source import *; mixpanel_source, Job")
-    assert mixpanel_source.Job.__module__ == "mixpanel_source.resources.session"
+    assert mixpanel_source.Job.__module__ == "mixpanel_source.tables.context"
     assert callable(mixpanel_source.mixpanel_source)
     with pytest.raises(AttributeError, match="no attribute 'Mixpanel'"):
         mixpanel_source.Mixpanel  # noqa: B018 - asking is the point

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mixpanel_source.compiled.gather import ByName
-from mixpanel_source.compiled.grammar import MAX_DEPTH
-from mixpanel_source.compiled.scanner import MAX_KEY_BYTES, MAX_KEYS
-from mixpanel_source.compiled.tape import scan
-from mixpanel_source.decode import Decoder
-from mixpanel_source.identity import EventIdentifier, Identify, ProfileIdentifier
-from mixpanel_source.kinds import EVENT, PROFILE, JsonType, Typed
-from mixpanel_source.lines import join_torn_rows, repair_row
+from mixpanel_source.decode.decoder import Decoder
+from mixpanel_source.decode.framing import join_torn_rows, repair_row
+from mixpanel_source.decode.identity import EventIdentifier, Identify, ProfileIdentifier
+from mixpanel_source.decode.scan.gather import ByName
+from mixpanel_source.decode.scan.grammar import MAX_DEPTH
+from mixpanel_source.decode.scan.scanner import MAX_KEY_BYTES, MAX_KEYS
+from mixpanel_source.decode.scan.tape import scan
+from mixpanel_source.decode.value_types import EVENT, PROFILE, JsonType, Typed
 from mixpanel_source.windows import Window
 from tests.json_values import property_sets
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source import settings
+from mixpanel_source import constants
+from mixpanel_source.config.reports import endpoint_of
 from mixpanel_source.errors import TruncatedError
-from mixpanel_source.reports import endpoint_of
-from mixpanel_source.tidy import Asked, Measure, Rows, days_of, tidy
+from mixpanel_source.tables.report_shapes import Measure, ReportQuery, Rows, days_of, parse_report
 from mixpanel_source.windows import Window
 
 yaml: Any = pytest.importorskip("yaml", reason="needs the package pyyaml")
@@ -68,9 +68,9 @@ REPLIES: dict[str, tuple[dict[str, Any], st.SearchStrategy[Any]]] = {
 """Table -> parameters and what is in the reply's envelope."""
 
 
-def ask(table: str, *, window: Window | None = None, **params: Any) -> Asked:
+def ask(table: str, *, window: Window | None = None, **params: Any) -> ReportQuery:
     """What was asked, today."""
-    return Asked(table, params, TODAY, window=window)
+    return ReportQuery(table, params, TODAY, window=window)
 
 
 def envelop(table: str, inside: Any) -> Any:
@@ -115,14 +115,14 @@ def test_each_number_is_in_one_row(name: str, data: st.DataObject, chance: rando
     table = name.partition(" ")[0]
     params, inside = REPLIES[name]
     made = data.draw(inside)
-    rows = tidy(envelop(table, made), ask(table, **params))
+    rows = parse_report(envelop(table, made), ask(table, **params))
     assert numbers_in(rows) == sorted(leaves(made))
     assert len({row[:5] for row in rows}) == len(rows)
     assert [row[:5] for row in rows] == sorted(row[:5] for row in rows)
-    assert tidy(shuffled(envelop(table, made), chance), ask(table, **params)) == rows
+    assert parse_report(shuffled(envelop(table, made), chance), ask(table, **params)) == rows
 
 
-@given(st.sampled_from(settings.REPORT_TABLES), st.data())
+@given(st.sampled_from(constants.REPORT_TABLES), st.data())
 def test_nothing_but_our_error(table: str, data: st.DataObject) -> None:
     """Whatever comes instead of a reply is rows or a `TruncatedError`."""
     anything = st.recursive(
@@ -133,7 +133,7 @@ def test_nothing_but_our_error(table: str, data: st.DataObject) -> None:
     rows = endpoint_of(table).rows
     reply = data.draw(anything | anything.map(lambda inside: {rows or "data": inside}))
     with suppress(TruncatedError):
-        tidy(reply, ask(table, event="Up"))
+        parse_report(reply, ask(table, event="Up"))
         days_of(reply, ask(table))
 
 
@@ -156,7 +156,7 @@ WRONG: dict[str, list[Any]] = {
 def test_other_shapes(table: str, reply: Any) -> None:
     """What is not the documented shape is said to be so."""
     with pytest.raises(TruncatedError, match=r"^the reply is not "):
-        tidy(reply, ask(table))
+        parse_report(reply, ask(table))
 
 
 @pytest.fixture(scope="module")
@@ -174,11 +174,11 @@ def examples() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("table", sorted(set(settings.REPORT_TABLES) - {"jql"}))
+@pytest.mark.parametrize("table", sorted(set(constants.REPORT_TABLES) - {"jql"}))
 def test_examples_of_the_specification(table: str, examples: dict[str, Any]) -> None:
     """Every number of the documented replies is in a row; every event, every name too."""
     reply = examples[endpoint_of(table).path]
-    rows = tidy(reply, ask(table, event="Up"))
+    rows = parse_report(reply, ask(table, event="Up"))
     assert rows
     if not isinstance(rows[0], Measure):
         assert len(rows) == len(reply["results"]["events"] if table == "activity" else reply)
@@ -187,9 +187,9 @@ def test_examples_of_the_specification(table: str, examples: dict[str, Any]) -> 
     assert numbers_in(rows) == sorted(leaves(known))
 
 
-def measures(reply: Any, asked: Asked) -> list[tuple[Any, ...]]:
+def measures(reply: Any, asked: ReportQuery) -> list[tuple[Any, ...]]:
     """Rows as tuples, days as text."""
-    return [(str(row[0]), *row[1:]) for row in tidy(reply, asked)]
+    return [(str(row[0]), *row[1:]) for row in parse_report(reply, asked)]
 
 
 def test_series() -> None:
@@ -288,8 +288,8 @@ def test_tops_are_filed_under_today() -> None:
 
 def test_names_and_scripts_keep_their_order() -> None:
     """What is a list is numbered."""
-    assert tidy(["b", "a", 5], ask("property_values")) == [(1, "b"), (2, "a"), (3, "5")]
-    assert tidy([{"n": 1}, 2**70], ask("jql")) == [(1, '{"n":1}'), (2, str(2**70))]
+    assert parse_report(["b", "a", 5], ask("property_values")) == [(1, "b"), (2, "a"), (3, "5")]
+    assert parse_report([{"n": 1}, 2**70], ask("jql")) == [(1, '{"n":1}'), (2, str(2**70))]
 
 
 def test_activity() -> None:
@@ -304,7 +304,7 @@ def test_activity() -> None:
     ]
     window = Window(date(2026, 1, 5), date(2026, 1, 6))
     asked = ask("activity", window=window)._replace(zone="America/New_York")
-    rows = tidy({"results": {"events": events}}, asked)
+    rows = parse_report({"results": {"events": events}}, asked)
     assert [row[1:5] for row in rows] == [
         (1, datetime(2026, 1, 5, 17, tzinfo=timezone.utc), "A", "u"),
         (2, datetime(2026, 1, 5, 17, 0, 0, 500_000, timezone.utc), "B", "7"),

@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from mixpanel_source.endpoints import ENDPOINTS
+from mixpanel_source.catalog import ENDPOINTS
+from mixpanel_source.constants import TABLES
 from mixpanel_source.errors import ConfigError
-from mixpanel_source.settings import TABLES
 from mixpanel_source.views import Property, build_views
 
 Row = tuple[Any, ...]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.settings import AUTO_WINDOW_BYTES, AUTO_WINDOW_DAYS_MAX
+from mixpanel_source.constants import AUTO_WINDOW_BYTES, AUTO_WINDOW_DAYS_MAX
 from mixpanel_source.windows import DAY, Window, WindowSizer, iter_days
 
 START = date(2024, 2, 20)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.settings import LOOKBACK_DAYS_MAX
+from mixpanel_source.constants import LOOKBACK_DAYS_MAX
 from mixpanel_source.windows import (
     DAY,
     Window,

@@ -1,0 +1,1 @@
+"""Mixpanel's HTTP API: requests, pacing, quota, retries and what errors mean."""

@@ -1,0 +1,1 @@
+"""Commands that load nothing into the tables: check, plan, status, reconcile, request."""

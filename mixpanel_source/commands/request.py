@@ -1,0 +1,149 @@
+"""One request of the user's own, with what ours have: account, pace, quota, retries, messages.
+
+The answer is complete before anything is made of it: it waits in a file without a name, so that a
+try that breaks off in the middle leaves no trace, and an export of any size takes no memory.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from .. import constants
+from ..api.client import Client, Clock, Reply, Request
+from ..catalog import Endpoint, find_endpoint
+from ..config.providers import load_config
+from ..decode.framing import describe_bad_line, inflate, join_torn_rows, repair_row
+from ..errors import ConfigError, MixpanelError, TruncatedError
+from ..tables.context import data_directory
+from .response import ApiResponse, describe
+
+HIDDEN_CHARACTERS = 4
+"""Values of parameters of this many characters and more are kept out of messages."""
+HEAD_BYTES = 256
+TAIL_BYTES = 2 * 1024 * 1024
+"""Bytes at the end of an export that are looked at; an event has less than a megabyte."""
+
+
+@contextmanager
+def request(
+    method: str,
+    path: str,
+    params: Mapping[str, str] | None = None,
+    *,
+    clock: Clock = time,
+    max_wait_s: float = constants.QUOTA_PATIENCE_SECONDS,
+    **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+) -> Iterator[ApiResponse]:
+    """Read any endpoint of the API; nothing that might change the project is sent.
+
+    Args:
+        method: GET or POST.
+        path: of the URL, in which `{project_id}` is filled in.
+        params: of the query string or, with POST, of the form; without the project.
+        clock: the time, and how to wait.
+        max_wait_s: longest wait that the quota may impose.
+        given: settings, which go before those configured.
+
+    Raises:
+        ConfigError: the request is malformed, or might change something; nothing was sent.
+        RequestError: Mixpanel refused.
+        UnavailableError: the last of the tries failed as well.
+        PausedError: the quota allows no request within `max_wait_s`.
+    """
+    endpoint = find_endpoint(method, path)
+    params = params or {}
+    call = Request(
+        describe(endpoint),
+        endpoint,
+        params={} if endpoint.method == "POST" else params,
+        form=params if endpoint.method == "POST" else None,
+        free=endpoint.name == "engage" and bool(params.get("session_id")),
+        hidden=tuple(value for value in params.values() if len(value) >= HIDDEN_CHARACTERS),
+    )
+    client = Client(load_config(given), clock=clock, directory=data_directory())
+    with _writing():
+        file = TemporaryFile(prefix="mixpanel-")  # noqa: SIM115 - closed below
+    with file:
+        client.send(call, partial(_receive, endpoint, file), patience_s=max_wait_s)
+        yield ApiResponse(endpoint, file)
+
+
+def _receive(endpoint: Endpoint, file: IO[bytes], reply: Reply) -> None:
+    with _writing():
+        file.seek(0)
+        file.truncate()
+    for chunk in inflate(reply.chunks()) if reply.gzipped else reply.chunks():
+        with _writing():
+            file.write(chunk)
+    with _writing():
+        file.flush()
+    if endpoint.name == "export":
+        _check_end(file)
+    else:
+        file.seek(0)
+        if file.read(HEAD_BYTES).lstrip().lower().startswith((b"<html", b"<!doctype")):
+            raise TruncatedError("the reply is an HTML page")
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MixpanelError(
+            f"The directory for temporary files cannot be written: {error.strerror}. Make room, or "
+            "set TMPDIR to a directory on another disk."
+        ) from error
+
+
+def _check_end(file: IO[bytes]) -> None:
+    """See that an export ends with a whole event, and not with words about why it ended.
+
+    Raises:
+        TruncatedError: it does not.
+    """
+    file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+    tail = file.read().rstrip()
+    last = _last_line(tail)
+    if last and not _is_event(last) and not _is_event(_last_line(join_torn_rows(tail).rstrip())):
+        raise TruncatedError(describe_bad_line(last))
+
+
+def _last_line(text: bytes) -> bytes:
+    return text.rpartition(b"\n")[2]
+
+
+def _is_event(line: bytes) -> bool:
+    try:
+        return "event" in repair_row(line, Counter())
+    except ValueError:
+        return False
+
+
+def parse_params(texts: Iterable[str]) -> dict[str, str]:
+    """Parameters from `key=value` texts; the value is taken as it is.
+
+    Raises:
+        ConfigError: one has no key, is there twice or is the project's.
+    """
+    params: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name.strip() or not equals:
+            raise ConfigError(f"-p {text!r} must be key=value, such as -p type=general.")
+        if name == "project_id":
+            raise ConfigError("-p project_id must be left out: it is the setting project_id.")
+        if name in params:
+            raise ConfigError(
+                f"-p {name} is there twice; it must be given once. Lists are JSON, such as "
+                """-p 'event=["Sign up","Order"]'."""
+            )
+        params[name] = value
+    return params

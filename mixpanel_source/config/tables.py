@@ -1,0 +1,48 @@
+"""Which tables a user means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .. import constants
+from ..errors import ConfigError
+from .model import Config
+from .parsers import nearest_hint
+from .reports import reports_of
+
+
+def check_tables(tables: Sequence[str]) -> None:
+    """Refuse tables that do not exist.
+
+    Raises:
+        ConfigError: naming the valid ones.
+    """
+    known = (*constants.TABLES, constants.ALL_REPORTS)
+    unknown = [name for name in tables if name not in known]
+    if unknown or not tables:
+        raise ConfigError(
+            f"tables is {', '.join(tables) or 'empty'}; it must be names out of "
+            f"{', '.join(known)}, with commas between them"
+            f"{nearest_hint(unknown, known).replace(' did', ': did') or '.'}"
+        )
+
+
+def select_tables(tables: Sequence[str], config: Config) -> tuple[str, ...]:
+    """The tables, each once, with `reports` as those that have a declared report.
+
+    Raises:
+        ConfigError: a table does not exist, or is one of reports and has none.
+    """
+    check_tables(tables)
+    declared = [report.table for report in config.reports]
+    if constants.ALL_REPORTS in tables and not declared:
+        raise ConfigError(
+            "reports is not set, and tables has it: declare reports in config.toml, "
+            "[[sources.mixpanel.reports]], or leave it out of tables."
+        )
+    selected: list[str] = []
+    for table in tables:
+        if table in constants.REPORT_TABLES:
+            reports_of(config.reports, table)
+        selected += declared if table == constants.ALL_REPORTS else [table]
+    return tuple(dict.fromkeys(selected))

@@ -1,0 +1,1 @@
+"""Bytes into typed arrow columns: framing, verification, identity, types, names."""

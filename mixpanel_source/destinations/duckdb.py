@@ -1,0 +1,111 @@
+"""DuckDB as a destination that replaces days straight from the files of a load package.
+
+dlt copies what it merges into a staging table, and from there into the table: in DuckDB the second
+copy takes as long as the first. Here a merge reads the parquet files themselves, deletes and
+inserts in one transaction, and there is no staging table. What is in the table afterwards is the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlt.common.destination.client import (
+    FollowupJobRequest,
+    HasFollowupJobs,
+    LoadJob,
+    RunnableLoadJob,
+)
+from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.storages.load_package import PackageStorage, ParsedLoadJobFileName
+from dlt.destinations import duckdb
+from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.job_impl import FollowupJobRequestImpl
+
+from .. import constants
+
+SCOPE, FILTER = "x-merge-destination-scope", "x-merge-source-filter"
+
+
+class MergingDuckDb(duckdb):
+    """DuckDB, under dlt's own name for it, so that its configuration and its state fit."""
+
+    @property
+    def destination_type(self) -> str:
+        """What the pipeline's state says, for anyone who opens it with dlt alone."""
+        return "dlt.destinations.duckdb"
+
+    @property
+    def client_class(self) -> type[DuckDbClient]:
+        """The client that makes the jobs."""
+        return _Client
+
+
+class _Client(DuckDbClient):
+    def should_load_data_to_staging_dataset(self, table_name: str) -> bool:
+        is_direct = _is_replaced(self.prepare_load_table(table_name))
+        return not is_direct and super().should_load_data_to_staging_dataset(table_name)
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        if not _is_replaced(table):
+            return super().create_load_job(table, file_path, load_id, restore)
+        return (_Replacement if file_path.endswith(".sql") else _Kept)(file_path)
+
+    def _create_merge_followup_jobs(
+        self, table_chain: Sequence[PreparedTableSchema]
+    ) -> list[FollowupJobRequest]:
+        if _is_replaced(table_chain[0]):
+            return [_Replace(table_chain[0])]
+        return super()._create_merge_followup_jobs(table_chain)
+
+
+def _is_replaced(table: PreparedTableSchema) -> bool:
+    """Whether a condition alone, and no key, says which rows go and which come."""
+    return SCOPE in table and FILTER in table and table.get("x-merge-strategy") == "delete-insert"
+
+
+class _Kept(RunnableLoadJob, HasFollowupJobs):
+    """Leaves a file where it is: the replacement reads it once all of them are there."""
+
+    def run(self) -> None:
+        """Nothing is to be done."""
+
+
+class _Replace(FollowupJobRequestImpl):
+    """Asks for the replacement, when the last file of a table is there."""
+
+    def __init__(self, table: PreparedTableSchema) -> None:
+        file_id = ParsedLoadJobFileName.new_file_id()
+        name = ParsedLoadJobFileName(str(table["name"]), file_id, 0, "sql")
+        super().__init__(name.file_name())
+        self._save_text_file("")
+
+
+class _Replacement(RunnableLoadJob):
+    """Deletes the rows that the files of a package replace, and inserts theirs, both or neither."""
+
+    def run(self) -> None:
+        job_client: Any = self._job_client
+        client: Any = job_client.sql_client
+        table: Any = self._load_table
+        name = client.make_qualified_table_name(table["name"])
+        rows = f"read_parquet({self._files(table['name'])}, union_by_name = true)"
+        scope = table[SCOPE].format(table=name, staging_table=rows)
+        # the order of rows means nothing in a table, and keeping it takes twice the time and memory
+        client.execute_sql("SET preserve_insertion_order = false")
+        if "memory_limit" not in (client.credentials.global_config or {}):
+            client.execute_sql(f"SET memory_limit = '{constants.DUCKDB_MEMORY}'")
+        with client.begin_transaction():
+            client.execute_sql(f"DELETE FROM {name} WHERE {scope}")  # noqa: S608 - our own names
+            client.execute_sql(
+                f"INSERT INTO {name} BY NAME SELECT * FROM {rows} WHERE {table[FILTER]}"  # noqa: S608
+            )
+
+    def _files(self, table: str) -> list[str]:
+        package = Path(self._file_path).parents[1]
+        completed = package / PackageStorage.COMPLETED_JOBS_FOLDER
+        return sorted(str(path) for path in completed.glob(f"{table}.*.parquet"))

@@ -1,0 +1,1 @@
+"""The tables: how each is fetched, verified and handed to dlt."""

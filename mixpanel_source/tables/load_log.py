@@ -1,0 +1,74 @@
+"""What became of each window: the rows of `_mixpanel_loads`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from typing import Any
+
+from ..decode.framing import Repairs
+
+LOADS_TABLE = "_mixpanel_loads"
+LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
+
+
+@dataclass
+class WindowLoad:
+    """What became of one window; a row of `_mixpanel_loads`."""
+
+    table_name: str
+    first_day: date
+    last_day: date
+    bytes: int
+    requests: int
+    fetched_at: float
+    is_final: bool
+    rows: int = 0
+    duplicates_dropped: int = 0
+    repairs: Repairs = field(default_factory=Counter)
+    filters: dict[str, Any] = field(default_factory=dict)
+    """The filters of the export that were set."""
+    part: str = ""
+    """Of a table that is loaded part by part, the one: a cohort, a group type, a report."""
+
+    @classmethod
+    def of_snapshot(
+        cls, table_name: str, *, rows: int, size: int, requests: int, fetched_at: float
+    ) -> WindowLoad:
+        """The report of a table that is read as a whole, under the day (UTC) of the reading."""
+        day = datetime.fromtimestamp(fetched_at, timezone.utc).date()
+        return cls(table_name, day, day, size, requests, fetched_at, is_final=True, rows=rows)
+
+    def as_row(self) -> dict[str, Any]:
+        """The row, with the types that `_mixpanel_loads` has."""
+        return {
+            "table_name": self.table_name,
+            "part": self.part,
+            "first_day": self.first_day,
+            "last_day": self.last_day,
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "requests": self.requests,
+            "retries": self.requests - 1,
+            "duplicates_dropped": self.duplicates_dropped,
+            "values_repaired": self.repairs.total(),
+            "repairs": dict(self.repairs),
+            "filters": self.filters,
+            "is_final": self.is_final,
+            "fetched_at": datetime.fromtimestamp(self.fetched_at, timezone.utc),
+        }
+
+    def __str__(self) -> str:
+        """One line for a log."""
+        days = str(self.first_day)
+        if self.first_day != self.last_day:
+            days += f"..{self.last_day}"
+        notes = [f"{self.rows:,} rows", f"{self.bytes / 1e6:,.1f} MB"]
+        if self.requests > 1:
+            notes.append(f"{self.requests} requests")
+        if self.duplicates_dropped:
+            notes.append(f"{self.duplicates_dropped:,} duplicates dropped")
+        notes += [f"{count:,} {kind} repaired" for kind, count in sorted(self.repairs.items())]
+        table = f"{self.table_name} {self.part}".rstrip()
+        return f"{table} {days}: {', '.join(notes)}"
