@@ -1,4 +1,4 @@
-"""Load Mixpanel events, profiles, cohorts and reports with dlt: complete, exact, without duplicates.
+"""Load Mixpanel events, profiles, cohorts and reports with dlt: complete, exact, once.
 
 The public API is what `__all__` names, and `mixpanel_source.errors`; everything else is private.
 

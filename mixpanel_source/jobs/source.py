@@ -20,7 +20,7 @@ __all__ = ["Job", "mixpanel_source"]
 # an empty spec: `lookup` finds the settings, for dlt would take a bare USERNAME of the environment;
 # dlt would name the section after this module, and people know the package
 @dlt.source(name="mixpanel", section="mixpanel_source", max_table_nesting=0, spec=BaseConfiguration)
-def mixpanel_source(  # noqa: PLR0913 - one argument a setting, as dlt users expect
+def mixpanel_source(
     username: str | None = None,
     secret: str | None = None,
     project_id: int | str | None = None,

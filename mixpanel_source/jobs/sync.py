@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-def sync(  # noqa: PLR0913 - each has a default, and each is named
+def sync(
     tables: Sequence[str] = constants.DEFAULT_TABLES,
     *,
     pipeline: dlt.Pipeline | None = None,
@@ -78,7 +78,7 @@ def sync(  # noqa: PLR0913 - each has a default, and each is named
     return run_job("sync", selected, pipeline or open_pipeline(), job, given)
 
 
-def backfill(  # noqa: PLR0913 - each has a default, and each is named
+def backfill(
     wanted: str,
     *,
     pipeline: dlt.Pipeline | None = None,
@@ -121,7 +121,7 @@ def backfill(  # noqa: PLR0913 - each has a default, and each is named
     return run_job("backfill", ("export",), pipeline or open_pipeline(), job, given)
 
 
-def catch_up(  # noqa: PLR0913 - each has a default, and each is named
+def catch_up(
     *,
     pipeline: dlt.Pipeline | None = None,
     checkpoint: Checkpoint | None = None,

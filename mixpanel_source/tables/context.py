@@ -49,7 +49,7 @@ class Job:
     Without a checkpoint all is one package, as a plain `pipeline.run(mixpanel_source())` has it.
     """
 
-    def __init__(  # noqa: PLR0913 - each has a default, and each is named
+    def __init__(
         self,
         *,
         checkpoint: Checkpoint | None = None,

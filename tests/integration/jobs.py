@@ -15,10 +15,10 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
 from mixpanel_sandbox import Project, Record, Sandbox
-from mixpanel_source import Job, mixpanel_source
+from mixpanel_source import mixpanel_source
 from mixpanel_source.constants import DEFAULT_TABLES
 from mixpanel_source.jobs.sync import JobResult, backfill, catch_up, open_pipeline, sync
-from mixpanel_source.tables.context import data_directory
+from mixpanel_source.tables.context import Job, data_directory
 from mixpanel_source.windows import iter_days
 from tests.integration.fidelity import (
     assert_same,

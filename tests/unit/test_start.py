@@ -44,8 +44,8 @@ def test_start_is_light(start: str) -> None:
 def test_what_the_package_offers_is_there_when_asked_for() -> None:
     """Its names are importable, listed and the objects that do the work; others are refused."""
     assert set(mixpanel_source.__all__) <= set(dir(mixpanel_source))
-    assert "dlt" in loaded_by("from mixpanel_source import *; mixpanel_source, Job")
-    assert mixpanel_source.Job.__module__ == "mixpanel_source.tables.context"
+    assert "dlt" in loaded_by("from mixpanel_source import *; mixpanel_source, sync")
+    assert mixpanel_source.sync.__module__ == "mixpanel_source.jobs.sync"
     assert callable(mixpanel_source.mixpanel_source)
     with pytest.raises(AttributeError, match="no attribute 'Mixpanel'"):
         mixpanel_source.Mixpanel  # noqa: B018 - asking is the point
