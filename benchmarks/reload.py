@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpanel_sandbox import Sandbox
-from mixpanel_source.jobs.sync import backfill, open_pipeline
+from mixpanel_source import backfill, open_pipeline
 
 from .data import wide_project
 

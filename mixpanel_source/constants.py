@@ -86,42 +86,6 @@ PROPERTIES_MODES: Final = ("columns", "json", "both")
 PIPELINE_NAME: Final = "mixpanel"
 DATASET_NAME: Final = "mixpanel"
 DUCKDB_FILE: Final = "mixpanel.duckdb"
-DEFAULT_TABLES: Final = ("export", "engage")
-REPORT_TABLES: Final = (
-    "funnels",
-    "insights",
-    "segmentation",
-    "segmentation_numeric",
-    "segmentation_sum",
-    "segmentation_average",
-    "retention",
-    "frequency",
-    "event_counts",
-    "event_properties",
-    "top_events",
-    "event_names",
-    "top_properties",
-    "property_values",
-    "activity",
-    "jql",
-)
-"""The tables that declared reports are loaded to."""
-ALL_REPORTS: Final = "reports"
-"""Stands for those of them that have a declared report, where tables are selected."""
-TABLES: Final = (
-    "export",
-    "engage",
-    "cohorts",
-    "cohort_members",
-    "groups",
-    "annotations",
-    "lexicon",
-    "projects",
-    "data_pipelines",
-    "lookup_tables",
-    *REPORT_TABLES,
-)
-"""Every table that may be selected, one resource each."""
 
 CHECKPOINT_BYTES: Final = 2 * 1024 * 1024 * 1024
 """Uncompressed export bytes after which a sync loads what it has."""

@@ -1,23 +1,23 @@
-"""Every error this package raises on purpose.
+"""Every error that this package raises on purpose.
 
 The tree::
 
     MixpanelError
-    ├── ConfigError          a setting is missing or wrong; nothing was asked of Mixpanel
-    ├── RequestError         Mixpanel said no, and would say no again
-    │   ├── AuthError        user name, secret, project or region do not fit together
-    │   ├── AccessError      the account may not read this
+    ├── ConfigError          a setting is missing or wrong; nothing was requested
+    ├── RequestError         Mixpanel refused, and would refuse again
+    │   ├── AuthError        username, secret, project or region do not match
+    │   ├── AccessError      the account lacks permission
     │   └── PlanError        the project's plan does not include this API
-    ├── UnavailableError     trying again may help
-    │   ├── RateLimitedError the quota is used up
-    │   ├── ServerError      5xx, a time-out, a broken connection
-    │   └── TruncatedError   a reply that ended, but not whole
-    ├── PausedError          the quota allows no request for longer than we are to wait
-    ├── BusyError            another run of the same pipeline is under way
-    └── CancelledError       the run was told to stop, and did
+    ├── UnavailableError     a retry may help
+    │   ├── RateLimitedError too many requests
+    │   ├── ServerError      5xx, a timeout, a broken connection
+    │   └── TruncatedError   a reply that is incomplete
+    ├── PausedError          the quota allows no request for longer than the job may wait
+    ├── BusyError            another job of the same pipeline is running
+    └── CancelledError       the job was cancelled and stopped cleanly
 
-A message says what was asked, what came back and what to do. It never holds a secret, a property
-value or a piece of a reply that could hold one.
+A message says what was requested, what came back and what to do. It never contains a secret, a
+property value or any piece of a reply that could contain one.
 """
 
 from __future__ import annotations
@@ -42,11 +42,22 @@ __all__ = [
 
 
 class MixpanelError(Exception):
-    """Root of all errors raised on purpose by this package."""
+    """Root of all errors that this package raises on purpose."""
 
     exit_code: ClassVar[int] = 1
-    """What a command that ends with this error exits with: 1 failed, 2 wrong usage or settings, 75
+    """Exit code of a command that ends with this error: 1 failed, 2 wrong usage or settings, 75
     stopped for now, 130 interrupted."""
+
+    def __init__(self, reason: str, *, subject: str = "") -> None:
+        """Build the message `subject: reason`.
+
+        Args:
+            reason: what went wrong and what to do.
+            subject: what was requested, such as `export 2026-01-31`; empty if it was no request.
+        """
+        super().__init__(f"{subject}: {reason}" if subject else reason)
+        self.reason = reason
+        self.subject = subject
 
 
 class ConfigError(MixpanelError):
@@ -60,56 +71,61 @@ class RequestError(MixpanelError):
 
 
 class AuthError(RequestError):
-    """User name, secret, project or region do not fit together."""
+    """Username, secret, project or region do not match."""
 
     exit_code = 2
 
 
 class AccessError(RequestError):
-    """The service account is known but may not read what was asked."""
+    """The service account is known but may not read what was requested."""
 
 
 class PlanError(RequestError):
-    """The project's plan does not include the API that was asked (status 402)."""
+    """The project's plan does not include the requested API (status 402)."""
 
 
 class UnavailableError(MixpanelError):
-    """A failure that may pass; raised once the retries are used up."""
+    """A failure that may be temporary; raised once all retries have failed."""
 
-    retry_after_s: float | None = None
-    """Seconds Mixpanel asked us to wait, if it did."""
+    def __init__(
+        self, reason: str, *, subject: str = "", retry_after_s: float | None = None
+    ) -> None:
+        """Build the message as `MixpanelError` does.
+
+        Args:
+            reason: what went wrong and what to do.
+            subject: what was requested.
+            retry_after_s: seconds that Mixpanel asked to wait; None if it did not.
+        """
+        super().__init__(reason, subject=subject)
+        self.retry_after_s = retry_after_s
 
 
 class RateLimitedError(UnavailableError):
     """Status 429: too many requests for this project."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        """Keep how long Mixpanel asked us to wait."""
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
-
 
 class ServerError(UnavailableError):
-    """A 5xx status, a time-out or a connection that broke."""
+    """A 5xx status, a timeout or a broken connection."""
 
 
 class TruncatedError(UnavailableError):
-    """A reply whose end is missing, or which Mixpanel itself declared cut short."""
+    """A reply whose end is missing, or that Mixpanel itself declared incomplete."""
 
 
 class PausedError(MixpanelError):
-    """The next request may be made only later than we were told to wait; run again then."""
+    """The quota allows the next request only after the maximum wait; run again then."""
 
     exit_code = 75
 
 
 class BusyError(MixpanelError):
-    """Another run of the same pipeline is under way."""
+    """Another job of the same pipeline is running."""
 
     exit_code = 75
 
 
 class CancelledError(MixpanelError):
-    """The run was told to stop, and stopped where nothing is half done; run again to go on."""
+    """The job was cancelled and stopped with nothing half done; run again to continue."""
 
     exit_code = 130

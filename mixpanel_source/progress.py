@@ -1,32 +1,33 @@
-"""What a job tells whoever watches it. It goes one way: nothing here changes what the job does."""
+"""Progress events of a job, for displays; nothing here changes what the job does."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """Is told how a job goes, and does nothing about it; a display overrides what it shows.
+    """Receives progress events and ignores them; a display overrides the methods it needs.
 
-    The methods are called from the thread that loads and from the one that fetches ahead, so they
-    must be quick, and must not raise.
+    `table` is always the table that was selected, `annotations` for `annotation_tags` too. Methods
+    are called from the thread that loads and from the one that prefetches, so they must return
+    quickly and must not raise.
     """
 
-    def planned(self, table: str, days: int) -> None:
-        """So many days of a table are still to be fetched, those of this load package included."""
+    def days_planned(self, table: str, days: int) -> None:
+        """Days of a table that are still to be fetched, those of the current package included."""
 
-    def asked(self, what: str) -> None:
-        """A request was sent; `what` is the table and the days."""
+    def request_sent(self, table: str, detail: str) -> None:
+        """A request was sent; `detail` is the part, window or page, empty for the whole table."""
 
-    def received(self, what: str, size: int) -> None:
-        """So many bytes came, compressed if they travel so."""
+    def bytes_received(self, table: str, size: int) -> None:
+        """Bytes of a reply arrived, as they travel: compressed if the reply is."""
 
-    def waiting(self, what: str, until: float, *, for_quota: bool) -> None:
-        """The next request waits until then (epoch seconds), for the quota or for a failure."""
+    def waiting(self, table: str, until: float, *, for_quota: bool) -> None:
+        """The next request waits until then (epoch seconds), for the quota or to retry."""
 
-    def took(self, table: str, days: int, rows: int, size: int) -> None:
-        """A window is in the load package, with so many days, rows and uncompressed bytes."""
+    def window_loaded(self, table: str, *, days: int, rows: int, size: int) -> None:
+        """A window is complete in the load package; `size` is its uncompressed bytes."""
 
-    def loading(self, table: str) -> None:
+    def package_loading(self, table: str) -> None:
         """The load package is complete and goes to the destination."""
 
-    def loaded(self, table: str) -> None:
+    def package_loaded(self, table: str) -> None:
         """The load package is in the destination."""

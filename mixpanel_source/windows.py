@@ -1,8 +1,8 @@
 """Which days to fetch, and in which requests.
 
-Pure: today is an argument. Days are dates in the project's own calendar (UTC for projects created
-since 2023, the project's time zone for older ones), both ends of a window inclusive, as Mixpanel's
-`from_date` and `to_date` are.
+Pure: today is an argument. Days are dates in the project's calendar (UTC for projects created since
+2023, the project's time zone for older ones); both ends of a window are inclusive, as `from_date`
+and `to_date` of the API are.
 
 Source: https://developer.mixpanel.com/reference/raw-event-export.
 """
@@ -33,7 +33,7 @@ class Window(NamedTuple):
 
     @property
     def length_days(self) -> int:
-        """How many days there are."""
+        """Number of days."""
         return (self.last - self.first).days + 1
 
     def __str__(self) -> str:
@@ -55,22 +55,22 @@ def iter_days(first: date, last: date) -> Iterator[date]:
 
 
 def newest_day(now: datetime, *, zone: str, include_today: bool) -> date:
-    """The newest day to ask for: yesterday, or today if it is wanted.
+    """The newest day to request: yesterday, or today if wanted.
 
-    Mixpanel answers 400 to a `to_date` after its own today, which may be reckoned in UTC or in the
+    Mixpanel answers 400 to a `to_date` after its own today, which may be a day in UTC or in the
     project's zone; the earlier of the two is always safe.
 
     Args:
         now: an aware instant.
         zone: IANA name of the project's zone.
-        include_today: whether the day that is not over counts.
+        include_today: whether to include today, still incomplete.
     """
     today = min(now.astimezone(timezone.utc).date(), now.astimezone(ZoneInfo(zone)).date())
     return today if include_today else today - DAY
 
 
 def settled_on(day: date, *, lookback_days: int) -> date:
-    """The first date on which a read of `day` is final: no late event is expected after it."""
+    """The first date on which a read of `day` is final: no later event is expected."""
     return day + DAY * (lookback_days + 1)
 
 
@@ -82,19 +82,19 @@ def days_to_sync(
     read_on: Mapping[date, date],
     lookback_days: int,
 ) -> list[date]:
-    """The days a sync has to fetch: what is new, oldest first, then what is to be read again.
+    """The days a sync has to fetch: new days, oldest first, then days to read again.
 
-    New are all days after the last synced one. To be read again are the days up to it that were not
-    yet final when they were last read, those first that were read longest ago. So where the quota
-    is short each sync brings the new days, and every other day gets its turn. A sync that was
-    interrupted goes on where it stopped, and does not read settled days again.
+    New days are those after the last synced one. Days up to it are read again if they were not yet
+    final when they were last read, least recently read first. So with a short quota each sync still
+    loads the new days, and every other day gets its turn. A sync that was interrupted continues
+    where it stopped and does not read settled days again.
 
     Args:
         anchor: first day of the first sync.
         newest: last day to fetch, see `newest_day`.
         synced_through: newest day that a sync has loaded; None before the first.
-        read_on: for days loaded lately, the date (UTC) of the request that was loaded; those of
-            the last `LOOKBACK_DAYS_MAX` days before the last synced one are remembered.
+        read_on: recently loaded day -> the date (UTC) of the request that was loaded; remembered
+            for the last `LOOKBACK_DAYS_MAX` days before the last synced one.
         lookback_days: days after which a day is final, see `settled_on`.
     """
     if synced_through is None:
@@ -108,54 +108,53 @@ def days_to_sync(
     ]
     again.sort(key=lambda day: (read_on.get(day, date.min), day))
     new = iter_days(max(anchor, synced_through + DAY), newest)
-    # what would not be remembered, were the new days loaded and this not, goes before them
-    kept_from = newest - DAY * constants.LOOKBACK_DAYS_MAX
-    passing = [day for day in again if day not in read_on or day < kept_from]
-    return [*passing, *new, *(day for day in again if day not in passing)]
+    # first, those that the ledger would forget if the new days were loaded and these were not
+    remembered_from = newest - DAY * constants.LOOKBACK_DAYS_MAX
+    expiring = [day for day in again if day not in read_on or day < remembered_from]
+    return [*expiring, *new, *(day for day in again if day not in expiring)]
 
 
-def days_to_look_through(
+def days_to_search(
     *, anchor: date, yesterday: date, catch_up_days: int, lookback_days: int
 ) -> Window:
-    """The days for which a catch-up looks for late events; none if the first is after the last.
+    """The days that a catch-up searches for late events; none if the first is after the last.
 
     Args:
         anchor: first day of the first sync.
         yesterday: see `newest_day`.
-        catch_up_days: how many days before yesterday to begin.
-        lookback_days: days that syncs read again, so that nobody has to look for late events.
+        catch_up_days: days before yesterday at which to begin.
+        lookback_days: newest days that syncs read again, and that need no search.
     """
     first = max(anchor, yesterday - DAY * catch_up_days)
     return Window(first, yesterday - DAY * lookback_days)
 
 
 class WindowSizer:
-    """How many days the next request covers: a fixed number, or as many as suit the answers.
+    """How many days the next request covers: a fixed number, or adapted to the size of replies.
 
-    Left to itself it begins with a day and doubles that while the answers are small. From the bytes
-    a day that it has seen it foretells how many days make an answer of `AUTO_WINDOW_BYTES`, and
-    takes no more. A failure, or an answer bigger than that, halves the number at once; from then on
-    it grows by a day at a time.
+    Adapting starts with one day and doubles while replies are small. From the bytes per day seen so
+    far it estimates how many days make a reply of `AUTO_WINDOW_BYTES`, and takes no more. A
+    failure, or a larger reply, halves the number at once; then it grows by one day at a time.
     """
 
     def __init__(self, window_days: int | None) -> None:
-        """Start without having seen an answer.
+        """Start without having seen a reply.
 
         Args:
-            window_days: days of each window; None to decide by the answers.
+            window_days: days of each window; None to adapt.
         """
         self._fixed = window_days
-        self._most = 1
+        self._limit = 1
         self._doubles_up_to = constants.AUTO_WINDOW_DAYS_MAX
         self._bytes_a_day = 0.0
 
     @property
     def days(self) -> int:
-        """Most days of the next window."""
+        """Maximum days of the next window."""
         if self._fixed is not None:
             return self._fixed
         fitting = constants.AUTO_WINDOW_BYTES / max(self._bytes_a_day, 1.0)
-        return max(1, min(self._most, int(fitting)))
+        return max(1, min(self._limit, int(fitting)))
 
     def take(self, days: deque[date]) -> Window:
         """Take the next window off the left of `days`: consecutive ones, as many as fit.
@@ -171,30 +170,30 @@ class WindowSizer:
         return Window(first, last)
 
     def note(self, window: Window, size: int) -> None:
-        """Learn from the answer for `window`, of `size` uncompressed bytes."""
+        """Learn from the reply for `window`, of `size` uncompressed bytes."""
         days = window.length_days
         now = size / days
-        # up at once, down by halves: a quiet day among busy ones does not deceive it
+        # up at once, down by halves: one quiet day among busy ones must not mislead it
         self._bytes_a_day = max(now, (self._bytes_a_day + now) / 2)
         if size > constants.AUTO_WINDOW_BYTES:
             self._narrow(days)
-        elif days >= self._most:
+        elif days >= self._limit:
             wider = min(days * 2, max(self._doubles_up_to, days + 1))
-            self._most = min(wider, constants.AUTO_WINDOW_DAYS_MAX)
+            self._limit = min(wider, constants.AUTO_WINDOW_DAYS_MAX)
 
     def note_failure(self, window: Window) -> None:
-        """Learn that `window` could not be read; its days are the caller's to ask for again."""
+        """Learn that `window` failed; its caller requests its days again."""
         self._narrow(window.length_days)
 
     def _narrow(self, days: int) -> None:
-        self._most = self._doubles_up_to = max(1, days // 2)
+        self._limit = self._doubles_up_to = max(1, days // 2)
 
 
 class WindowQueue:
-    """The windows that are to be fetched, one after the other."""
+    """The windows to be fetched, one after another."""
 
     def __init__(self, days: Iterable[date], sizer: WindowSizer) -> None:
-        """Start before the first of `days`, which `sizer` groups."""
+        """Start with all of `days`, which `sizer` groups into windows."""
         self._days = deque(days)
         self._sizer = sizer
         self._windows: deque[Window] = deque()
@@ -204,19 +203,19 @@ class WindowQueue:
         return bool(self._windows or self._days)
 
     def next(self) -> Window:
-        """Take the next window; there has to be one."""
+        """Remove and return the next window; there must be one."""
         window = self.peek()
         self._windows.popleft()
         return window
 
     def peek(self) -> Window:
-        """The window that `next` will take."""
+        """The window that `next` will return."""
         if not self._windows:
             self._windows.append(self._sizer.take(self._days))
         return self._windows[0]
 
     def split(self, window: Window) -> bool:
-        """Try a window that failed in two halves; False if it is a single day."""
+        """Put the halves of a window that failed at the front; False for a single day."""
         halves = window.halves()
         if halves is None:
             return False

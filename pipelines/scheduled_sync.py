@@ -75,7 +75,7 @@ def main() -> int:
     logging.getLogger("mixpanel_source").setLevel(logging.INFO)
     try:
         result = sync(TABLES, pipeline=open_pipeline(DESTINATION))
-        if "export" not in result.failures:
+        if "export" not in result.failed_tables:
             create_views(result.pipeline, funnel=FUNNEL)
     except MixpanelError as error:
         print(f"error: {error}", file=sys.stderr)

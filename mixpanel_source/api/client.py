@@ -1,8 +1,8 @@
-"""The only module that opens sockets or sleeps.
+"""Access to one Mixpanel project; the only module that sleeps.
 
 `Client.send` makes one request and lets `read` consume the reply. Sending and reading are one unit:
-whatever goes wrong in either, the unit is tried again whole, so `read` must not let anything out
-before it has returned. There is no other layer of retries.
+whatever goes wrong in either, the whole unit is retried, so `read` must not pass anything on before
+it returns. There is no other layer of retries.
 """
 
 from __future__ import annotations
@@ -10,137 +10,38 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any, Protocol, TypeVar
-from urllib.parse import quote
+from typing import Any, TypeVar
 
 import requests
-import urllib3
-from requests.auth import HTTPBasicAuth
 
 from .. import constants
-from ..catalog import QUERY, Endpoint
 from ..config.model import Config
-from ..decode.framing import Repairs, inflate
-from ..decode.json_values import read_json
 from ..errors import (
     CancelledError,
     MixpanelError,
     PausedError,
     RateLimitedError,
-    ServerError,
-    TruncatedError,
     UnavailableError,
 )
 from ..progress import Progress
-from .error_mapping import error_for
-from .pacing import Pace, Retries, asked_wait
-from .rate_limit import request_logs
+from .clock import Clock
+from .error_mapping import error_from_refusal
+from .rate_limit import Pace, request_logs
+from .reply import Reply
+from .request import Request
+from .retry import RetryBudget, parse_retry_after
+from .transport import Transport, mapped_errors, never_arrived
 
 T = TypeVar("T")
 
 logger = logging.getLogger("mixpanel_source")
 
-CHUNK_BYTES = 256 * 1024
-REFUSAL_BYTES = 16 * 1024
-
-
-class Clock(Protocol):
-    """What the client needs of time; tests bring their own."""
-
-    def time(self) -> float:
-        """Seconds since the epoch."""
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One call of the API."""
-
-    what: str
-    """What is asked, for messages: the table and the days."""
-    endpoint: Endpoint
-    params: Mapping[str, str] = field(default_factory=dict)
-    form: Mapping[str, str] | None = None
-    at: Mapping[str, str] = field(default_factory=dict)
-    """What the path has to be filled in with, besides the project."""
-    free: bool = False
-    """Whether it does not count, though the endpoint is metered."""
-    hidden: tuple[str, ...] = ()
-    """What no message may show, should Mixpanel repeat it."""
-
-    @property
-    def metered(self) -> bool:
-        """Whether it counts against a quota."""
-        return self.endpoint.quota is not None and not self.free
-
-    @property
-    def quota(self) -> str:
-        """What it counts against; empty if nothing."""
-        return self.endpoint.quota or ""
-
-
-class Reply:
-    """A reply of status 200 whose body is still to be read."""
-
-    def __init__(
-        self,
-        response: requests.Response,
-        *,
-        started_at: float,
-        tries: int,
-        heed: Callable[[int], object] = bool,
-    ) -> None:
-        """Wrap a streamed response; `heed` is called with the size of each chunk, and may raise."""
-        self._response = response
-        self._heed = heed
-        self.started_at = started_at
-        """When the request was sent, seconds since the epoch."""
-        self.tries = tries
-        """Which try this is, from 1."""
-        self.gzipped = "gzip" in response.headers.get("Content-Encoding", "").lower()
-        self.size = 0
-        """Bytes of the body, decompressed; known once `body` or `json` has read it."""
-        self.repairs: Repairs = Counter()
-        """What `json` has changed, for no database takes it."""
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body as it travels, compressed if `gzipped`.
-
-        Raises:
-            TruncatedError: if nothing tells the end of the body from a broken connection.
-        """
-        raw = self._response.raw
-        headers = self._response.headers
-        framed = "Content-Length" in headers or getattr(raw, "chunked", False)
-        for chunk in raw.stream(CHUNK_BYTES, decode_content=False):
-            self._heed(len(chunk))
-            yield chunk
-        if not framed and not self.gzipped:
-            raise TruncatedError("the reply does not say where it ends")
-
-    def body(self) -> bytes:
-        """The whole body, decompressed."""
-        body = b"".join(inflate(self.chunks()) if self.gzipped else self.chunks())
-        self.size = len(body)
-        return body
-
-    def json(self) -> Any:  # noqa: ANN401 - any JSON value
-        """What the body says, in a form that databases take.
-
-        Raises:
-            TruncatedError: it is not JSON, as a page that a proxy puts in its place.
-        """
-        return read_json(self.body(), self.repairs)
+MAX_REFUSAL_BYTES = 16 * 1024
 
 
 class Client:
@@ -153,121 +54,119 @@ class Client:
         clock: Clock = time,
         directory: Path,
         progress: Progress | None = None,
-        stop: Event | None = None,
+        cancelled: Event | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Prepare; nothing is sent.
 
         Args:
-            config: whose credentials, hosts, pace and retries to use.
+            config: credentials, hosts, pace and retries.
             clock: the time, and how to wait.
-            directory: where to note the requests made, for the runs that follow within the hour.
-            progress: is told of requests, bytes and waits.
-            stop: once set, nothing more is asked and nothing more is read.
+            directory: where requests are logged, for runs within the next hour.
+            progress: receives requests, bytes and waits.
+            cancelled: once set, nothing more is requested or read.
+            pace: kept together with another client; its own if not given.
         """
         self._config = config
         self._directory = directory
         self._clock = clock
-        self._pace = Pace(per_second=config.requests_per_second, per_hour=config.requests_per_hour)
-        self._hosts = {
-            "query": config.base_url,
-            "export": config.export_base_url,
-            "ingestion": config.ingestion_base_url,
-        }
+        self._pace = pace or Pace(
+            per_second=config.requests_per_second, per_hour=config.requests_per_hour
+        )
+        self._transport = Transport(config)
         self._logs = request_logs(config, directory)
-        self._watcher = progress or Progress()
-        self._stop = stop or Event()
+        self._progress = progress or Progress()
+        self._cancelled = cancelled or Event()
         self.requests = 0
-        """Requests made, those that failed and those that are free included."""
-        self._session = requests.Session()
-        # as bytes: of text that is not latin-1 requests makes an error that shows it
-        self._session.auth = HTTPBasicAuth(config.username.encode(), config.secret.encode())
-        self._session.headers.update({"Accept-Encoding": "gzip", "User-Agent": "mixpanel-source"})
+        """Requests made, failed and unmetered ones included."""
 
-    def elsewhere(self, config: Config) -> Client:
-        """A client for other hosts that keeps one pace with this one."""
-        other = Client(config, clock=self._clock, directory=self._directory)
-        other._pace = self._pace
-        return other
+    def for_hosts_of(self, config: Config) -> Client:
+        """A client for other hosts that shares this one's pace."""
+        return Client(config, clock=self._clock, directory=self._directory, pace=self._pace)
+
+    def new_budget(self, *, halvings: int = 0) -> RetryBudget:
+        """The retries that the settings allow one unit of work, see `RetryBudget`."""
+        return RetryBudget(
+            self._config.retries, base_s=self._config.retry_base_seconds, halvings=halvings
+        )
 
     def send(
         self,
         request: Request,
         read: Callable[[Reply], T],
         *,
+        budget: RetryBudget | None = None,
+        max_tries: int | None = None,
         patience_s: float = constants.QUOTA_PATIENCE_SECONDS,
     ) -> T:
-        """Make a request, trying again where that may help, and return what `read` makes of it.
+        """Make a request, retry where that may help, and return what `read` returns.
 
         Args:
-            request: what to ask.
-            read: consumes the reply; called once a try, so it has to start anew each time.
-            patience_s: longest wait that the quota may impose.
+            request: what to request.
+            read: consumes the reply; called once per try, so it must start anew each time.
+            budget: the retries left to the unit of work that this request belongs to; a new budget
+                if not given.
+            max_tries: maximum tries of this one request, where its caller has a better way to go on
+                than to repeat it; refusals for the quota do not count. None for no such limit.
+            patience_s: maximum seconds to wait for the quota.
 
         Raises:
-            RequestError: Mixpanel refused, and would again.
-            UnavailableError: the last of the tries failed as well.
+            RequestError: Mixpanel refused, and would refuse again.
+            UnavailableError: the last try failed as well.
             PausedError: the quota allows no request within `patience_s`.
-            CancelledError: the run was told to stop.
+            CancelledError: the job was cancelled.
         """
         give_up_at = self._clock.time() + patience_s
-        retries = Retries(self._config.retries, base_s=self._config.retry_base_seconds)
+        budget = budget or self.new_budget()
+        tries = 0
         while True:
             self._wait_for_turn(request, give_up_at)
+            tries += 1
             try:
-                return self._try(request, read, retries.tries + 1)
+                result = self._try(request, read, tries)
             except UnavailableError as error:
-                resume_at = self._resume_at(request, error, retries)
+                resume_at = self._resume_at(request, error, budget)
+                if tries == max_tries and not isinstance(error, RateLimitedError):
+                    raise
                 self._wait(request, resume_at, give_up_at, why=error)
+            else:
+                budget.note_success()
+                return result
 
     def _try(self, request: Request, read: Callable[[Reply], T], number: int) -> T:
         started_at = self._clock.time()
-        self._watcher.asked(request.what)
-        with _translated(request):
+        self._progress.request_sent(request.table, request.scope)
+        with mapped_errors(request):
             response = self._open(request)
             with response:
                 if response.status_code != requests.codes.ok:
                     raise self._refusal(request, response)
-                heed = partial(self._heed, request)
-                return read(Reply(response, started_at=started_at, tries=number, heed=heed))
+                on_chunk = partial(self._note_bytes, request)
+                reply = Reply(response, started_at=started_at, tries=number, on_chunk=on_chunk)
+                return read(reply)
 
-    def _heed(self, request: Request, size: int = 0) -> None:
-        """Tell of bytes that came; break off if the run is to stop."""
-        self._watcher.received(request.what, size)
-        if self._stop.is_set():
-            raise CancelledError("Stopped, as asked.")
+    def _note_bytes(self, request: Request, size: int) -> None:
+        """Report bytes that arrived; stop if the job is cancelled."""
+        self._progress.bytes_received(request.table, size)
+        self._check_cancelled()
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise CancelledError("Cancelled.")
 
     def _open(self, request: Request) -> requests.Response:
         try:
-            response = self._session.request(
-                request.endpoint.method,
-                self._hosts[request.endpoint.host] + self._path(request),
-                params={**self._scope(request.endpoint), **request.params},
-                data=request.form,
-                stream=True,
-                allow_redirects=False,
-                timeout=(constants.CONNECT_TIMEOUT_SECONDS, constants.READ_TIMEOUT_SECONDS),
-            )
+            response = self._transport.open(request)
         except requests.RequestException as error:
-            self._record(request, metered=request.metered and not _never_arrived(error))
+            self._record(request, metered=request.metered and not never_arrived(error))
             raise
-        # what is refused for the quota does not count against it
+        # a refusal for the quota does not count against it
         limited = response.status_code == requests.codes.too_many_requests
         self._record(request, metered=request.metered and not limited)
         return response
 
-    def _path(self, request: Request) -> str:
-        at = {name: quote(value, safe="") for name, value in request.at.items()}
-        return request.endpoint.path.format(project_id=self._config.project_id, **at)
-
-    def _scope(self, endpoint: Endpoint) -> dict[str, str]:
-        """The project and, where there are such, the data view that is asked."""
-        scope = {"project_id": str(self._config.project_id)}
-        if self._config.workspace_id is not None and endpoint.path.startswith(QUERY):
-            scope["workspace_id"] = str(self._config.workspace_id)
-        return scope
-
     def _record(self, request: Request, *, metered: bool) -> None:
-        # only now is it sure that Mixpanel has the request: the next may not reach it too soon
+        # only now is it certain that Mixpanel has the request: the next must not arrive too soon
         now = self._clock.time()
         self.requests += 1
         self._pace.record(request.quota, now, metered=metered)
@@ -275,22 +174,22 @@ class Client:
             self._logs[request.quota].append(now)
 
     def _refusal(self, request: Request, response: requests.Response) -> MixpanelError:
-        text = said(next(response.iter_content(REFUSAL_BYTES), b""))
+        text = error_text(next(response.iter_content(MAX_REFUSAL_BYTES), b""))
         for value in request.hidden:
             text = text.replace(value, "...")
-        return error_for(
+        return error_from_refusal(
             response.status_code,
             text,
-            what=request.what,
+            request=request,
             config=self._config,
-            retry_after_s=asked_wait(response.headers, self._clock.time()),
+            retry_after_s=parse_retry_after(response.headers, self._clock.time()),
         )
 
-    def _resume_at(self, request: Request, error: UnavailableError, retries: Retries) -> float:
-        """When to try again after `error`, which is raised anew if that is no use."""
+    def _resume_at(self, request: Request, error: UnavailableError, budget: RetryBudget) -> float:
+        """When to retry after `error`, which is raised again if the budget is exhausted."""
         now = self._clock.time()
         limited = isinstance(error, RateLimitedError)
-        delay_s = retries.next_delay(now, asked_s=error.retry_after_s, limited=limited)
+        delay_s = budget.next_delay(now, retry_after_s=error.retry_after_s, limited=limited)
         if delay_s is None:
             raise error
         if limited:
@@ -303,63 +202,43 @@ class Client:
             self._pace.restore(request.quota, self._logs[request.quota].recent(now))
         paced = self._pace.next_at(request.quota, now, metered=False)
         turn = self._pace.next_at(request.quota, now, metered=request.metered)
-        # the second between two requests is no wait for the quota
+        # the second between two requests is not a wait for the quota
         self._wait(request, turn, give_up_at if turn > paced else float("inf"))
 
     def _wait(
-        self, request: Request, until: float, give_up_at: float, *, why: Exception | None = None
+        self,
+        request: Request,
+        until: float,
+        give_up_at: float,
+        *,
+        why: UnavailableError | None = None,
     ) -> None:
         now = self._clock.time()
         at = datetime.fromtimestamp(until).astimezone().strftime("%H:%M:%S %Z")
-        reason = why or (
-            f"{request.what}: the requests of this hour to project_id {self._config.project_id} "
-            "are used up."
-        )
+        reason = why.reason if why else self._quota_exhausted()
         for_quota = why is None or isinstance(why, RateLimitedError)
         if for_quota and until > give_up_at:
-            raise PausedError(f"{reason} The next may be made at {at}; run again then.") from why
+            raise PausedError(
+                f"{reason} The next request is possible at {at}; run again then.",
+                subject=request.label,
+            ) from why
         if why is not None or until - now > constants.SHORT_WAIT_SECONDS:
-            logger.warning("%s Going on at %s, in %.0f s.", reason, at, until - now)
-            self._watcher.waiting(request.what, until, for_quota=for_quota)
+            wait_s = until - now
+            logger.warning("%s: %s Next try at %s, in %.0f s.", request.label, reason, at, wait_s)
+            self._progress.waiting(request.table, until, for_quota=for_quota)
         if until > now:
             self._clock.sleep(until - now)
-        self._heed(request)
+        self._check_cancelled()
+
+    def _quota_exhausted(self) -> str:
+        return f"hourly quota of project_id {self._config.project_id} exhausted."
 
 
-def _never_arrived(error: requests.RequestException) -> bool:
-    """Whether no connection came about, so that nothing can have been counted."""
-    cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)
-
-
-def said(body: bytes) -> str:
-    """The `error` text of a refusal, or what can be seen of another body."""
+def error_text(body: bytes) -> str:
+    """The `error` text of a refusal, or a description of another body."""
     try:
         reply: Any = json.loads(body)
     except ValueError:
         return "an HTML page" if b"<html" in body.lower() else ""
     error = reply.get("error", "") if isinstance(reply, dict) else ""
     return error if isinstance(error, str) else ""
-
-
-@contextmanager
-def _translated(request: Request) -> Iterator[None]:
-    """Turn the errors of the HTTP library into ours."""
-    try:
-        yield
-    except TruncatedError as error:
-        raise TruncatedError(f"{request.what}: {error}.") from error
-    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise ServerError(f"{request.what}: Mixpanel did not answer in time.") from error
-    except (
-        requests.exceptions.ChunkedEncodingError,
-        urllib3.exceptions.ProtocolError,
-        urllib3.exceptions.SSLError,
-    ) as error:
-        raise TruncatedError(f"{request.what}: the connection broke before the end.") from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        host = request.endpoint.host
-        raise ServerError(
-            f"{request.what}: no connection to the {host} host. Check the network, region and "
-            f"{'base_url' if host == 'query' else f'{host}_base_url'}."
-        ) from error

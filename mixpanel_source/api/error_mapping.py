@@ -1,10 +1,10 @@
-"""What a refusal by Mixpanel means, and what to do about it.
+"""Maps refusals of Mixpanel to errors that say what to do.
 
-Pure: a status and a text go in, an error comes out. The API has no single form of error: the same
-cause comes with different statuses, and 400 is also used for bad credentials and for time-outs, so
-the text is looked at too.
+Pure: a status and a text go in, an error comes out. The API has no single error format: one cause
+comes with different statuses, and 400 is also used for wrong credentials and for timeouts, so the
+text is examined too.
 
-Source: https://developer.mixpanel.com/reference/overview, and the replies of the sandbox.
+Source: https://developer.mixpanel.com/reference/overview.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from http import HTTPStatus
 
 from .. import constants
+from ..catalog.tables import REPORT_TABLES
 from ..config.model import Config
 from ..errors import (
     AccessError,
@@ -23,9 +24,10 @@ from ..errors import (
     RequestError,
     ServerError,
 )
+from .request import Request
 
-SAID_CHARACTERS = 200
-_FAULTS = (
+MAX_QUOTED_CHARACTERS = 200
+_SETTINGS_AT_FAULT = (
     ("to_date.* today", "project_timezone: the project's day must not end before ours"),
     ("from_date|to_date", "anchor_date and range"),
     ("where|expression|selector", "where"),
@@ -33,56 +35,67 @@ _FAULTS = (
     ("error in limit", "limit"),
     ("page_size", "engage_page_size"),
 )
-"""What a refusal says, and the settings to check then."""
+"""Pattern in Mixpanel's text -> the settings to check."""
 
 
-def error_for(  # noqa: PLR0911 - one line a cause, in the order in which they are told apart
-    status: int, text: str, *, what: str, config: Config, retry_after_s: float | None = None
+def error_from_refusal(  # noqa: PLR0911 - one return per cause, in the order they are told apart
+    status: int,
+    text: str,
+    *,
+    request: Request,
+    config: Config,
+    retry_after_s: float | None = None,
 ) -> MixpanelError:
-    """The error for a reply that is not 200.
+    """The error for a reply whose status is not 200.
 
     Args:
         status: HTTP status.
-        text: what Mixpanel said, empty if nothing legible.
-        what: what was asked, such as `export 2026-01-31`.
-        config: to name the settings at fault, and to keep the secret out of the message.
-        retry_after_s: seconds that Mixpanel asked us to wait.
+        text: Mixpanel's error text; empty if there is none that is legible.
+        request: what was requested; its label is the subject of the message.
+        config: names the settings at fault, and what must stay out of the message.
+        retry_after_s: seconds that Mixpanel asked to wait; None if it did not.
     """
-    said = _legible(text, config)
-    # not the addresses and not the filter: their words say nothing about the cause
-    lower = said.lower()
-    quoted = f', "{said[:SAID_CHARACTERS].strip()}"' if said else ""
-    asked = f"{what}: status {status}{quoted}."
+    legible = _redact(text, config)
+    # without addresses and filters: words in those do not tell the cause
+    lower = legible.lower()
+    subject = request.label
+    quoted = f', "{legible[:MAX_QUOTED_CHARACTERS].strip()}"' if legible else ""
+    reason = f"status {status}{quoted}."
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(
-            f"{what}: too many requests for project_id {config.project_id} (status 429).",
+            f"too many requests for project_id {config.project_id} (status 429).",
+            subject=subject,
             retry_after_s=retry_after_s,
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or _is_timeout(status, lower):
-        return ServerError(asked)
+        return ServerError(reason, subject=subject)
     if status == HTTPStatus.PAYMENT_REQUIRED:
-        table = what.partition(" ")[0]
-        without = f"leave the table {table} out of tables, or " if table in constants.TABLES else ""
+        option = f"leave the table {request.table} out of tables, or " if request.table else ""
         return PlanError(
-            f"{asked} The plan of project_id {config.project_id} does not include this API; "
-            f"{without}upgrade the plan."
+            f"{reason} The plan of project_id {config.project_id} does not include this API; "
+            f"{option}upgrade the plan.",
+            subject=subject,
         )
     if _is_wrong_project(lower):
         return AuthError(
-            f"{asked} Check project_id ({config.project_id}): the service account must be a member "
-            f"of it. Check region too: a project is in one of {_regions()}."
+            f"{reason} Check project_id ({config.project_id}): the service account must be a "
+            f"member of it. Check region too: a project is in one of {_regions()}.",
+            subject=subject,
         )
     if status == HTTPStatus.FORBIDDEN:
         return AccessError(
-            f"{asked} Give the service account a role in project_id {config.project_id} that may "
-            "read this (owner, admin, analyst or consumer), or ask for newer days."
+            f"{reason} Give the service account a role in project_id {config.project_id} that may "
+            "read this (owner, admin, analyst or consumer), or request newer days.",
+            subject=subject,
         )
     if status == HTTPStatus.UNAUTHORIZED or _is_wrong_credential(lower):
         return AuthError(
-            f"{asked} Check username and secret: those of a service account that has not expired. "
-            f"Check region too, one of {_regions()}: another region does not know the account."
+            f"{reason} Check username and secret: those of a service account that has not "
+            f"expired. Check region too, one of {_regions()}: each region knows only its own "
+            "accounts.",
+            subject=subject,
         )
-    return RequestError(f"{asked}{_advice(status, lower, what)}")
+    return RequestError(f"{reason}{_advice(status, lower, request)}", subject=subject)
 
 
 def _is_timeout(status: int, text: str) -> bool:
@@ -92,31 +105,30 @@ def _is_timeout(status: int, text: str) -> bool:
 
 
 def _is_wrong_project(text: str) -> bool:
-    return any(
-        sign in text for sign in ("not a project member", "for cluster", "project_id", "project id")
-    )
+    signs = ("not a project member", "for cluster", "project_id", "project id")
+    return any(sign in text for sign in signs)
 
 
 def _is_wrong_credential(text: str) -> bool:
     return any(sign in text for sign in ("authenticat", "credential", "service account", "secret"))
 
 
-def _advice(status: int, text: str, what: str) -> str:
+def _advice(status: int, text: str, request: Request) -> str:
     if status == HTTPStatus.NOT_FOUND or status < HTTPStatus.BAD_REQUEST:
         return " Check region and the base_url settings."
-    table, _, report = what.partition(" ")
-    if report and table in constants.REPORT_TABLES:
-        return f" Check what reports declares for {report}."
-    return next((f" Check {fault}." for signs, fault in _FAULTS if re.search(signs, text)), "")
+    if request.part and request.table in REPORT_TABLES:
+        return f" Check what reports declares for {request.part}."
+    settings = (names for signs, names in _SETTINGS_AT_FAULT if re.search(signs, text))
+    return next((f" Check {names}." for names in settings), "")
 
 
 def _regions() -> str:
     return ", ".join(constants.REGIONS)
 
 
-def _legible(text: str, config: Config) -> str:
-    """The text on one line, without addresses and without what we sent and keep to ourselves."""
-    filters = (config.where, *(given for report in config.reports for given in report.filters))
+def _redact(text: str, config: Config) -> str:
+    """The text on one line, without addresses, credentials and filter values."""
+    filters = (config.where, *(value for report in config.reports for value in report.filters))
     for hidden in filter(None, (config.secret, config.username, *filters)):
         text = text.replace(hidden, "...")
     return " ".join(re.sub(r"https?://\S+", "", text).split())

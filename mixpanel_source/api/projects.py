@@ -1,4 +1,4 @@
-"""What the service account may see.
+"""The projects that the service account can read.
 
 Undocumented: the reply lists the account's projects under their numbers.
 """
@@ -7,27 +7,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..catalog import endpoint
+from ..catalog.endpoints import endpoint
 from ..errors import TruncatedError
-from .client import Client, Reply, Request
+from .client import Client
+from .reply import Reply
+from .request import Request
 
 
-def read_projects(client: Client, what: str = "project") -> dict[str, dict[str, Any]]:
-    """Number -> description, for each project that the account is a member of; costs no quota.
-
-    Args:
-        client: whom to ask with.
-        what: the name of the request, for messages.
+def read_projects(client: Client) -> dict[str, dict[str, Any]]:
+    """Number -> description, for each project that the account is a member of; unmetered.
 
     Raises:
-        TruncatedError: the reply does not list projects, however often it is asked for.
+        TruncatedError: the reply does not list projects, in none of the tries.
     """
-    return client.send(Request(what, endpoint("projects")), _read)
+    return client.send(Request(endpoint("projects"), detail="project"), _parse_projects)
 
 
-def _read(reply: Reply) -> dict[str, dict[str, Any]]:
-    said = reply.json()
-    results = said.get("results") if isinstance(said, dict) else None
+def _parse_projects(reply: Reply) -> dict[str, dict[str, Any]]:
+    body = reply.json()
+    results = body.get("results") if isinstance(body, dict) else None
     projects = results.get("projects", {}) if isinstance(results, dict) else None
     if not isinstance(projects, dict):
         raise TruncatedError("the reply does not list projects")

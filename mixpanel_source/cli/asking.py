@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 def run_reconcile(options: argparse.Namespace) -> int:
     """Compare the events that are loaded with Mixpanel's own counts; two requests, mostly."""
     with swift_imports():
-        from ..commands.reader import open_reader
-        from ..commands.reconcile import compare_counts
+        from ..commands.reconcile import reconcile
 
-    with open_reader(options.destination, dataset=options.dataset, name=options.pipeline) as reader:
-        found = compare_counts(
-            reader, days=options.range, tolerance=options.tolerance, max_wait_s=options.max_wait
-        )
+    found = reconcile(
+        destination=options.destination,
+        dataset=options.dataset,
+        name=options.pipeline,
+        days=options.range,
+        tolerance=options.tolerance,
+        max_wait_s=options.max_wait,
+    )
     print(json.dumps(_as_json(found)) if options.json else _as_text(found))
     return DONE if found.agrees else FAILED
 
@@ -39,16 +42,16 @@ def run_request(options: argparse.Namespace) -> int:
     params = parse_params(options.param)
     if options.table is not None:
         check_table(options.table)
-    with request(options.method, options.path, params, max_wait_s=options.max_wait) as answer:
+    with request(options.method, options.path, params, max_wait_s=options.max_wait) as response:
         if options.table is None:
-            for chunk in answer.chunks():
+            for chunk in response.chunks():
                 sys.stdout.buffer.write(chunk)
             sys.stdout.flush()
             return DONE
         pipeline = open_pipeline(
             options.destination, dataset=options.dataset, name=options.pipeline
         )
-        rows = load_response(answer, options.table, pipeline)
+        rows = load_response(response, options.table, pipeline)
     print(f"{options.table}: {count(rows, 'row')}\nin {location(pipeline)}")
     return DONE
 

@@ -55,27 +55,26 @@ class Board(Progress):
         self._forecast = forecast
         self.lines: dict[str, Line] = {}
 
-    def planned(self, table: str, days: int) -> None:
-        """Take note of the days to come."""
+    def days_planned(self, table: str, days: int) -> None:
+        """Note the days to come."""
         line = self._line(table)
         line.days = line.days_done + days
 
-    def asked(self, what: str) -> None:
-        """Take note of a request."""
-        table, _, rest = what.partition(" ")
+    def request_sent(self, table: str, detail: str) -> None:
+        """Show what is being fetched."""
         line = self._line(table)
-        line.what, line.coming, line.waits_until = rest or "list", 0, 0.0
+        line.what, line.coming, line.waits_until = detail or "list", 0, 0.0
 
-    def received(self, what: str, size: int) -> None:
+    def bytes_received(self, table: str, size: int) -> None:
         """Count bytes."""
-        self._line(what.partition(" ")[0]).coming += size
+        self._line(table).coming += size
 
-    def waiting(self, what: str, until: float, *, for_quota: bool) -> None:
-        """Take note of a wait."""
-        line = self._line(what.partition(" ")[0])
+    def waiting(self, table: str, until: float, *, for_quota: bool) -> None:
+        """Show a wait."""
+        line = self._line(table)
         line.waits_until, line.waits_for_quota = until, for_quota
 
-    def took(self, table: str, days: int, rows: int, size: int) -> None:
+    def window_loaded(self, table: str, *, days: int, rows: int, size: int) -> None:
         """Count a window."""
         line = self._line(table)
         line.windows_done += 1
@@ -83,12 +82,12 @@ class Board(Progress):
         line.rows += rows
         line.size += size
 
-    def loading(self, table: str) -> None:
-        """Take note that the destination is at work."""
+    def package_loading(self, table: str) -> None:
+        """Show that the destination is loading."""
         self._line(table).loads = True
 
-    def loaded(self, table: str) -> None:
-        """Take note that the destination is done."""
+    def package_loaded(self, table: str) -> None:
+        """Show that the destination has finished."""
         line = self._line(table)
         line.loads = False
         if line.days_done >= line.days:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import traceback
 from collections.abc import Iterable
 
-from .. import constants
 from ..errors import CancelledError, MixpanelError
 
 DONE, FAILED, WRONG_USAGE, LATER = 0, 1, 2, 75
@@ -28,8 +26,7 @@ def tell_errors(errors: Iterable[MixpanelError], *, debug: bool = False) -> None
             print_traceback(error)
         if isinstance(error, CancelledError):
             continue
-        asked, cause = _split(str(error))
-        causes.setdefault(cause, []).append(asked)
+        causes.setdefault(error.reason, []).append(error.subject)
     for cause, struck in causes.items():
         what = f"{', '.join(filter(None, struck))}: " if any(struck) else ""
         print(f"error: {what}{cause}", file=sys.stderr)
@@ -49,9 +46,3 @@ def print_traceback(error: BaseException) -> None:
             f"Traceback (most recent call last):\n{frames}{type(link).__qualname__}{said}\n",
             file=sys.stderr,
         )
-
-
-def _split(message: str) -> tuple[str, str]:
-    """What was asked, and what became of it."""
-    found = re.match(rf"((?:{'|'.join(constants.TABLES)})\b[^:]*): (.*)", message, re.DOTALL)
-    return (found[1], found[2]) if found else ("", message)

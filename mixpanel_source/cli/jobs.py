@@ -21,7 +21,9 @@ from .interrupts import StoppableClock, run_stoppably, say_stopping
 from .text import count, duration
 
 if TYPE_CHECKING:
+    from ..config.model import Config
     from ..jobs.sync import JobResult
+    from ..tables.context import LoadContext
     from .board import Board
 
 LOGGERS = ("mixpanel_source",)
@@ -33,9 +35,9 @@ def run_sync(options: argparse.Namespace) -> int:
 
     check_tables(options.tables)
     with swift_imports():
-        from ..jobs.sync import sync
+        from ..jobs.sync import run_sync
 
-    return _run(partial(sync, options.tables), options)
+    return _run(partial(run_sync, options.tables), options)
 
 
 def run_backfill(options: argparse.Namespace) -> int:
@@ -43,35 +45,48 @@ def run_backfill(options: argparse.Namespace) -> int:
     from ..config.parsers import parse_range
 
     with swift_imports():
-        from ..jobs.sync import backfill
+        from ..jobs.sync import run_backfill
 
     parse_range("range", options.range)
-    return _run(partial(backfill, options.range), options)
+    return _run(run_backfill, options, range=options.range)
 
 
 def run_catch_up(options: argparse.Namespace) -> int:
-    """Read the days again that late events have arrived for; a request, and one for each day."""
+    """Read the days again that late events arrived for; one request, and one for each such day."""
     with swift_imports():
-        from ..jobs.sync import catch_up
+        from ..jobs.sync import run_catch_up
 
-    return _run(catch_up, options)
+    return _run(run_catch_up, options, catches_up=True)
 
 
-def _run(job: Callable[..., JobResult], options: argparse.Namespace) -> int:
-    """Run a job with its progress shown, and tell what it did."""
-    from ..jobs.sync import open_pipeline
+def _run(
+    job: Callable[[LoadContext, Any], JobResult],
+    options: argparse.Namespace,
+    *,
+    catches_up: bool = False,
+    **settings: str,
+) -> int:
+    """Run a job with its progress shown, and report what it did."""
+    from ..config.providers import load_config
+    from ..jobs.pipeline import open_pipeline
+    from ..tables.context import LoadContext
+    from ..tables.package import Checkpoint
 
     pipeline = open_pipeline(options.destination, dataset=options.dataset, name=options.pipeline)
-    board = _board() if options.progress == "auto" and sys.stderr.isatty() else None
+    config = load_config(settings)
+    board = _board(config) if options.progress == "auto" and sys.stderr.isatty() else None
 
-    def run(stop: Event) -> JobResult:
-        return job(
-            pipeline=pipeline,
+    def run(cancelled: Event) -> JobResult:
+        context = LoadContext(
+            config,
+            checkpoint=Checkpoint(),
             max_wait_s=options.max_wait,
-            clock=StoppableClock(stop),
+            clock=StoppableClock(cancelled),
             progress=board,
-            stop=stop,
+            cancelled=cancelled,
+            catches_up=catches_up,
         )
+        return job(context, pipeline)
 
     with _shown(board):
         report = run_stoppably(run, ask=say_stopping, restore=_show_cursor)
@@ -81,18 +96,15 @@ def _run(job: Callable[..., JobResult], options: argparse.Namespace) -> int:
     return code
 
 
-def _board() -> Board:
-    from ..api.rate_limit import least_seconds
+def _board(config: Config) -> Board:
+    from ..api.rate_limit import minimum_seconds
     from ..commands.plan import quota_of
-    from ..config.providers import load_config
-    from ..tables.context import data_directory
+    from ..paths import data_directory
     from .board import Board
 
-    config = load_config({})
-
     def forecast(table: str, requests: int) -> float:
-        asked = [(quota_of(table), requests)]
-        return least_seconds(config, data_directory(), asked, time.time())
+        needed = [(quota_of(table), requests)]
+        return minimum_seconds(config, data_directory(), needed, time.time())
 
     return Board(time.time, forecast)
 
@@ -134,7 +146,7 @@ def finish(report: JobResult, *, as_json: bool = False, debug: bool = False) -> 
 
 
 def _summary(report: JobResult) -> dict[str, Any]:
-    from ..jobs.sync import location
+    from ..jobs.pipeline import location
 
     repairs: Counter[str] = Counter()
     for window in report.windows:
@@ -149,7 +161,7 @@ def _summary(report: JobResult) -> dict[str, Any]:
         "seconds": round(report.seconds, 1),
         "destination": location(report.pipeline),
         "dataset": report.pipeline.dataset_name,
-        "failures": {table: str(error) for table, error in report.failures.items()},
+        "failures": {str(part): str(error) for part, error in report.failures.items()},
     }
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .. import constants
+from ..catalog.tables import DEFAULT_TABLES
 from ..errors import ConfigError
 from .exits import DONE
 from .jobs import finish
@@ -50,7 +51,7 @@ def run_demo(_options: argparse.Namespace) -> int:
         project, queries_per_hour=None, exports_per_hour=None, exports_per_second=None
     ) as sandbox:
         report = sync(
-            (*constants.DEFAULT_TABLES, "cohorts"),
+            (*DEFAULT_TABLES, "cohorts"),
             username=sandbox.username,
             secret=sandbox.secret,
             project_id=project.project_id,

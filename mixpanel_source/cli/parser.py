@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import constants
+from ..catalog.tables import DEFAULT_TABLES, TABLE_NAMES
 from .asking import run_reconcile, run_request
 from .jobs import run_backfill, run_catch_up, run_sync
 from .local import run_demo, run_sandbox
@@ -149,8 +150,8 @@ def _tables() -> Parser:
     parser.add_argument(
         "--tables",
         type=lambda text: [name.strip() for name in text.split(",") if name.strip()],
-        default=list(constants.DEFAULT_TABLES),
-        help=f"out of {','.join(constants.TABLES)} (default: {','.join(constants.DEFAULT_TABLES)})",
+        default=list(DEFAULT_TABLES),
+        help=f"out of {','.join(TABLE_NAMES)} (default: {','.join(DEFAULT_TABLES)})",
     )
     return parser
 

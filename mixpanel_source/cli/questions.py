@@ -40,12 +40,16 @@ def run_check(options: argparse.Namespace) -> int:
 def run_plan(options: argparse.Namespace) -> int:
     """Tell what a sync, or a backfill, would fetch; costs no request."""
     with swift_imports():
-        from ..commands.plan import make_plan
-        from ..commands.reader import open_reader
+        from ..commands.plan import plan as make_plan
 
     tables = options.tables if options.range is None else ["export"]
-    with open_reader(options.destination, dataset=options.dataset, name=options.pipeline) as reader:
-        plan = make_plan(tables, reader, range=options.range)
+    plan = make_plan(
+        tables,
+        destination=options.destination,
+        dataset=options.dataset,
+        name=options.pipeline,
+        range=options.range,
+    )
     print(json.dumps(_plan_as_json(plan)) if options.json else _plan_as_text(plan))
     return DONE
 
@@ -53,11 +57,11 @@ def run_plan(options: argparse.Namespace) -> int:
 def run_status(options: argparse.Namespace) -> int:
     """Tell what is loaded and how the last run ended; costs no request."""
     with swift_imports():
-        from ..commands.reader import open_reader
-        from ..commands.status import read_status
+        from ..commands.status import status as read_status
 
-    with open_reader(options.destination, dataset=options.dataset, name=options.pipeline) as reader:
-        status = read_status(options.pipeline, reader)
+    status = read_status(
+        destination=options.destination, dataset=options.dataset, name=options.pipeline
+    )
     print(json.dumps(_status_as_json(status)) if options.json else _status_as_text(status))
     return DONE
 
@@ -67,11 +71,11 @@ def _plan_as_json(plan: Plan) -> dict[str, Any]:
         "project_id": plan.config.project_id,
         "tables": {table.table: table.as_json() for table in plan.tables},
         "requests": plan.requests,
-        "requests_at_most": plan.most_requests,
+        "requests_at_most": plan.max_requests,
         "requests_per_hour": plan.config.requests_per_hour,
         "requests_used": plan.used,
-        "hours": round(plan.least_s / 3_600, 2),
-        "hours_at_most": round(plan.most_s / 3_600, 2),
+        "hours": round(plan.min_s / 3_600, 2),
+        "hours_at_most": round(plan.max_s / 3_600, 2),
     }
 
 
@@ -83,18 +87,18 @@ def _plan_as_text(plan: Plan) -> str:
     bound = config.requests_per_hour
     pace = f"at {bound} an hour" if bound else "no hourly bound"
     lines.append(f"{_requests(plan)}, {pace}{_used(plan.used)}")
-    end = instant(plan.began_at + plan.least_s)
-    lines.append(f"takes {duration(plan.least_s)} at least, if it begins now: until {end}")
-    if plan.most_s > plan.least_s:
-        end = instant(plan.began_at + plan.most_s)
-        lines.append(f"if every day takes a request, {duration(plan.most_s)}: until {end}")
+    end = instant(plan.began_at + plan.min_s)
+    lines.append(f"takes {duration(plan.min_s)} at least, if it begins now: until {end}")
+    if plan.max_s > plan.min_s:
+        end = instant(plan.began_at + plan.max_s)
+        lines.append(f"if every day takes a request, {duration(plan.max_s)}: until {end}")
     return "\n".join(lines)
 
 
 def _requests(plan: Plan) -> str:
-    if plan.most_requests != plan.requests:
-        return f"{plan.requests:,} to {plan.most_requests:,} requests"
-    least = "" if all(table.is_known for table in plan.tables) else "at least "
+    if plan.max_requests != plan.requests:
+        return f"{plan.requests:,} to {plan.max_requests:,} requests"
+    least = "" if all(table.is_exact for table in plan.tables) else "at least "
     return f"{least}{count(plan.requests, 'request')}"
 
 
@@ -115,7 +119,7 @@ def _table_plan_lines(table: TablePlan, window_days: int | None) -> list[str]:
 
 
 def _requests_of(table: TablePlan) -> str:
-    if not table.is_known:
+    if not table.is_exact:
         return f"{count(table.requests, 'request')}, and one for each part that it finds"
     if not table.requests:
         return "no request that counts"

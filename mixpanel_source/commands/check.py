@@ -1,4 +1,4 @@
-"""Whether the tables would load, at the cost of one request each and one that is free."""
+"""Checks whether the tables would load, with one request each and one that is unmetered."""
 
 from __future__ import annotations
 
@@ -10,70 +10,73 @@ from functools import partial
 from typing import Any
 
 from .. import constants
-from ..api.client import Client, Clock, Reply
+from ..api.client import Client
+from ..api.clock import Clock
 from ..api.projects import read_projects
+from ..api.reply import Reply
+from ..catalog.tables import DEFAULT_TABLES
 from ..config.model import Config
 from ..config.providers import load_config
 from ..config.tables import select_tables
 from ..constants import Hosts
 from ..errors import AuthError, MixpanelError
-from ..tables.context import data_directory
+from ..paths import data_directory
 from ..tables.registry import RESOURCES
 
 RETRIES = 1
-"""How often a failed request is tried again: somebody is waiting for the answer."""
+"""Maximum retries of a failed request: a person is waiting for the result."""
 
 
 def check(
-    tables: Sequence[str],
+    tables: Sequence[str] = DEFAULT_TABLES,
     *,
     clock: Clock = time,
     regions: Mapping[str, Hosts] = constants.REGIONS,
-    **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
 ) -> dict[str, MixpanelError | None]:
-    """Ask Mixpanel for a little of each table.
+    """Request a little of each table.
 
-    Where the project is not found, the other regions are asked for it too, a request each.
+    If the project is not found, the other regions are asked too, with one request each.
 
     Args:
         tables: names of tables.
         clock: the time, and how to wait.
-        regions: name -> hosts; those to look for the project in.
-        given: settings, which go before those configured.
+        regions: name -> hosts; where to search for the project.
+        settings: take precedence over those configured.
 
     Returns:
-        Table -> None if it would load, or why not.
+        Table -> None if it would load, else the reason why not.
 
     Raises:
         ConfigError: a setting is missing or malformed.
-        AuthError: Mixpanel does not know the account or the project, so that no table would load.
+        AuthError: Mixpanel does not know the account or the project, so no table would load.
         UnavailableError: Mixpanel cannot be reached.
     """
-    config = load_config(given)
+    config = load_config(settings)
     tables = select_tables(tables, config)
     config = replace(config, retries=min(config.retries, RETRIES))
     client = Client(config, clock=clock, directory=data_directory())
-    search = partial(_look_elsewhere, client, config, regions)
+    search = partial(_search_regions, client, config, regions)
     try:
         _check_project(client, config)
     except AuthError as refusal:
         raise search(refusal, _check_project) from refusal
-    found: dict[str, MixpanelError | None] = {}
+    results: dict[str, MixpanelError | None] = {}
     for table in tables:
-        ask = partial(_ask_for, table, clock)
+        probe = partial(_probe, table, clock)
         try:
-            ask(client, config)
+            probe(client, config)
         except AuthError as refusal:
-            raise search(refusal, ask) from refusal
+            raise search(refusal, probe) from refusal
         except MixpanelError as error:
-            found[table] = error
+            results[table] = error
         else:
-            found[table] = None
-    return found
+            results[table] = None
+    return results
 
 
 def _check_project(client: Client, config: Config) -> None:
-    """See that the account is a member of the project."""
+    """Check that the account is a member of the project."""
     projects = read_projects(client)
     if str(config.project_id) not in projects:
         raise AuthError(
@@ -83,23 +86,23 @@ def _check_project(client: Client, config: Config) -> None:
         )
 
 
-def _ask_for(table: str, clock: Clock, client: Client, config: Config) -> None:
-    # whoever checks wants to know now, and not when the hour is over
+def _probe(table: str, clock: Clock, client: Client, config: Config) -> None:
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
+    # no waiting for the quota: a person wants the answer now, not in an hour
     client.send(RESOURCES[table].probe(config, now), Reply.body, patience_s=0)
 
 
-def _look_elsewhere(
+def _search_regions(
     client: Client,
     config: Config,
     regions: Mapping[str, Hosts],
     refusal: AuthError,
-    ask: Callable[[Client, Config], None],
+    probe: Callable[[Client, Config], None],
 ) -> AuthError:
-    """The refusal, or where the project is if another region has it."""
+    """The refusal, or an error that names the region which knows the project."""
     here = [name for name, hosts in regions.items() if hosts.query == config.base_url]
     if not here:
-        # a proxy, or the sandbox: there is no telling what the regions are
+        # a proxy, or the sandbox: its regions are unknown
         return refusal
     refused = []
     for name, hosts in regions.items():
@@ -113,7 +116,7 @@ def _look_elsewhere(
         if name in here:
             continue
         try:
-            ask(client.elsewhere(there), there)
+            probe(client.for_hosts_of(there), there)
         except AuthError:
             refused.append(name)
         except MixpanelError:
@@ -123,5 +126,5 @@ def _look_elsewhere(
                 f"project_id {config.project_id} is not in region {here[0]}, but in region {name}: "
                 f"set region to {name}."
             )
-    also = f" The regions {', '.join(refused)} say no as well." if refused else ""
-    return AuthError(f"{refusal}{also}")
+    also = f" The regions {', '.join(refused)} refuse it too." if refused else ""
+    return AuthError(f"{refusal.reason}{also}", subject=refusal.subject)

@@ -1,6 +1,6 @@
-"""Two counts of the same events side by side: what is loaded, and what Mixpanel's reports say.
+"""Two counts of the same events: the loaded rows, and the numbers of Mixpanel's reports.
 
-Pure: which days can be compared at all, and what is made of the numbers.
+Pure: which days can be compared, and how the counts differ.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ..errors import ConfigError
 from ..windows import DAY, Window, iter_days
 
 DAYS = 30
-"""How many of the newest settled days are compared unless others are named."""
+"""Number of settled days, the newest, that are compared by default."""
 NAMES_BYTES = 6_000
-"""Most bytes of names in an address; servers take about eight thousand in all."""
+"""Maximum bytes of names in a URL; servers accept about eight thousand bytes in all."""
 
 Counts = Mapping[tuple[date, str], int]
-"""Day and name of an event -> how many."""
+"""Day and name of an event -> count."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,20 @@ class Comparison:
     counted: int
     """Events in Mixpanel's report."""
     within: bool
-    """Whether they differ by no more than the tolerance."""
+    """Whether they differ by at most the tolerance."""
 
     @property
     def difference(self) -> int:
-        """How many more are loaded than counted."""
+        """Loaded minus counted."""
         return self.loaded - self.counted
 
 
 class Calendar(NamedTuple):
-    """Which days Mixpanel counts by, and which it exports by."""
+    """The days by which Mixpanel counts, and those by which it exports."""
 
     zone: str
-    """IANA name of the zone whose days are counted."""
-    filed: bool
+    """IANA name of the zone of the counted days."""
+    same_for_export: bool
     """Whether the export files events under the same days."""
 
     def bounds(self, day: date) -> tuple[datetime, datetime]:
@@ -60,9 +60,9 @@ class Calendar(NamedTuple):
         first, end = (start.astimezone(timezone.utc) for start in starts)
         return first, end
 
-    def filed_under(self, day: date) -> Iterator[date]:
-        """The days under which the export files the events of a day."""
-        if self.filed:
+    def export_days(self, day: date) -> Iterator[date]:
+        """The days under which the export files the events of a counted day."""
+        if self.same_for_export:
             return iter([day])
         first, end = self.bounds(day)
         return iter_days(first.date(), (end - datetime.resolution).date())
@@ -71,13 +71,13 @@ class Calendar(NamedTuple):
 def days_to_compare(
     loaded: Collection[date], calendar: Calendar, *, settled: date, wanted: Window | None
 ) -> list[date]:
-    """The days that are loaded whole, ascending: those of `wanted`, or the last settled ones.
+    """The days that are completely loaded, ascending: of `wanted`, or the newest settled days.
 
     Args:
-        loaded: the days that were loaded, as the export files events.
-        calendar: what a day is to those who count.
+        loaded: the loaded days, as the export files events.
+        calendar: of the project.
         settled: the newest day that no sync reads again.
-        wanted: the days to choose from; the last `DAYS` settled ones if None.
+        wanted: the days to choose from; the newest `DAYS` settled days if None.
 
     Raises:
         ConfigError: there are none.
@@ -86,11 +86,11 @@ def days_to_compare(
     days = [
         day
         for day in iter_days(first, last)
-        if all(part in loaded for part in calendar.filed_under(day))
+        if all(part in loaded for part in calendar.export_days(day))
     ]
     if not days:
         raise ConfigError(
-            f"No day of {first}..{last} is loaded whole, so there is nothing to compare: sync "
+            f"No day of {first}..{last} is completely loaded, so there is nothing to compare: sync "
             "first, or choose another range."
         )
     return days if wanted else days[-DAYS:]
@@ -99,13 +99,13 @@ def days_to_compare(
 def compare(
     loaded: Counts, counted: Counts, days: Collection[date], *, tolerance: float
 ) -> list[Comparison]:
-    """Both counts side by side, by day and name.
+    """Both counts, by day and name.
 
     Args:
         loaded: rows in the destination.
         counted: events in Mixpanel's report.
-        days: those to compare.
-        tolerance: as a share of what is counted.
+        days: to compare.
+        tolerance: allowed difference as a share of Mixpanel's count.
     """
     comparisons = []
     for key in sorted(key for key in {*loaded, *counted} if key[0] in days):
@@ -117,7 +117,7 @@ def compare(
 
 
 def group_names(names: Iterable[str]) -> Iterator[list[str]]:
-    """Yields the names in groups, each short enough for the address of a request."""
+    """Yields the names in groups, each short enough for the URL of a request."""
     group: list[str] = []
     room = NAMES_BYTES
     for name in names:

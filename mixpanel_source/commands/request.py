@@ -1,7 +1,7 @@
-"""One request of the user's own, with what ours have: account, pace, quota, retries, messages.
+"""One ad-hoc request, with the account, pace, quota, retries and messages of a sync.
 
-The answer is complete before anything is made of it: it waits in a file without a name, so that a
-try that breaks off in the middle leaves no trace, and an export of any size takes no memory.
+The response is complete before any of it is used: it waits in an unnamed file, so a try that breaks
+off leaves nothing behind, and an export of any size takes no memory.
 """
 
 from __future__ import annotations
@@ -16,19 +16,23 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from .. import constants
-from ..api.client import Client, Clock, Reply, Request
-from ..catalog import Endpoint, find_endpoint
+from ..api.client import Client
+from ..api.clock import Clock
+from ..api.reply import Reply
+from ..api.request import Request
+from ..catalog.endpoints import Endpoint
+from ..catalog.lookup import find_endpoint
 from ..config.providers import load_config
-from ..decode.framing import describe_bad_line, inflate, join_torn_rows, repair_row
+from ..decode.framing import describe_bad_line, join_torn_rows, repair_row
 from ..errors import ConfigError, MixpanelError, TruncatedError
-from ..tables.context import data_directory
+from ..paths import data_directory
 from .response import ApiResponse, describe
 
 HIDDEN_CHARACTERS = 4
-"""Values of parameters of this many characters and more are kept out of messages."""
+"""Parameter values of at least this many characters are kept out of messages."""
 HEAD_BYTES = 256
 TAIL_BYTES = 2 * 1024 * 1024
-"""Bytes at the end of an export that are looked at; an event has less than a megabyte."""
+"""Bytes at the end of an export that are checked; an event has less than a megabyte."""
 
 
 @contextmanager
@@ -39,47 +43,51 @@ def request(
     *,
     clock: Clock = time,
     max_wait_s: float = constants.QUOTA_PATIENCE_SECONDS,
-    **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
 ) -> Iterator[ApiResponse]:
-    """Read any endpoint of the API; nothing that might change the project is sent.
+    """Read any endpoint of the API; requests that might change the project are refused.
 
     Args:
         method: GET or POST.
         path: of the URL, in which `{project_id}` is filled in.
         params: of the query string or, with POST, of the form; without the project.
         clock: the time, and how to wait.
-        max_wait_s: longest wait that the quota may impose.
-        given: settings, which go before those configured.
+        max_wait_s: maximum seconds to wait for the quota.
+        settings: take precedence over those configured.
 
     Raises:
         ConfigError: the request is malformed, or might change something; nothing was sent.
         RequestError: Mixpanel refused.
-        UnavailableError: the last of the tries failed as well.
+        UnavailableError: the last try failed as well.
         PausedError: the quota allows no request within `max_wait_s`.
     """
     endpoint = find_endpoint(method, path)
-    params = params or {}
-    call = Request(
-        describe(endpoint),
-        endpoint,
-        params={} if endpoint.method == "POST" else params,
-        form=params if endpoint.method == "POST" else None,
-        free=endpoint.name == "engage" and bool(params.get("session_id")),
-        hidden=tuple(value for value in params.values() if len(value) >= HIDDEN_CHARACTERS),
-    )
-    client = Client(load_config(given), clock=clock, directory=data_directory())
+    client = Client(load_config(settings), clock=clock, directory=data_directory())
     with _writing():
         file = TemporaryFile(prefix="mixpanel-")  # noqa: SIM115 - closed below
     with file:
-        client.send(call, partial(_receive, endpoint, file), patience_s=max_wait_s)
+        receive = partial(_receive, endpoint, file)
+        client.send(_build_request(endpoint, params or {}), receive, patience_s=max_wait_s)
         yield ApiResponse(endpoint, file)
+
+
+def _build_request(endpoint: Endpoint, params: Mapping[str, str]) -> Request:
+    is_form = endpoint.method == "POST"
+    return Request(
+        endpoint,
+        detail=describe(endpoint),
+        params={} if is_form else params,
+        form=params if is_form else None,
+        free=endpoint.name == "engage" and bool(params.get("session_id")),
+        hidden=tuple(value for value in params.values() if len(value) >= HIDDEN_CHARACTERS),
+    )
 
 
 def _receive(endpoint: Endpoint, file: IO[bytes], reply: Reply) -> None:
     with _writing():
         file.seek(0)
         file.truncate()
-    for chunk in inflate(reply.chunks()) if reply.gzipped else reply.chunks():
+    for chunk in reply.inflated():
         with _writing():
             file.write(chunk)
     with _writing():
@@ -104,10 +112,10 @@ def _writing() -> Iterator[None]:
 
 
 def _check_end(file: IO[bytes]) -> None:
-    """See that an export ends with a whole event, and not with words about why it ended.
+    """Check that an export ends with a whole event.
 
     Raises:
-        TruncatedError: it does not.
+        TruncatedError: it ends with something else, such as an error message.
     """
     file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
     tail = file.read().rstrip()
@@ -128,10 +136,10 @@ def _is_event(line: bytes) -> bool:
 
 
 def parse_params(texts: Iterable[str]) -> dict[str, str]:
-    """Parameters from `key=value` texts; the value is taken as it is.
+    """Parameters from `key=value` texts; values are used unchanged.
 
     Raises:
-        ConfigError: one has no key, is there twice or is the project's.
+        ConfigError: a parameter has no key, is given twice, or is the project.
     """
     params: dict[str, str] = {}
     for text in texts:
@@ -142,7 +150,7 @@ def parse_params(texts: Iterable[str]) -> dict[str, str]:
             raise ConfigError("-p project_id must be left out: it is the setting project_id.")
         if name in params:
             raise ConfigError(
-                f"-p {name} is there twice; it must be given once. Lists are JSON, such as "
+                f"-p {name} is given twice; it must be given once. Lists are JSON, such as "
                 """-p 'event=["Sign up","Order"]'."""
             )
         params[name] = value

@@ -1,4 +1,4 @@
-"""What Mixpanel has answered to a request of the user's own, and how it becomes a table."""
+"""The response to an ad-hoc request, and how it is loaded into a table."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ import dlt
 from dlt.common.configuration.specs import BaseConfiguration
 from dlt.extract import DltResource
 
-from .. import constants
-from ..catalog import ENDPOINTS, Endpoint
+from ..catalog.endpoints import ENDPOINTS, Endpoint
+from ..catalog.tables import TABLE_NAMES
 from ..decode.columns import readable_name
 from ..decode.framing import Row, dump_json, iter_row_blocks, repair_row
 from ..errors import ConfigError, RequestError
 from ..jobs.pipeline import open_beside, pipeline_lock, reset_local_state, unwrap_errors
 
 NAME = "mixpanel_request"
-"""Of the source, so that nothing of it mixes with what the jobs know."""
+"""Name of the dlt source, so that its state does not mix with that of the jobs."""
 CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class ApiResponse:
-    """What Mixpanel has answered, whole."""
+    """A complete response."""
 
     endpoint: Endpoint
     _file: IO[bytes]
 
     def chunks(self) -> Iterator[bytes]:
-        """The body as it came, decompressed."""
+        """Yields the body, decompressed."""
         self._file.seek(0)
         while chunk := self._file.read(CHUNK_BYTES):
             yield chunk
 
     def rows(self) -> Iterator[Row]:
-        """The rows that it holds: its lines, or those `find_rows` finds.
+        """Yields its rows: the lines of an export, else what `find_rows` finds.
 
         Raises:
-            RequestError: it is neither JSON nor lines of it.
+            RequestError: the response is neither JSON nor JSON lines.
         """
         if self.endpoint.name == "export":
             for block in iter_row_blocks(self.chunks()):
@@ -53,25 +53,25 @@ class ApiResponse:
             reply = json.loads(body.decode("utf-8", "surrogateescape"))
         except ValueError as error:
             raise RequestError(
-                f"{describe(self.endpoint)}: the reply is not JSON, so it holds no rows. Leave "
-                "--table out to see it."
+                "the reply is not JSON, so it has no rows. Leave --table out to see it.",
+                subject=describe(self.endpoint),
             ) from error
         for row in find_rows(reply, self.endpoint.rows):
             yield repair_row(dump_json(row).encode("utf-8", "surrogatepass"), Counter())
 
 
 def describe(endpoint: Endpoint) -> str:
-    """What is asked, for messages."""
-    # neither the path nor the parameters: they may hold values
+    """Label of the request, for messages."""
+    # without path and parameters, which may contain values
     return "request" if endpoint.name == "request" else f"request {endpoint.name}"
 
 
 def find_rows(reply: Any, key: str | None) -> list[Row]:  # noqa: ANN401 - any JSON value
-    """The rows in a reply: what is under `key`, or the first list of objects, or all of it.
+    """The rows in a reply: the first list of objects in it, or else the reply itself.
 
     Args:
-        reply: as JSON has it.
-        key: where the endpoint has its rows; None if anywhere.
+        reply: any JSON value.
+        key: key of the reply that holds the rows; None to search all of it.
     """
     within = reply.get(key, reply) if isinstance(reply, dict) else reply
     rows = _first_list(within)
@@ -88,35 +88,34 @@ def _first_list(value: Any) -> list[Any] | None:  # noqa: ANN401 - any JSON valu
 
 
 def check_table(table: str) -> None:
-    """Refuse names of tables that are ours or dlt's, or that a database would spell otherwise.
+    """Refuse names that a database would change, and names of tables that a sync loads.
 
     Raises:
-        ConfigError: naming what is valid.
+        ConfigError: names what is valid.
     """
     if not re.fullmatch(r"(?=.{1,53}$)[a-z][a-z0-9]*(_[a-z0-9]+)*", table):
         raise ConfigError(
             f"--table is {table!r}; it must be lower-case letters, digits and single underscores, "
             "at most 53, such as top_events_of_today."
         )
-    if table in {*constants.TABLES, *(one.name for one in ENDPOINTS)}:
+    if table in {*TABLE_NAMES, *(endpoint.name for endpoint in ENDPOINTS)}:
         raise ConfigError(
-            f"--table is {table}, which a sync loads; it must be a name of its own, such as "
-            f"my_{table}."
+            f"--table is {table}, which a sync loads; it must be another name, such as my_{table}."
         )
 
 
-def load_response(answer: ApiResponse, table: str, pipeline: dlt.Pipeline) -> int:
-    """Replace a table by the rows of an answer; returns how many there are.
+def load_response(response: ApiResponse, table: str, pipeline: dlt.Pipeline) -> int:
+    """Replace a table with the rows of a response; returns how many there are.
 
     Args:
-        answer: what to load; lists and objects in its rows become JSON.
+        response: what to load; lists and objects in its rows become JSON.
         table: name of the table, see `check_table`.
-        pipeline: of the jobs; the answer goes where their tables are, by a pipeline of its own, so
-            that what they know of these stays as it is.
+        pipeline: of the jobs. The rows go to the same dataset through a pipeline of their own, so
+            the state of the jobs does not change.
 
     Raises:
-        ConfigError: the table is one of ours.
-        RequestError: the answer holds no rows.
+        ConfigError: a sync loads a table of this name.
+        RequestError: the response has no rows.
     """
     check_table(table)
     number = 0
@@ -124,7 +123,7 @@ def load_response(answer: ApiResponse, table: str, pipeline: dlt.Pipeline) -> in
     def named_rows() -> Iterator[Row]:
         nonlocal number
         columns: dict[str, str] = {}
-        for row in answer.rows():
+        for row in response.rows():
             number += 1
             yield {_column(name, columns): value for name, value in row.items()}
 
@@ -138,13 +137,13 @@ def load_response(answer: ApiResponse, table: str, pipeline: dlt.Pipeline) -> in
 
 @dlt.source(name=NAME, section=NAME, max_table_nesting=0, spec=BaseConfiguration)
 def _source(rows: DltResource) -> DltResource:
-    # what looks like an instant stays the text that it is
+    # text that looks like a timestamp stays text
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
     return rows
 
 
 def _column(name: str, columns: dict[str, str]) -> str:
-    """The column for a key; of keys that would share one, each gets its own."""
+    """The column for a key; keys that would share a column get one each."""
     if name not in columns:
         readable = readable_name(name)
         taken = columns.values()

@@ -1,4 +1,4 @@
-"""What is loaded, what is missing and how the last run ended; asks Mixpanel nothing."""
+"""What is loaded, what is missing and how the last run ended; sends no request."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from .. import constants
-from ..api.client import Clock
+from ..api.clock import Clock
 from ..api.rate_limit import requests_used
+from ..catalog.tables import TABLE_NAMES
+from ..config.model import Config
 from ..config.providers import load_config
 from ..errors import ConfigError
 from ..jobs.history import RUNNING, LastRun, read_last_run
 from ..jobs.pipeline import is_under_way, last_run_path
-from ..tables import events
-from ..tables.context import data_directory
+from ..paths import data_directory
+from ..tables.event_downloads import NAME as EXPORT
 from ..tables.ledger import Ledger
 from ..tables.load_log import LOADS_TABLE
 from ..windows import DAY, Window, iter_days
 from .reader import DestinationReader, open_reader
 
 KILLED = "killed"
-"""Outcome of a run that never said how it ended, and is not under way."""
+"""Outcome of a run that recorded no end and is not in progress."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class TableStatus:
     table: str
     rows: int
     read_at: datetime | None
-    """When Mixpanel was last asked for it."""
+    """When it was last read from Mixpanel."""
     first: date | None = None
     last: date | None = None
     gaps: Sequence[Window] = ()
@@ -48,7 +50,7 @@ class Load:
 
     table: str
     part: str
-    """Of the table, if it is loaded part by part."""
+    """Part of the table, if it is loaded part by part."""
     window: Window
     rows: int
     read_at: datetime
@@ -63,7 +65,7 @@ class Status:
     loads: Sequence[Load]
     last_run: LastRun | None
     outcome: str | None
-    """Of the last run; `killed` if it never said."""
+    """Of the last run; `killed` if it recorded no end."""
     used: dict[str, int] = field(default_factory=dict)
     """Quota, `export` or `query` -> requests made in the last hour; empty without settings."""
     per_hour: int = constants.REQUESTS_PER_HOUR
@@ -75,7 +77,7 @@ def status(
     dataset: str = constants.DATASET_NAME,
     name: str = constants.PIPELINE_NAME,
     clock: Clock = time,
-    **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
 ) -> Status:
     """Report what is loaded, what is missing and how the last run ended; makes no request.
 
@@ -84,60 +86,49 @@ def status(
         dataset: the dataset, or schema, of the tables.
         name: of the pipeline that loads them.
         clock: the current time.
-        given: settings, which take precedence over those configured.
+        settings: take precedence over those configured.
 
     Raises:
         ConfigError: the destination does not exist or has no credentials.
         BusyError: the database is open in another process that lets nobody else in.
     """
+    try:
+        config = load_config(settings)
+    except ConfigError:
+        # what is loaded can be reported without knowing the account
+        config = None
     with open_reader(destination, dataset=dataset, name=name) as reader:
-        return read_status(name, reader, clock=clock, **given)
+        return read_status(name, reader, config, clock)
 
 
 def read_status(
-    name: str,
-    reader: DestinationReader,
-    *,
-    clock: Clock = time,
-    **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    name: str, reader: DestinationReader, config: Config | None, clock: Clock
 ) -> Status:
-    """Find out what is loaded.
+    """The status of what `reader` finds loaded; see `status`.
 
     Args:
         name: of the pipeline.
         reader: its destination.
-        clock: the time.
-        given: settings, which go before those configured.
+        config: the settings; None if they are incomplete.
+        clock: the current time.
     """
     run = read_last_run(last_run_path(name))
     outcome = run.outcome if run else None
     if outcome == RUNNING and not is_under_way(name):
         outcome = KILLED
-    used, per_hour = _quota(clock.time(), given)
     return Status(
         project_id=reader.project_id,
-        tables=[
-            _table_status(table, reader) for table in constants.TABLES if reader.has_table(table)
-        ],
+        tables=[_table_status(table, reader) for table in TABLE_NAMES if reader.has_table(table)],
         loads=_newest_loads(reader),
         last_run=run,
         outcome=outcome,
-        used=used,
-        per_hour=per_hour,
+        used=requests_used(config, data_directory(), clock.time()) if config else {},
+        per_hour=config.requests_per_hour if config else 0,
     )
 
 
-def _quota(now: float, given: dict[str, Any]) -> tuple[dict[str, int], int]:
-    try:
-        config = load_config(given)
-    except ConfigError:
-        # what is loaded can be told without knowing the account
-        return {}, 0
-    return requests_used(config, data_directory(), now), config.requests_per_hour
-
-
 def _table_status(table: str, reader: DestinationReader) -> TableStatus:
-    if table != events.NAME:
+    if table != EXPORT:
         rows = reader.rows("SELECT count(*) FROM {table}", table)[0][0]
         return TableStatus(table, rows, _read_at(table, reader))
     rows, newest = reader.rows("SELECT count(*), max(time) FROM {table}", table)[0]
@@ -158,7 +149,7 @@ def _read_at(table: str, reader: DestinationReader) -> datetime | None:
     if not reader.has_table(LOADS_TABLE):
         return None
     newest = reader.rows(
-        f"SELECT max(fetched_at) FROM {{table}} WHERE table_name = '{table}'",  # noqa: S608 - as above
+        f"SELECT max(fetched_at) FROM {{table}} WHERE table_name = '{table}'",  # noqa: S608 - our own name
         LOADS_TABLE,
     )[0][0]
     return newest and _in_utc(newest)
@@ -167,7 +158,7 @@ def _read_at(table: str, reader: DestinationReader) -> datetime | None:
 def _newest_loads(reader: DestinationReader) -> list[Load]:
     if not reader.has_table(LOADS_TABLE):
         return []
-    # a dataset that was loaded before there were parts gets the column with its next load
+    # datasets loaded before this column existed get it with their next load
     part = "part" if "part" in reader.columns(LOADS_TABLE) else "NULL"
     rows = reader.rows(
         f"SELECT table_name, {part}, first_day, last_day, rows, fetched_at FROM {{table}} "  # noqa: S608 - our own name

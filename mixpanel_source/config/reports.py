@@ -14,8 +14,8 @@ from datetime import date
 from hashlib import blake2b
 from typing import Any, Final, NoReturn
 
-from .. import constants
-from ..catalog import Endpoint, endpoint
+from ..catalog.endpoints import Endpoint, endpoint
+from ..catalog.tables import REPORT_TABLES
 from ..errors import ConfigError
 from ..windows import DAY, Window
 from .parsers import nearest_hint, number_from, parse_day
@@ -223,8 +223,8 @@ class _Declared:
     def parse(self) -> Report:
         self._check_known("key", self._values, KEYS)
         table = self._values.get("table")
-        if not isinstance(table, str) or table not in constants.REPORT_TABLES:
-            self._refuse_word("table", table, constants.REPORT_TABLES)
+        if not isinstance(table, str) or table not in REPORT_TABLES:
+            self._refuse_word("table", table, REPORT_TABLES)
         since, days = self._parse_days(endpoint_of(table))
         return Report(self._name, table, self._parse_params(table), since, days)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import constants
+from ..catalog.tables import ALL_REPORTS, REPORT_TABLES, TABLE_NAMES
 from ..errors import ConfigError
 from .model import Config
 from .parsers import nearest_hint
@@ -17,7 +17,7 @@ def check_tables(tables: Sequence[str]) -> None:
     Raises:
         ConfigError: naming the valid ones.
     """
-    known = (*constants.TABLES, constants.ALL_REPORTS)
+    known = (*TABLE_NAMES, ALL_REPORTS)
     unknown = [name for name in tables if name not in known]
     if unknown or not tables:
         raise ConfigError(
@@ -35,14 +35,14 @@ def select_tables(tables: Sequence[str], config: Config) -> tuple[str, ...]:
     """
     check_tables(tables)
     declared = [report.table for report in config.reports]
-    if constants.ALL_REPORTS in tables and not declared:
+    if ALL_REPORTS in tables and not declared:
         raise ConfigError(
             "reports is not set, and tables has it: declare reports in config.toml, "
             "[[sources.mixpanel.reports]], or leave it out of tables."
         )
     selected: list[str] = []
     for table in tables:
-        if table in constants.REPORT_TABLES:
+        if table in REPORT_TABLES:
             reports_of(config.reports, table)
-        selected += declared if table == constants.ALL_REPORTS else [table]
+        selected += declared if table == ALL_REPORTS else [table]
     return tuple(dict.fromkeys(selected))

@@ -22,7 +22,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from .. import constants
 from ..destinations.duckdb import MergingDuckDb
 from ..errors import BusyError, ConfigError, MixpanelError
-from ..tables.context import data_directory
+from ..paths import data_directory
 
 BESIDE_ITS_CATALOG = "main"
 """Dataset in a DuckDB file of the dataset's own name; see `open_pipeline`."""

@@ -1,9 +1,9 @@
-"""What all jobs have in common: the packages of each table, and what is told of them.
+"""Runs a job: one load package after another, for one table after another.
 
-A job runs the source again and again, a load package at a time, until there is nothing left to
-fetch; what is loaded stays loaded, whatever happens next. It starts from what the destination
-holds, not from what an earlier run left half done: a package that was interrupted is dropped and
-loaded anew, for loading the rest of it would load some rows twice.
+Each package is loaded before the next is fetched, so what is loaded stays loaded, whatever happens
+next. A job starts from what the destination holds, never from what an earlier run left half done: a
+package that was interrupted is dropped and fetched again, because loading the rest of it would load
+some rows twice.
 """
 
 from __future__ import annotations
@@ -13,26 +13,28 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import dlt
 
-from ..api.client import Clock
+from ..api.clock import Clock
 from ..api.rate_limit import requests_left
-from ..config.providers import load_config
+from ..catalog.tables import find_table
 from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
-from ..tables.context import Job, data_directory, pipeline_spool
+from ..paths import data_directory
+from ..tables.context import LoadContext, pipeline_spool
 from ..tables.load_log import WindowLoad
+from ..tables.package import TablePart
 from .column_comments import write_comments
 from .history import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .pipeline import appending_note, last_run_path, pipeline_lock, reset_local_state, unwrap_errors
-from .source import mixpanel_source
+from .source import build_source
 
 logger = logging.getLogger("mixpanel_source")
 
-LEXICON = "lexicon"
+LEXICON = TablePart("lexicon")
 _EXIT_CODES = (130, 1, 2, 75)
 """Exit codes of failures, the one that matters most first."""
+_STOPS = (CancelledError, PausedError)
 
 
 @dataclass
@@ -40,21 +42,15 @@ class JobResult:
     """What a job did."""
 
     pipeline: dlt.Pipeline
-    windows: list[WindowLoad] = field(default_factory=list)
-    failures: dict[str, MixpanelError] = field(default_factory=dict)
-    """Table, or table and part as in `funnels: Checkout` -> why it was not brought up to date; the
-    others were."""
+    windows: list[WindowLoad]
+    """What was loaded, in order."""
+    failures: dict[TablePart, MixpanelError]
+    """What could not be loaded, and why; everything else was."""
     seconds: float = 0.0
     requests: int = 0
-    """Requests made, those that failed and those that are free included."""
+    """Requests made, failed and unmetered ones included."""
     requests_left: dict[str, int] = field(default_factory=dict)
-    """Quota, `export` or `query` -> requests this hour still allows; empty if it has no bound."""
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code for these failures; of several, the one that matters most."""
-        codes = {error.exit_code for error in self.failures.values()}
-        return next((code for code in _EXIT_CODES if code in codes), 0)
+    """Quota, `export` or `query` -> requests this hour still allows; empty if there is no bound."""
 
     @property
     def rows(self) -> Counter[str]:
@@ -64,98 +60,114 @@ class JobResult:
             rows[window.table_name] += window.rows
         return rows
 
+    @property
+    def failed_tables(self) -> set[str]:
+        """The tables that could not be loaded, in part or as a whole."""
+        return {part.table for part in self.failures}
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command with these failures; of several, the one that matters most."""
+        codes = {error.exit_code for error in self.failures.values()}
+        return next((code for code in _EXIT_CODES if code in codes), 0)
+
 
 def run_job(
-    name: str, tables: Sequence[str], pipeline: dlt.Pipeline, job: Job, given: dict[str, Any]
+    name: str, tables: Sequence[str], pipeline: dlt.Pipeline, context: LoadContext
 ) -> JobResult:
-    """Load `tables`, one after the other, a package at a time.
+    """Load `tables` in order.
 
     Args:
         name: of the job, for `status`.
-        tables: in the order to load them.
-        pipeline: where to.
-        job: what all packages share.
-        given: settings, which go before those configured.
+        tables: names of tables, each once.
+        pipeline: where to load.
+        context: of this run.
+
+    Raises:
+        ConfigError: a setting does not fit the destination or Mixpanel.
+        AuthError: Mixpanel does not know the account or the project.
+        BusyError: another job of the same pipeline is running.
     """
-    report = JobResult(pipeline)
+    record = context.record
+    result = JobResult(pipeline, record.windows, record.failures)
     if note := appending_note(pipeline):
         logger.warning(note)
-    run = LastRun(name, tables, began_at=job.clock.time())
-    with pipeline_lock(pipeline), _noted(run, report, job.clock):
-        for table in tables:
-            try:
-                # a table that was loaded leaves nothing behind; an earlier job or a failure may
-                if not report.windows or report.failures:
-                    reset_local_state(pipeline)
-                for windows in _iter_packages(table, pipeline, job, given):
-                    report.windows += windows
-            except (AuthError, ConfigError):
-                raise
-            except MixpanelError as failure:
-                report.failures[table] = failure
-                job.drop_ahead()
-                if isinstance(failure, CancelledError):
-                    break
-        report.failures.update(job.failures)
-        if LEXICON in tables and LEXICON not in report.failures:
+    run = LastRun(name, tables, began_at=context.clock.time())
+    with pipeline_lock(pipeline), _recorded(run, result, context.clock):
+        _load_tables(tables, pipeline, context)
+        if LEXICON.table in tables and LEXICON not in result.failures:
             write_comments(pipeline)
-        if not report.failures:
-            # what is still there was fetched for other settings, or loaded just before a crash
+        if not result.failures:
+            # what is still spooled was fetched with other settings, or loaded just before a crash
             pipeline_spool(pipeline.pipeline_name).clear()
-    report.requests = job.requests
-    report.requests_left = requests_left(load_config(given), data_directory(), job.clock.time())
-    return report
+    result.requests = context.client.requests
+    result.requests_left = requests_left(context.config, data_directory(), context.clock.time())
+    return result
+
+
+def _load_tables(tables: Sequence[str], pipeline: dlt.Pipeline, context: LoadContext) -> None:
+    """Load one table after another; one that fails does not stop the others."""
+    is_clean = False
+    for table in tables:
+        # a loaded table leaves no local state behind, but an earlier job or a failure may
+        if not is_clean:
+            reset_local_state(pipeline)
+        try:
+            _load_table(table, pipeline, context)
+            is_clean = True
+        except (AuthError, ConfigError):
+            raise
+        except MixpanelError as failure:
+            is_clean = False
+            context.abandon_package()
+            context.record.failures[TablePart(table)] = failure
+            context.window_requests.cancel_prefetch()
+            if isinstance(failure, CancelledError):
+                return
+
+
+def _load_table(table: str, pipeline: dlt.Pipeline, context: LoadContext) -> None:
+    """Load one package of a table after another, until there is nothing left to fetch."""
+    while True:
+        if context.cancelled.is_set():
+            raise CancelledError("Cancelled.")
+        source = build_source(context, [find_table(table)])
+        with unwrap_errors():
+            pipeline.run(source.with_resources(table), loader_file_format="parquet")
+        package = context.finish_package()
+        context.progress.package_loaded(table)
+        if package.failure is not None:
+            raise package.failure
+        if not package.has_more:
+            return
 
 
 @contextmanager
-def _noted(run: LastRun, report: JobResult, clock: Clock) -> Iterator[None]:
-    """Note, for `status`, that a run is under way and how it ends."""
-    path = last_run_path(report.pipeline.pipeline_name)
+def _recorded(run: LastRun, result: JobResult, clock: Clock) -> Iterator[None]:
+    """Record, for `status`, that a run is in progress and how it ends."""
+    path = last_run_path(result.pipeline.pipeline_name)
     write_last_run(path, run)
     failures: dict[str, str] = {}
     outcome = FAILED
     try:
         yield
-        failures = {table: str(error) for table, error in report.failures.items()}
-        stopped = any(isinstance(e, _STOPS) for e in report.failures.values())
+        failures = {str(part): str(error) for part, error in result.failures.items()}
+        stopped = any(isinstance(error, _STOPS) for error in result.failures.values())
         outcome = STOPPED if stopped else FAILED if failures else DONE
     except MixpanelError as error:
         failures = {"": str(error)}
         raise
     except BaseException as error:
-        # of an error that nobody foresaw the text may hold a value
+        # the text of an unexpected error may contain a value
         failures = {"": type(error).__name__}
         raise
     finally:
-        report.seconds = clock.time() - run.began_at
+        result.seconds = clock.time() - run.began_at
         ended = replace(
             run,
             ended_at=clock.time(),
             outcome=outcome,
-            rows=report.rows.total(),
+            rows=result.rows.total(),
             failures=failures,
         )
         write_last_run(path, ended)
-
-
-_STOPS = (CancelledError, PausedError)
-
-
-def _iter_packages(
-    table: str, pipeline: dlt.Pipeline, job: Job, given: dict[str, Any]
-) -> Iterator[list[WindowLoad]]:
-    """Loads a package at a time; yields its windows once they are loaded."""
-    while True:
-        if job.stop.is_set():
-            raise CancelledError("Stopped, as asked.")
-        job.begin_package()
-        source = mixpanel_source(job=job, **given).with_resources(table)
-        with unwrap_errors():
-            pipeline.run(source, loader_file_format="parquet")
-        job.end_package()
-        job.progress.loaded(table)
-        yield job.reports
-        if job.failure is not None:
-            raise job.failure
-        if not job.unfinished:
-            return

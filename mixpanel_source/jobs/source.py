@@ -10,11 +10,10 @@ import dlt
 from dlt.common.configuration.specs import BaseConfiguration
 from dlt.extract import DltResource
 
+from ..catalog.tables import TABLES, Table
 from ..config.providers import load_config
-from ..tables.context import Job
-from ..tables.registry import RESOURCES
-
-__all__ = ["Job", "mixpanel_source"]
+from ..tables.context import LoadContext
+from ..tables.registry import build_resource
 
 
 # an empty spec: `lookup` finds the settings, for dlt would take a bare USERNAME of the environment;
@@ -56,11 +55,10 @@ def mixpanel_source(
     data_group_ids: Sequence[int] | int | str | None = None,
     reports: Sequence[Any] | str | None = None,
     catch_up_days: int | str | None = None,
-    job: Job | None = None,
 ) -> Iterable[DltResource]:
     """The tables of one Mixpanel project: `export`, `engage` and those that are selected.
 
-    Every argument but `job` may also stand in `[sources.mixpanel]` of `.dlt/config.toml` or
+    Every argument may also stand in `[sources.mixpanel]` of `.dlt/config.toml` or
     `.dlt/secrets.toml`, or in the environment as `SOURCES__MIXPANEL__...`. Nothing is asked of
     Mixpanel before the source is extracted.
 
@@ -102,14 +100,26 @@ def mixpanel_source(
         data_group_ids: group types to load the profiles of.
         reports: reports to load, a table each: `name`, `table`, `params`, `since`, `days`.
         catch_up_days: how many days back a catch-up looks for late events.
-        job: what the sources of one job share; made for this source alone if not given.
 
     Raises:
         ConfigError: a setting is missing or malformed.
     """
-    values = {name: value for name, value in locals().items() if name != "job"}
-    config = load_config(values)
-    job = job or Job()
+    config = load_config(dict(locals()))
+    return _build_resources(LoadContext(config), TABLES)
+
+
+@dlt.source(name="mixpanel", section="mixpanel_source", max_table_nesting=0, spec=BaseConfiguration)
+def build_source(context: LoadContext, tables: Sequence[Table]) -> Iterable[DltResource]:
+    """The source of a run, with no resources but those of `tables`.
+
+    Args:
+        context: of the run; its settings are resolved already.
+        tables: to build a resource for.
+    """
+    return _build_resources(context, tables)
+
+
+def _build_resources(context: LoadContext, tables: Sequence[Table]) -> list[DltResource]:
     # the name of a property stays text, even where it looks like a date
     dlt.current.source_schema().remove_type_detection("iso_timestamp")
-    return [resource.build(config, job) for resource in RESOURCES.values()]
+    return [build_resource(table, context) for table in tables]

@@ -1,6 +1,6 @@
-"""The jobs: bring the tables up to date, load a range of days, read late events.
+"""The jobs: sync the tables, backfill a range of days, catch up with late events.
 
-Each is a function a script can call, and safe to run at any time.
+Each is a function that a script can call, and safe to run at any time.
 """
 
 from __future__ import annotations
@@ -13,112 +13,118 @@ from typing import Any
 import dlt
 
 from .. import constants
-from ..api.client import Clock
-from ..config.model import Config
+from ..api.clock import Clock
+from ..catalog.tables import DEFAULT_TABLES
 from ..config.parsers import parse_range
 from ..config.providers import load_config
 from ..config.tables import select_tables
 from ..errors import ConfigError
 from ..progress import Progress
-from ..tables.context import Checkpoint, Job
-from .pipeline import location, open_pipeline
+from ..tables.context import LoadContext
+from ..tables.package import Checkpoint
+from .pipeline import open_pipeline
 from .runner import JobResult, run_job
 
-__all__ = [
-    "Checkpoint",
-    "JobResult",
-    "backfill",
-    "catch_up",
-    "location",
-    "open_pipeline",
-    "sync",
-]
+__all__ = ["Checkpoint", "JobResult", "backfill", "catch_up", "run_catch_up", "run_sync", "sync"]
 
 
 def sync(
-    tables: Sequence[str] = constants.DEFAULT_TABLES,
+    tables: Sequence[str] = DEFAULT_TABLES,
     *,
     pipeline: dlt.Pipeline | None = None,
     checkpoint: Checkpoint | None = None,
     max_wait_s: float = constants.QUOTA_PATIENCE_SECONDS,
     clock: Clock = time,
     progress: Progress | None = None,
-    stop: Event | None = None,
-    **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    cancelled: Event | None = None,
+    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
 ) -> JobResult:
-    """Bring `tables` up to date; safe to run at any time.
+    """Bring `tables` up to date.
 
     Args:
         tables: names of tables, in the order to load them; `reports` for all that have a declared
             report.
-        pipeline: where to; `open_pipeline()` if not given.
-        checkpoint: how much to load at a time.
-        max_wait_s: longest wait that the quota may impose; a longer one ends the job for now.
+        pipeline: where to load; `open_pipeline()` if not given.
+        checkpoint: maximum size of a load package.
+        max_wait_s: maximum seconds to wait for the quota; a longer wait ends the job for now.
         clock: the time, and how to wait.
-        progress: is told how it goes.
-        stop: once set, the job loads what it has and ends.
-        given: settings, which go before those configured.
+        progress: receives progress events.
+        cancelled: once set, the job loads what it has fetched and ends.
+        settings: take precedence over those configured.
 
     Returns:
-        What was loaded, and the tables that could not be, with the reason.
+        What was loaded, and what could not be, with the reasons.
 
     Raises:
         ConfigError: a setting or a table is unknown or malformed; nothing was loaded.
         AuthError: Mixpanel does not know the account or the project; nothing more was tried.
-        BusyError: another job of the same pipeline is under way.
+        BusyError: another job of the same pipeline is running.
     """
-    selected = select_tables(tables, _load_without_range(given))
-    job = Job(
+    context = LoadContext(
+        load_config(settings),
         checkpoint=checkpoint or Checkpoint(),
         max_wait_s=max_wait_s,
         clock=clock,
         progress=progress,
-        stop=stop,
+        cancelled=cancelled,
     )
-    return run_job("sync", selected, pipeline or open_pipeline(), job, given)
+    return run_sync(tables, context, pipeline)
+
+
+def run_sync(
+    tables: Sequence[str], context: LoadContext, pipeline: dlt.Pipeline | None
+) -> JobResult:
+    """Bring `tables` up to date in a context that was prepared for it; see `sync`."""
+    _check_no_range(context)
+    selected = select_tables(tables, context.config)
+    return run_job("sync", selected, pipeline or open_pipeline(), context)
 
 
 def backfill(
-    wanted: str,
+    days: str,
     *,
     pipeline: dlt.Pipeline | None = None,
     checkpoint: Checkpoint | None = None,
     max_wait_s: float = constants.QUOTA_PATIENCE_SECONDS,
     clock: Clock = time,
     progress: Progress | None = None,
-    stop: Event | None = None,
-    **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    cancelled: Event | None = None,
+    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
 ) -> JobResult:
-    """Load the events of `wanted`, neither reading nor moving the cursor of syncs.
+    """Load the events of some days, without reading or moving the cursor of syncs.
 
-    One that was interrupted goes on where it was when run again with the same days.
+    A backfill that was interrupted continues where it stopped when run again with the same days.
 
     Args:
-        wanted: `first,last`, both inclusive, of the form YYYY-MM-DD.
-        pipeline: where to; `open_pipeline()` if not given.
-        checkpoint: how much to load at a time.
-        max_wait_s: longest wait that the quota may impose; a longer one ends the job for now.
-        clock: the time, and how to wait.
-        progress: is told how it goes.
-        stop: once set, the job loads what it has and ends.
-        given: settings, which go before those configured.
+        days: `first,last`, both inclusive, as YYYY-MM-DD.
+        pipeline: and all other arguments: see `sync`.
+        checkpoint: see `sync`.
+        max_wait_s: see `sync`.
+        clock: see `sync`.
+        progress: see `sync`.
+        cancelled: see `sync`.
+        settings: see `sync`.
 
     Raises:
         ConfigError: the days or a setting are malformed; nothing was loaded.
         AuthError: Mixpanel does not know the account or the project.
-        BusyError: another job of the same pipeline is under way.
+        BusyError: another job of the same pipeline is running.
     """
-    parse_range("range", wanted)
-    given = {**given, "range": wanted}
-    load_config(given)
-    job = Job(
+    parse_range("range", days)
+    context = LoadContext(
+        load_config({**settings, "range": days}),
         checkpoint=checkpoint or Checkpoint(),
         max_wait_s=max_wait_s,
         clock=clock,
         progress=progress,
-        stop=stop,
+        cancelled=cancelled,
     )
-    return run_job("backfill", ("export",), pipeline or open_pipeline(), job, given)
+    return run_backfill(context, pipeline)
+
+
+def run_backfill(context: LoadContext, pipeline: dlt.Pipeline | None) -> JobResult:
+    """Load the days of `range` in a context that was prepared for it; see `backfill`."""
+    return run_job("backfill", ("export",), pipeline or open_pipeline(), context)
 
 
 def catch_up(
@@ -128,43 +134,47 @@ def catch_up(
     max_wait_s: float = constants.QUOTA_PATIENCE_SECONDS,
     clock: Clock = time,
     progress: Progress | None = None,
-    stop: Event | None = None,
-    **given: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    cancelled: Event | None = None,
+    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
 ) -> JobResult:
-    """Read the days again that events have arrived for after the last sync that read them.
+    """Read the days again for which events arrived after they were last read.
 
-    The days of the last `catch_up_days` that were loaded and that no sync reads again are looked
-    through, in one request where Mixpanel answers it; each day with late events takes another.
-    One that was interrupted goes on where it was when run again.
+    Searches the days of the last `catch_up_days` that were loaded and that no sync reads again, in
+    one request if Mixpanel manages that; each day with late events takes one more. A catch-up that
+    was interrupted continues where it stopped when run again.
 
     Args:
-        pipeline: where to; `open_pipeline()` if not given.
-        checkpoint: how much to load at a time.
-        max_wait_s: longest wait that the quota may impose; a longer one ends the job for now.
-        clock: the time, and how to wait.
-        progress: is told how it goes.
-        stop: once set, the job loads what it has and ends.
-        given: settings, which go before those configured.
+        pipeline: and all other arguments: see `sync`.
+        checkpoint: see `sync`.
+        max_wait_s: see `sync`.
+        clock: see `sync`.
+        progress: see `sync`.
+        cancelled: see `sync`.
+        settings: see `sync`.
 
     Raises:
         ConfigError: a setting is unknown or malformed; nothing was loaded.
         AuthError: Mixpanel does not know the account or the project.
-        BusyError: another job of the same pipeline is under way.
+        BusyError: another job of the same pipeline is running.
     """
-    _load_without_range(given)
-    job = Job(
+    context = LoadContext(
+        load_config(settings),
         checkpoint=checkpoint or Checkpoint(),
         max_wait_s=max_wait_s,
         clock=clock,
         progress=progress,
-        stop=stop,
+        cancelled=cancelled,
         catches_up=True,
     )
-    return run_job("catch-up", ("export",), pipeline or open_pipeline(), job, given)
+    return run_catch_up(context, pipeline)
 
 
-def _load_without_range(given: dict[str, Any]) -> Config:
-    config = load_config(given)
-    if config.range is not None:
+def run_catch_up(context: LoadContext, pipeline: dlt.Pipeline | None) -> JobResult:
+    """Catch up in a context that was prepared for it; see `catch_up`."""
+    _check_no_range(context)
+    return run_job("catch-up", ("export",), pipeline or open_pipeline(), context)
+
+
+def _check_no_range(context: LoadContext) -> None:
+    if context.config.range is not None:
         raise ConfigError("range is set, which is for a backfill: leave it out, or run a backfill.")
-    return config

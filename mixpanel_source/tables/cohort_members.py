@@ -1,15 +1,15 @@
-"""Who is in which cohort, and from when to when.
+"""Who is in which cohort, and since when.
 
-A reply is who is in a cohort now. Each reading is held against the one before: whoever came gets a
-row that is open, whoever left has the row closed, so the table also tells who was in it on a day of
-the past. The cohorts are read one by one; one that is broken keeps what it had.
+A reply lists who is in a cohort now. It is compared with the one before: a new member gets an open
+row, the row of a member who left is closed. So the table also tells who was in a cohort on a past
+day. Cohorts are read one by one; one that fails keeps what it had.
 
 Source: https://developer.mixpanel.com/reference/engage-query (filter_by_cohort).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -19,23 +19,24 @@ import dlt
 import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.common.typing import TDataItems
-from dlt.extract import DltResource
 
-from ..api.client import Request
+from ..api.request import Request
 from ..config.model import Config
 from ..decode.decoder import Decoder
 from ..decode.identity import ProfileIdentifier
 from ..decode.layout import Laid
-from .context import Job, claim_dataset
+from ..destinations.replacement import Replacement
+from .context import LoadContext
 from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
-from .lists import ListFetcher, build_request
-from .load_log import WindowLoad
+from .lists import ListFetcher, list_request
+from .package import LoadPackage
 from .partitions import iter_parts
-from .profile_dump import ProfileQuery, take_profiles
+from .profile_dump import ProfileQuery, take_dump
 from .profiles import cohort_form
 
 NAME = "cohort_members"
 COHORTS, READ_AT = "cohorts", "read_at"
+"""State of the resource: the known cohorts; cohort -> when it was read, seconds since the epoch."""
 MEMBER_KEY = "member_key"
 SCHEMA = pa.schema(
     [
@@ -44,77 +45,58 @@ SCHEMA = pa.schema(
         pa.field(MEMBER_KEY, pa.string(), nullable=False),
     ]
 )
-HISTORY: Any = {
-    "disposition": "merge",
-    "strategy": "scd2",
-    "row_version_column_name": MEMBER_KEY,
-    # a cohort that was not read keeps its members; one without any has a row without an id
-    "destination_scope": "cohort_id IN (SELECT cohort_id FROM {staging_table})",
-    "source_filter": "distinct_id IS NOT NULL",
-}
+# a cohort that was not read keeps its members
+REPLACEMENT = Replacement(scope=("cohort_id",), keep="distinct_id", row_version=MEMBER_KEY)
 
 
-def cohort_members_resource(config: Config, job: Job) -> DltResource:
-    """The resource `cohort_members`, not selected unless asked for: it needs a paid plan."""
-    return dlt.resource(
-        _iter_items,
-        name=NAME,
-        write_disposition=HISTORY,
-        file_format="parquet",
-        selected=False,
-    )(config, job)
-
-
-def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
-    claim_dataset(config)
+def iter_cohort_members(context: LoadContext) -> Iterator[TDataItems]:
+    """Yields the items of the resource `cohort_members`."""
+    package = context.start_package(NAME)
+    config = context.config
     state = dlt.current.resource_state()
-    load = partial(_iter_members, config, job, state)
+    load = partial(_iter_cohort, context, package, state)
     known: list[int] = state.get(COHORTS, [])
-    cohorts = [*config.cohort_ids] or _list_cohorts(config, job)
-    yield from iter_parts(job, NAME, [(str(cohort), cohort) for cohort in cohorts], load)
+    cohorts = [*config.cohort_ids] or _list_cohorts(context, package)
+    parts = [(str(cohort), cohort) for cohort in cohorts]
+    yield from iter_parts(context, package, parts, load)
     if not config.cohort_ids:
-        for cohort in {*known} - {*cohorts}:
-            yield _nobody(cohort)
+        deleted = {*known} - {*cohorts}
+        if deleted:
+            yield REPLACEMENT.tombstones(SCHEMA, cohort_id=[*deleted])
         state[COHORTS] = cohorts
-    yield from closing_items(NAME, job, {})
+    yield from closing_items(package, {})
 
 
-def _list_cohorts(config: Config, job: Job) -> list[int]:
-    return [row["id"] for row in ListFetcher(config, job).rows("cohorts")]
+def _list_cohorts(context: LoadContext, package: LoadPackage) -> list[int]:
+    return [row["id"] for row in ListFetcher(context, package).rows("cohorts")]
 
 
-def _iter_members(
-    config: Config, job: Job, state: dict[str, Any], cohort: int
+def _iter_cohort(
+    context: LoadContext, package: LoadPackage, state: dict[str, Any], cohort: int
 ) -> Iterator[TDataItems]:
-    decoder = _decoder(config)
+    decoder = _decoder(context.config)
     read_at: dict[str, float] = state.setdefault(READ_AT, {})
     after = read_at.get(str(cohort), 0.0)
-    dump = take_profiles(job, config, _asked(cohort), decoder, after=after)
-    report: WindowLoad = dump.report()
-    with stored_columns({}, {}, config) as columns:
-        shape = Shape(partial(_lay, cohort), SCHEMA)
-        yield from iter_items(dump, decoder, shape, columns, report)
-    if not report.rows:
-        yield _nobody(cohort)
+    dump = take_dump(context, package, _query(cohort), decoder, after=after)
+    load = dump.window_load()
+    with stored_columns({}, {}, context.config) as columns:
+        shape = Shape(partial(_lay_out, cohort), SCHEMA)
+        yield from iter_items(dump, decoder, shape, columns, load)
+    if not load.rows:
+        yield REPLACEMENT.tombstones(SCHEMA, cohort_id=[cohort])
     read_at[str(cohort)] = dump.spooled.fetched_at
-    job.report(report)
+    package.add(load)
 
 
-def _lay(cohort: int, table: pa.Table) -> Laid:
+def _lay_out(cohort: int, table: pa.Table) -> Laid:
     members = table["name"].combine_chunks()
     ids = pa.array([cohort] * len(members), pa.int64())
     keys = pc.binary_join_element_wise(str(cohort), members, ":")
     return Laid({"cohort_id": ids, "distinct_id": members, MEMBER_KEY: keys}, {})
 
 
-def _nobody(cohort: int) -> pa.Table:
-    """A row without a member: it closes what is open of a cohort and goes no further."""
-    nobody = {"cohort_id": [cohort], "distinct_id": [None], MEMBER_KEY: [""]}
-    return pa.table(nobody, schema=SCHEMA)
-
-
-def _asked(cohort: int) -> ProfileQuery:
-    # some property has to be named, or all of them come; who has not got it comes all the same
+def _query(cohort: int) -> ProfileQuery:
+    # with no property named Mixpanel sends all of them; members without this one are sent too
     form = {**cohort_form(cohort), "output_properties": '["$last_seen"]'}
     return ProfileQuery(NAME, form, part=str(cohort))
 
@@ -124,13 +106,13 @@ def _decoder(config: Config) -> Decoder:
     return replace(decoder, only=(), raw=False, digest=False)
 
 
-def count_requests(config: Config, state: dict[str, Any]) -> int | None:
-    """Requests of a sync that count against the quota; None if the cohorts are not known yet."""
+def count_requests(config: Config, state: Mapping[str, Any]) -> int | None:
+    """Metered requests of a sync; None if the cohorts are not known yet."""
     if config.cohort_ids:
         return len(config.cohort_ids)
     return 1 + len(state[COHORTS]) if COHORTS in state else None
 
 
 def probe(_config: Config, _now: datetime) -> Request:
-    """The request that shows, at the least cost, whether this may be read."""
-    return build_request("cohorts")
+    """The cheapest request that shows whether the table can be read."""
+    return list_request(NAME, "cohorts")

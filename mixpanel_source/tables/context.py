@@ -1,207 +1,126 @@
-"""What the resources of one job share: the client, the spool, the checkpoint, the reports."""
+"""What all load packages of one run share."""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, datetime, timezone
-from pathlib import Path
+from datetime import datetime, timezone
 from threading import Event
-from typing import Any
 
 import dlt
 
 from .. import constants
-from ..api.client import Client, Clock
+from ..api.client import Client
+from ..api.clock import Clock
 from ..config.model import Config
-from ..errors import ConfigError, MixpanelError, PausedError
+from ..errors import ConfigError
+from ..paths import data_directory, spool_directory
 from ..progress import Progress
-from ..windows import WindowSizer, iter_days
-from .load_log import WindowLoad
-from .prefetch import Ahead
+from .package import Checkpoint, LoadPackage, RunRecord
 from .spool import Spool
-
-logger = logging.getLogger("mixpanel_source")
-
-WRITER_DEFAULTS = {
-    # dlt refuses tables of one run that differ; `default` adds columns, and changes no value
-    "sources.data_writer.arrow_concat_promote_options": "default",
-    "sources.data_writer.file_max_items": constants.FILE_ROWS,
-}
-"""How dlt writes the files of a package, unless told otherwise."""
+from .window_requests import WindowRequests
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """How much one load package takes; a job loads what it has when either is reached."""
+class LoadContext:
+    """The settings and services of one run, over as many load packages as it takes.
 
-    bytes: int = constants.CHECKPOINT_BYTES
-    """Uncompressed bytes."""
-    seconds: float = constants.CHECKPOINT_SECONDS
-
-
-class Job:
-    """One run of a job, over as many load packages as it takes.
-
-    Without a checkpoint all is one package, as a plain `pipeline.run(mixpanel_source())` has it.
+    Nothing here changes during a run but `package`, which `start_package` sets, and `record`, which
+    whoever runs the packages writes. Building a context reads no clock and sends no request.
     """
 
     def __init__(
         self,
+        config: Config,
         *,
         checkpoint: Checkpoint | None = None,
         max_wait_s: float = constants.QUOTA_PATIENCE_SECONDS,
         clock: Clock = time,
         progress: Progress | None = None,
-        stop: Event | None = None,
+        cancelled: Event | None = None,
         catches_up: bool = False,
     ) -> None:
-        """Start with nothing done.
+        """Prepare a run.
 
         Args:
-            checkpoint: when to end a package; None for never.
-            max_wait_s: longest wait that the quota may impose.
+            config: the settings, resolved.
+            checkpoint: size of a package; None for one package that takes all there is.
+            max_wait_s: maximum seconds to wait for the quota.
             clock: the time, and how to wait.
-            progress: is told how it goes.
-            stop: once set, the job ends where nothing is half done.
-            catches_up: whether it reads the days again that late events have arrived for, instead
-                of those that a sync does.
+            progress: receives progress events.
+            cancelled: once set, the run ends where nothing is half done.
+            catches_up: whether `export` loads the days that late events arrived for, instead of
+                those that a sync loads.
         """
-        self.catches_up = catches_up
-        self.looked = False
-        """Whether late events have been looked for."""
-        self._max_wait_s = max_wait_s
+        self.config = config
+        self.checkpoint = checkpoint
         self.clock = clock
         self.progress = progress or Progress()
-        self.stop = stop or Event()
-        self.reports: list[WindowLoad] = []
-        """The windows of the package under way."""
-        self.unfinished = False
-        """Whether the package ended at a checkpoint, with more to come."""
-        self.failure: MixpanelError | None = None
-        """What ended the package early, with windows in it that are good."""
-        self.spooled: list[tuple[Spool, str]] = []
-        """What is in the spool for this package; no use any more once it is loaded."""
-        self.loaded: set[tuple[str, date]] = set()
-        """Table and day of what the packages before have loaded."""
-        self.done: set[tuple[str, str]] = set()
-        """Table and part of what this job has loaded, or tried to."""
-        self.failures: dict[str, MixpanelError] = {}
-        """Table and part, as in `funnels: Checkout` -> why it was not loaded; the others were."""
-        self.ahead: Ahead[Any, Any] | None = None
-        """What is being fetched, to be loaded next."""
-        self._sizer: WindowSizer | None = None
-        self._checkpoint = checkpoint
-        self._clients: dict[Config, Client] = {}
-        self._package_began = clock.time()
+        self.cancelled = cancelled or Event()
+        self.catches_up = catches_up
+        self.client = Client(
+            config,
+            clock=clock,
+            directory=data_directory(),
+            progress=self.progress,
+            cancelled=self.cancelled,
+        )
+        self.window_requests = WindowRequests(config, self.client)
+        self.record = RunRecord()
+        self.package: LoadPackage | None = None
+        """The package being filled."""
+        self._max_wait_s = max_wait_s
 
-    def begin_package(self) -> None:
-        """Forget the package before."""
-        self.reports = []
-        self.unfinished = False
-        self.failure = None
-        self.spooled = []
-        self._package_began = self.clock.time()
+    def start_package(self, table: str) -> LoadPackage:
+        """Start a load package for a table, from within its resource.
 
-    def end_package(self) -> None:
-        """Note what the package has loaded, and clear the spool of it."""
-        for report in self.reports:
-            days = iter_days(report.first_day, report.last_day)
-            self.loaded.update((report.table_name, day) for day in days)
-            self.done.add((report.table_name, report.part))
-        for spool, name in self.spooled:
+        Raises:
+            ConfigError: the dataset holds another project.
+        """
+        claim_dataset(self.config)
+        began_at = self.clock.time()
+        self.package = LoadPackage(table, began_at, self.checkpoint, self.progress)
+        return self.package
+
+    def finish_package(self) -> LoadPackage:
+        """Record the package, which is in the destination, and remove its spool files."""
+        package, self.package = self.package, None
+        if package is None:
+            raise RuntimeError("no package was started")
+        self.record.add(package)
+        for spool, name in package.spooled:
             spool.remove(name)
+        return package
 
-    def drop_ahead(self) -> None:
-        """Give up what is being fetched, so that another request may be made."""
-        if self.ahead is not None:
-            self.ahead.stop()
-            self.ahead = None
+    def abandon_package(self) -> None:
+        """Record which parts failed in a package that could not be loaded, if there is one."""
+        package, self.package = self.package, None
+        if package is not None:
+            self.record.add_failed_parts(package)
 
-    def sizer(self, window_days: int | None) -> WindowSizer:
-        """What decides how many days a request covers; it learns from the first package on."""
-        if self._sizer is None:
-            self._sizer = WindowSizer(window_days)
-        return self._sizer
+    def is_checkpoint_due(self, package: LoadPackage) -> bool:
+        """Whether the package should end before the next window; marks it as having more."""
+        if package.checkpoint is not None and package.windows:
+            package.has_more |= self.cancelled.is_set() or package.is_full(self.clock.time())
+        return package.has_more
 
-    def client(self, config: Config) -> Client:
-        """The client for `config`; the same one each time, for it keeps the pace."""
-        if config not in self._clients:
-            self._clients[config] = Client(
-                config,
-                clock=self.clock,
-                directory=data_directory(),
-                progress=self.progress,
-                stop=self.stop,
-            )
-        return self._clients[config]
+    def patience_s(self, package: LoadPackage) -> float:
+        """Maximum seconds to wait for the quota now; short while there is something to load."""
+        return self.prefetch_patience_s if package.windows else self._max_wait_s
 
     @property
-    def requests(self) -> int:
-        """Requests made so far, over all packages."""
-        return sum(client.requests for client in self._clients.values())
-
-    def now(self) -> datetime:
-        """The present instant, in UTC."""
-        return datetime.fromtimestamp(self.clock.time(), timezone.utc)
-
-    def report(self, report: WindowLoad) -> None:
-        """Take note of a window that is in the package whole."""
-        self.reports.append(report)
-        days = (report.last_day - report.first_day).days + 1
-        self.progress.took(report.table_name, days, report.rows, report.bytes)
-        logger.info("%s", report)
-
-    def is_checkpoint_due(self) -> bool:
-        """Whether the package should end before the next window, and marks the job unfinished."""
-        if self._checkpoint is None or not self.reports:
-            return False
-        taken_bytes = sum(report.bytes for report in self.reports)
-        taken_s = self.clock.time() - self._package_began
-        full = taken_bytes >= self._checkpoint.bytes or taken_s >= self._checkpoint.seconds
-        if full or self.stop.is_set():
-            self.unfinished = True
-        return self.unfinished
-
-    @property
-    def patience_s(self) -> float:
-        """Longest wait the quota may impose now; a short one while there is something to load."""
-        if self._checkpoint is None or not self.reports:
-            return self._max_wait_s
-        return self.patience_ahead_s
-
-    @property
-    def patience_ahead_s(self) -> float:
-        """Longest wait the quota may impose on what is fetched ahead."""
-        if self._checkpoint is None:
+    def prefetch_patience_s(self) -> float:
+        """Maximum seconds a prefetch may wait for the quota."""
+        if self.checkpoint is None:
             return self._max_wait_s
         return min(self._max_wait_s, constants.SHORT_WAIT_SECONDS)
 
-    def leave_out(self, table: str, part: str, failure: MixpanelError) -> bool:
-        """Whether to go on without a part of a table that failed."""
-        if self._checkpoint is None:
-            return False
-        self.failures[f"{table}: {part}"] = failure
-        self.done.add((table, part))
-        return True
-
-    def hold(self, failure: MixpanelError) -> bool:
-        """Whether to load what the package has before letting `failure` through."""
-        if self._checkpoint is None or not self.reports:
-            return False
-        if isinstance(failure, PausedError):
-            self.unfinished = True
-        else:
-            self.failure = failure
-        return True
+    def now(self) -> datetime:
+        """The current time in UTC."""
+        return datetime.fromtimestamp(self.clock.time(), timezone.utc)
 
 
 def pipeline_spool(name: str) -> Spool:
     """The spool of the pipeline of that name."""
-    return Spool(data_directory() / f"{name}.spool")
+    return Spool(spool_directory(name))
 
 
 def open_spool() -> Spool:
@@ -209,42 +128,15 @@ def open_spool() -> Spool:
     return pipeline_spool(dlt.current.pipeline().pipeline_name)
 
 
-def data_directory() -> Path:
-    """Where spools and locks are, beside dlt's own data."""
-    return Path(dlt.current.run_context().data_dir) / "mixpanel_source"
-
-
 def claim_dataset(config: Config) -> None:
-    """Note which project the dataset holds, and refuse to mix another into it.
+    """Note which project the dataset holds, and refuse to mix in another.
 
     Raises:
         ConfigError: the dataset holds another project.
     """
-    held = dlt.current.source_state().setdefault("project_id", config.project_id)
-    if held != config.project_id:
+    stored = dlt.current.source_state().setdefault("project_id", config.project_id)
+    if stored != config.project_id:
         raise ConfigError(
-            f"project_id is {config.project_id}, but the dataset holds project {held}, and loading "
-            "would mix the two. Choose another dataset or another database."
+            f"project_id is {config.project_id}, but the dataset holds project {stored}, and "
+            "loading would mix the two. Choose another dataset or another database."
         )
-
-
-class _CarriedAsText(logging.Filter):
-    """Silences a warning dlt gives for each table with JSON columns: arrow carries JSON as text."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "several column hints were different" not in record.getMessage()
-
-
-@contextmanager
-def growing_tables() -> Iterator[None]:
-    """Let dlt take arrow tables of one run that have ever more columns, some of them JSON."""
-    for name, value in WRITER_DEFAULTS.items():
-        if dlt.config.get(name) is None:
-            dlt.config[name] = value
-    noise = _CarriedAsText()
-    dlt_logger = logging.getLogger("dlt")
-    dlt_logger.addFilter(noise)
-    try:
-        yield
-    finally:
-        dlt_logger.removeFilter(noise)

@@ -1,14 +1,13 @@
-"""Verified windows into the items that are handed to dlt."""
+"""Turns verified windows into the items that dlt extracts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-import dlt
 import pyarrow as pa
 from dlt.common.typing import TDataItems
 
@@ -22,25 +21,27 @@ from ..decode.layout import Laid
 from ..decode.parallel import available_processors, map_ahead, release_memory
 from ..decode.value_types import PROFILE
 from ..errors import TruncatedError
-from .context import Job
+from .dlt_items import rows_for, with_json_columns, with_schema
 from .load_log import LOADS_KEY, LOADS_TABLE, WindowLoad
+from .package import LoadPackage
 from .spool import Spooled, Verified
 
 COLUMNS_TABLE = "_mixpanel_columns"
 COLUMNS_KEY = ["table_name", "property", "column_name"]
 COLUMNS_STATE = "columns"
 TOLD_STATE = "columns_told"
+"""State of a resource: its columns, and how many of them `_mixpanel_columns` has."""
 
 Lay = Callable[[pa.Table], Laid]
 
 
 def build_decoder(config: Config, identify: Identify, *, identity: tuple[str, ...] = ()) -> Decoder:
-    """The decoder for the property mode that is set.
+    """The decoder for the `properties` mode of the settings.
 
     Args:
-        config: whose `properties` to heed.
-        identify: what the rows have to be, events or profiles.
-        identity: properties that are needed even if only the JSON column is wanted.
+        config: the settings.
+        identify: identifies the rows: events or profiles.
+        identity: properties to decode even if only the JSON column is wanted.
     """
     return Decoder(
         identify.kind,
@@ -48,39 +49,39 @@ def build_decoder(config: Config, identify: Identify, *, identity: tuple[str, ..
         raw=config.properties != "columns",
         digest=identify.kind is PROFILE,
         identify=identify,
-        # what is fetched next is read on a thread of its own, which keeps a processor busy
+        # leave one core for the prefetch thread
         workers=config.workers or max(1, min(available_processors() - 1, constants.WORKERS_MAX)),
     )
 
 
-class Proven(Protocol):
-    """Rows on disk, read through and found whole."""
+class VerifiedRows(Protocol):
+    """Rows on disk that were read once and are complete."""
 
     @property
     def spooled(self) -> Spooled:
-        """Where they are."""
+        """The file."""
 
     @property
     def verified(self) -> Verified:
-        """What reading them through has shown."""
+        """The result of reading it."""
 
 
 class Shape(NamedTuple):
-    """What rows are to look like."""
+    """The columns of the rows of a table."""
 
     lay: Lay
     schema: pa.Schema
-    """Of the columns that every row has."""
+    """The columns that every row has."""
 
 
 def iter_items(
-    found: Proven, decoder: Decoder, shape: Shape, columns: ColumnMap, report: WindowLoad
+    rows: VerifiedRows, decoder: Decoder, shape: Shape, columns: ColumnMap, window: WindowLoad
 ) -> Iterator[TDataItems]:
-    """Yields rows as dlt takes them, and counts them in `report`."""
-    tables = iter_tables(found.spooled, found.verified, decoder, shape.lay, columns)
+    """Yields rows as items for dlt, and counts them in `window`."""
+    tables = iter_tables(rows.spooled, rows.verified, decoder, shape.lay, columns)
     for table, repairs in tables:
-        report.rows += len(table)
-        report.repairs.update(repairs)
+        window.rows += len(table)
+        window.repairs.update(repairs)
         names = [*columns.json_columns, "properties"]
         yield with_json_columns(with_schema(table, shape.schema), names)
 
@@ -111,43 +112,22 @@ def iter_tables(
             yield pa.table({**laid.fixed, **placed}), repairs
 
 
-def replace_all(key: str) -> Any:  # noqa: ANN401 - a dict that dlt types by its content
-    """The write disposition of a table that is replaced as a whole.
-
-    Unlike dlt's own `replace` it deletes and inserts in one transaction on any SQL destination. If
-    there is nothing to insert, a row without `key` makes the deletion happen and goes no further.
-    """
-    return {
-        "disposition": "merge",
-        "strategy": "delete-insert",
-        "destination_scope": "1 = 1",
-        "source_filter": f"{key} IS NOT NULL",
-    }
-
-
-def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with the fields of `schema`, nullability included, for columns of those names."""
-    known = {field.name: field for field in schema}
-    return table.cast(pa.schema([known.get(field.name, field) for field in table.schema]))
-
-
 def _iter_parts(
     spooled: Spooled, verified: Verified, decoder: Decoder
 ) -> Iterator[tuple[Read, int]]:
-    """The blocks of a window, each with the position of its first row."""
+    """Yields the blocks of a window, each with the position of its first row."""
     position = 0
     for read in _iter_reads(spooled, verified, decoder):
         yield read, position
         position += read.rows
     if position != len(verified.index):
         raise TruncatedError(
-            f"{spooled.path.name} holds other rows than were verified: it was changed on the disk. "
-            "Run again."
+            f"{spooled.path.name} changed on disk after it was verified. Run again."
         )
 
 
 def _iter_reads(spooled: Spooled, verified: Verified, decoder: Decoder) -> Iterator[Read]:
-    """The blocks of a window: those still in memory, which go, and the others read again."""
+    """Yields the blocks of a window: those still in memory, and the others read again."""
     kept = len(verified.reads)
     rows = 0
     while verified.reads:
@@ -158,20 +138,11 @@ def _iter_reads(spooled: Spooled, verified: Verified, decoder: Decoder) -> Itera
         yield from known.read_all(islice(spooled.row_blocks(), kept, None))
 
 
-def with_json_columns(table: pa.Table, names: Iterable[str]) -> TDataItems:
-    """Mark which of a table's text columns hold JSON."""
-    present = {*names} & {*table.column_names}
-    hints: Any = {name: {"data_type": "json"} for name in sorted(present)}
-    if not hints:
-        return table
-    return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=hints))
-
-
 @contextmanager
 def stored_columns(
     state: dict[str, Any], fixed: Mapping[str, str | None], config: Config
 ) -> Iterator[ColumnMap]:
-    """The columns of a table as `state` has them, stored there again however the load ends."""
+    """The columns of a table from `state`, stored back there however the load ends."""
     columns = ColumnMap(fixed, state.get(COLUMNS_STATE, ()), max_columns=config.max_columns)
     try:
         yield columns
@@ -180,46 +151,24 @@ def stored_columns(
 
 
 def closing_items(
-    table_name: str, job: Job, state: dict[str, Any], fixed: Sequence[StoredColumn] = ()
+    package: LoadPackage, state: dict[str, Any], fixed: Sequence[StoredColumn] = ()
 ) -> Iterator[TDataItems]:
-    """Yields what is said of a resource's data in the same load package as the data.
+    """Yields the description of a package's data, in the same package as the data.
 
     Args:
-        table_name: of the resource.
-        job: whose reports to tell.
-        state: where `stored_columns` keeps the columns, and where is kept which of them were told.
+        package: complete but for these items.
+        state: of the resource, where `stored_columns` keeps the columns.
         fixed: columns of properties that every row has a column for.
     """
-    # what comes next, in the same process, is the destination
+    # the destination works next, in the same process
     release_memory()
     columns = [*fixed, *(StoredColumn(*column) for column in state.get(COLUMNS_STATE, ()))]
     new = columns[state.get(TOLD_STATE, 0) :]
     if new:
         state[TOLD_STATE] = len(columns)
-        rows = [{"table_name": table_name, **column._asdict()} for column in new]
-        yield beside(rows, COLUMNS_TABLE, primary_key=COLUMNS_KEY)
-    reports = [report.as_row() for report in job.reports if report.table_name == table_name]
-    if reports:
-        yield beside(reports, LOADS_TABLE, primary_key=LOADS_KEY)
-    job.progress.loading(table_name)
-
-
-def beside(
-    rows: list[dict[str, Any]],
-    table: str,
-    *,
-    primary_key: Sequence[str] = (),
-    write_disposition: Any = "merge",  # noqa: ANN401 - as dlt types it
-    columns: Mapping[str, Any] | None = None,
-) -> TDataItems:
-    """Rows for another table than the resource's own, in the same load package."""
-    hints = dlt.mark.make_hints(
-        table_name=table,
-        write_disposition=write_disposition,
-        primary_key=[*primary_key],
-        # none given is none: the columns of the resource itself would come along
-        columns=dict(columns or {}),
-        # what is said of the data is not held to the contract that a user makes for the data
-        schema_contract="evolve",
-    )
-    return dlt.mark.with_hints(rows, hints, create_table_variant=True)
+        rows = [{"table_name": package.table, **column._asdict()} for column in new]
+        yield rows_for(rows, COLUMNS_TABLE, primary_key=COLUMNS_KEY)
+    if package.windows:
+        rows = [window.as_row() for window in package.windows]
+        yield rows_for(rows, LOADS_TABLE, primary_key=LOADS_KEY)
+    package.progress.package_loading(package.table)

@@ -1,4 +1,4 @@
-"""Windows of raw events, from Mixpanel to the disk.
+"""Windows of raw events, from Mixpanel to verified files on disk.
 
 Source: https://developer.mixpanel.com/reference/raw-event-export.
 """
@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import orjson
 
-from ..api.client import Reply, Request
-from ..catalog import endpoint
+from ..api.reply import Reply
+from ..api.request import Request
+from ..catalog.endpoints import endpoint
 from ..config.model import Config
 from ..decode.decoder import Decoder
 from ..decode.framing import inflate, iter_row_blocks
@@ -20,19 +21,20 @@ from ..decode.identity import EventIdentifier
 from ..decode.layout import EXPORT_IDENTITY
 from ..errors import PausedError, TruncatedError
 from ..windows import Window
-from .context import Job
+from .context import LoadContext
 from .emit import build_decoder
 from .ledger import Ledger
-from .prefetch import Ahead, Check
+from .package import LoadPackage
+from .prefetch import Check
 from .spool import Spool, Spooled, Verified, spool_name, verify
 
 NAME = "export"
-FRESH_SECONDS = 24 * 3_600.0
-"""How old a window that a crash left in the spool may be and still be loaded."""
+MAX_SPOOL_AGE_S = 24 * 3_600.0
+"""Maximum age of a window that a crash left in the spool and that is still loaded."""
 
 
-class Fetched(NamedTuple):
-    """A window on disk and verified."""
+class FetchedWindow(NamedTuple):
+    """A window on disk, verified."""
 
     name: str
     """In the spool."""
@@ -40,82 +42,101 @@ class Fetched(NamedTuple):
     verified: Verified
 
 
-def _go_on() -> None:
-    """Nobody asks for an end."""
+def _never_cancelled() -> None:
+    """Does not cancel."""
 
 
-class Downloads:
-    """Fetches windows, one at a time, and the next one ahead."""
+class EventDownloads:
+    """Fetches windows, one at a time, and prefetches the next one."""
 
-    def __init__(self, config: Config, job: Job, ledger: Ledger, spool: Spool) -> None:
-        """Fetch for `job` what `config` says, to `spool`; `ledger` knows when it was read last."""
-        self._config = config
-        self._job = job
+    def __init__(
+        self, context: LoadContext, package: LoadPackage, ledger: Ledger, spool: Spool
+    ) -> None:
+        """Prepare.
+
+        Args:
+            context: of the run.
+            package: that the windows are for.
+            ledger: when each day was read last.
+            spool: where the windows go.
+        """
+        self._context = context
+        self._package = package
         self._ledger = ledger
         self._spool = spool
 
-    def take(self, window: Window) -> Fetched:
-        """The window as it was fetched ahead, or else fetched now."""
-        job = self._job
-        ahead, job.ahead = job.ahead, None
-        if ahead is not None and ahead.work == window:
-            try:
-                fetched: Fetched = ahead.take()
-            except PausedError:
-                # while there is something to load the wait was a short one
-                if job.reports:
-                    raise
-                fetched = self._fetch(window, patience_s=job.patience_s)
+    def take(self, window: Window) -> FetchedWindow:
+        """The window, from the prefetch or fetched now."""
+        prefetch = self._context.window_requests.take_prefetch(window)
+        patience_s = self._context.patience_s(self._package)
+        if prefetch is None:
+            fetched = self._fetch(window, patience_s=patience_s)
         else:
-            job.drop_ahead()
-            fetched = self._fetch(window, patience_s=job.patience_s)
-        job.spooled.append((self._spool, fetched.name))
+            try:
+                fetched = prefetch.result()
+            except PausedError:
+                # a prefetch waits only briefly; if nothing else is left to load, wait properly
+                if self._package.windows:
+                    raise
+                fetched = self._fetch(window, patience_s=patience_s)
+        self._package.spooled.append((self._spool, fetched.name))
         return fetched
 
-    def look_ahead(self, window: Window) -> None:
-        """Begin to fetch a window; `take` gives it."""
-        fetch = partial(self._fetch, patience_s=self._job.patience_ahead_s)
-        self._job.ahead = Ahead(window, fetch)
+    def prefetch(self, window: Window) -> None:
+        """Begin to fetch a window; `take` returns it."""
+        fetch = partial(self._fetch, patience_s=self._context.prefetch_patience_s)
+        self._context.window_requests.start_prefetch(window, fetch)
 
     def decoder(self, window: Window) -> Decoder:
-        """What the rows of a window have to be, and how to read them."""
+        """The decoder for the rows of a window."""
         identify = EventIdentifier(window)
-        return build_decoder(self._config, identify, identity=EXPORT_IDENTITY)
+        return build_decoder(self._context.config, identify, identity=EXPORT_IDENTITY)
 
-    def _fetch(self, window: Window, check: Check = _go_on, *, patience_s: float) -> Fetched:
-        """The window on disk and verified: as an earlier run left it, or fetched now."""
-        config = self._config
+    def _fetch(
+        self, window: Window, check: Check = _never_cancelled, *, patience_s: float
+    ) -> FetchedWindow:
+        """The window on disk and verified: left there by an earlier run, or fetched now."""
+        config = self._context.config
         name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
         decoder = self.decoder(window)
-        after = max(self._ledger.read_at(window), self._job.clock.time() - FRESH_SECONDS)
-        if self._job.catches_up:
-            # what was found then may not be in what was fetched before
-            after = max(after, self._ledger.looked_at or 0.0)
-        found = self._spool.find_verified(name, decoder, after=after)
+        found = self._spool.find_verified(name, decoder, after=self._oldest_usable(window))
         if found is None:
-            read = partial(receive, self._spool, name, decoder, check)
-            found = self._job.client(config).send(
-                build_request(window, config), read, patience_s=patience_s
+            requests = self._context.window_requests
+            found = self._context.client.send(
+                build_request(window, config),
+                partial(receive, self._spool, name, decoder, check),
+                budget=requests.budget(window),
+                max_tries=requests.max_tries(window),
+                patience_s=patience_s,
             )
         if config.limit and len(found[1].index) >= config.limit:
             self._spool.remove(name)
             raise TruncatedError(
-                f"export {window}: the reply holds as many events as limit ({config.limit}) "
-                "allows, so there may be more. Raise limit, or leave it out to load all."
+                f"the reply holds as many events as limit ({config.limit}) allows, so there may be "
+                "more. Raise limit, or leave it out to load all.",
+                subject=f"{NAME} {window}",
             )
-        return Fetched(name, *found)
+        return FetchedWindow(name, *found)
+
+    def _oldest_usable(self, window: Window) -> float:
+        """Seconds since the epoch; a window spooled then or before is fetched again."""
+        oldest = self._context.clock.time() - MAX_SPOOL_AGE_S
+        if self._context.catches_up:
+            # events that the search found may be missing from what was fetched before it
+            oldest = max(oldest, self._ledger.searched_at or 0.0)
+        return max(oldest, self._ledger.read_at(window))
 
 
 def receive(
     spool: Spool, name: str, decoder: Decoder, check: Check, reply: Reply
 ) -> tuple[Spooled, Verified]:
-    """Write a reply to the spool, verifying it on the way.
+    """Write a reply to the spool and verify it on the way.
 
     Args:
-        spool: where to.
+        spool: where to write.
         name: of the window.
-        decoder: what the rows have to be, and how to read them.
-        check: called for each chunk; raises to break off.
+        decoder: identifies the rows.
+        check: called for each chunk; raises to stop.
         reply: what to read.
     """
     chunks = spool.write(name, _checked(reply.chunks(), check))
@@ -137,7 +158,9 @@ def _checked(chunks: Iterable[bytes], check: Check) -> Iterator[bytes]:
         yield chunk
 
 
-def build_request(window: Window, config: Config, *, limit: int | None = None) -> Request:
+def build_request(
+    window: Window, config: Config, *, limit: int | None = None, detail: str = ""
+) -> Request:
     """The request for the events of `window`, or for at most `limit` of them."""
     params = {
         "from_date": str(window.first),
@@ -150,4 +173,4 @@ def build_request(window: Window, config: Config, *, limit: int | None = None) -
         params["where"] = config.where
     if limit or config.limit:
         params["limit"] = str(limit or config.limit)
-    return Request(f"{NAME} {window}", endpoint(NAME), params)
+    return Request(endpoint(NAME), NAME, window=window, detail=detail, params=params)

@@ -1,9 +1,8 @@
-"""Raw events, day by day.
+"""Raw events, day by day: the table `export`.
 
-Each window is downloaded to the spool and verified there before a row of it goes to dlt. The days
-of a window replace what the table holds of them: late events arrive, changed ones change, deleted
-ones go. A day without events is loaded as a mark that deletes and is not itself inserted, so that
-a day that was emptied is empty.
+Each window is downloaded to the spool and verified there before any of its rows goes to dlt. The
+days of a window replace what the table holds of them: late events arrive, changed events change,
+deleted events go. A day without events is loaded as a tombstone, so that it becomes empty.
 
 Source: https://developer.mixpanel.com/reference/raw-event-export.
 """
@@ -11,42 +10,33 @@ Source: https://developer.mixpanel.com/reference/raw-event-export.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime, timezone
 from functools import partial
-from typing import Any
 
 import dlt
-import pyarrow as pa
 from dlt.common.typing import TDataItems
-from dlt.extract import DltResource
 
-from ..api.client import Request
+from ..api.request import Request
 from ..config.model import Config
 from ..decode.columns import ColumnMap, StoredColumn
 from ..decode.identity import EPOCH_ORDINAL
 from ..decode.layout import EXPORT_COLUMNS, EXPORT_SCHEMA, export_layout
+from ..destinations.replacement import Replacement
 from ..errors import MixpanelError, ServerError, TruncatedError
 from ..windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
-from .context import Job, claim_dataset, growing_tables, open_spool
+from .context import LoadContext, open_spool
+from .dlt_items import growing_tables
 from .emit import Shape, closing_items, iter_items, stored_columns
-from .event_downloads import NAME, Downloads, Fetched, build_request, receive
-from .late_events import look_for_late_events
+from .event_downloads import NAME, EventDownloads, FetchedWindow, build_request
+from .late_events import search_late_events
 from .ledger import Ledger
 from .load_log import WindowLoad
-from .spool import Spooled, Verified
+from .package import LoadPackage
 
 logger = logging.getLogger("mixpanel_source")
 
-__all__ = ["NAME", "build_request", "export_resource", "plan_days", "receive"]
-
-REPLACE_DAYS: Any = {
-    "disposition": "merge",
-    "strategy": "delete-insert",
-    # every staged day goes, and of what is staged all but the marks comes
-    "destination_scope": "event_date IN (SELECT event_date FROM {staging_table})",
-    "source_filter": "event_key <> ''",
-}
+REPLACEMENT = Replacement(scope=("event_date",), keep="event_key", blank="")
 PROPERTY_COLUMNS = (
     StoredColumn("time", "time", "timestamp"),
     StoredColumn("distinct_id", "distinct_id", "text"),
@@ -55,41 +45,47 @@ PROPERTY_COLUMNS = (
 """The columns of the properties that every event has a column for."""
 
 
-def export_resource(config: Config, job: Job) -> DltResource:
-    """The resource `export`."""
-    return dlt.resource(
-        _iter_items,
-        name=NAME,
-        write_disposition=REPLACE_DAYS,
-        file_format="parquet",
-    )(config, job)
-
-
-def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
-    claim_dataset(config)
+def iter_events(context: LoadContext) -> Iterator[TDataItems]:
+    """Yields the items of the resource `export`."""
+    package = context.start_package(NAME)
+    config = context.config
     state = dlt.current.resource_state()
     ledger = Ledger(state)
     if ledger.note_filters(config.filters):
         logger.warning(
             "export: events, where or limit have changed. From now on days are loaded with %s; "
-            "days loaded before keep what they have until a backfill replaces them.",
+            "days loaded before keep their rows until a backfill replaces them.",
             config.filters or "no filter",
         )
     with stored_columns(state, EXPORT_COLUMNS, config) as columns, growing_tables():
-        loader = _WindowLoader(config, job, ledger, columns)
-        if job.catches_up and not job.looked:
-            look_for_late_events(config, job, ledger, open_spool())
-        days = plan_days(config, ledger, job)
-        job.progress.planned(NAME, len(days))
+        loader = _WindowLoader(context, package, ledger, columns)
+        if context.catches_up and not context.record.searched_late_events:
+            search_late_events(context, package, ledger, open_spool())
+        days = _days_to_load(context, ledger)
+        context.progress.days_planned(NAME, len(days))
         yield from loader.iter_items(days)
-    yield from closing_items(NAME, job, state, PROPERTY_COLUMNS)
+    yield from closing_items(package, state, PROPERTY_COLUMNS)
 
 
-def plan_days(config: Config, ledger: Ledger, job: Job) -> list[date]:
-    """The days that are to be loaded now, in order."""
-    if job.catches_up:
+def _days_to_load(context: LoadContext, ledger: Ledger) -> list[date]:
+    if context.catches_up:
         return ledger.late_days
-    newest = newest_day(job.now(), zone=config.project_timezone, include_today=config.include_today)
+    return plan_days(context.config, ledger, context.now(), loaded=context.record.days)
+
+
+def plan_days(
+    config: Config, ledger: Ledger, now: datetime, *, loaded: Collection[tuple[str, date]] = ()
+) -> list[date]:
+    """The days that a sync, or with `range` a backfill, loads now, in order.
+
+    Args:
+        config: the settings.
+        ledger: what was loaded before.
+        now: an aware instant.
+        loaded: table and day of what earlier packages of the same run loaded, which a sync does not
+            read again.
+    """
+    newest = newest_day(now, zone=config.project_timezone, include_today=config.include_today)
     if config.range is None:
         days = days_to_sync(
             anchor=config.anchor(newest + DAY),
@@ -98,65 +94,73 @@ def plan_days(config: Config, ledger: Ledger, job: Job) -> list[date]:
             read_on=ledger.read_on,
             lookback_days=config.lookback_days,
         )
-        # a later package of the same job does not read again what an earlier one has just loaded
-        return [day for day in days if (NAME, day) not in job.loaded]
+        return [day for day in days if (NAME, day) not in loaded]
     done = ledger.backfilled_through(config.range)
     first = config.range.first if done is None else done + DAY
     return list(iter_days(first, min(config.range.last, newest)))
 
 
 class _WindowLoader:
-    """Turns windows into items for dlt, and notes what is loaded of them."""
+    """Turns windows into items for dlt, and records what is loaded of them."""
 
-    def __init__(self, config: Config, job: Job, ledger: Ledger, columns: ColumnMap) -> None:
-        self._config = config
-        self._job = job
+    def __init__(
+        self, context: LoadContext, package: LoadPackage, ledger: Ledger, columns: ColumnMap
+    ) -> None:
+        self._context = context
+        self._config = context.config
+        self._package = package
         self._ledger = ledger
         self._columns = columns
-        self._downloads = Downloads(config, job, ledger, open_spool())
-        self._sizer = job.sizer(config.window_days)
+        self._requests = context.window_requests
+        self._downloads = EventDownloads(context, package, ledger, open_spool())
 
     def iter_items(self, days: Iterable[date]) -> Iterator[TDataItems]:
-        waiting = WindowQueue(days, self._sizer)
-        while waiting and not self._job.is_checkpoint_due():
-            window = waiting.next()
+        queue = WindowQueue(days, self._requests.sizer)
+        while queue and not self._context.is_checkpoint_due(self._package):
+            window = queue.next()
             try:
                 fetched = self._downloads.take(window)
-            except (ServerError, TruncatedError) as failure:
-                if waiting.split(window):
-                    logger.warning("%s Trying fewer days at once.", failure)
-                    continue
-                if not self._job.hold(failure):
-                    raise
-                return
             except MixpanelError as failure:
-                if not self._job.hold(failure):
+                if self._halve(window, queue, failure):
+                    continue
+                if not self._package.end_with(failure):
                     raise
                 return
-            self._sizer.note(window, fetched.spooled.lines_bytes)
-            if waiting:
-                self._downloads.look_ahead(waiting.peek())
+            self._requests.sizer.note(window, fetched.spooled.lines_bytes)
+            if queue:
+                self._downloads.prefetch(queue.peek())
             try:
                 yield from self._iter_window(window, fetched)
             except GeneratorExit:
-                self._job.drop_ahead()
+                self._requests.cancel_prefetch()
                 raise
-            self._record(window, fetched.spooled)
-        if not waiting and self._config.range is not None:
+            self._record(window, fetched.spooled.fetched_at)
+        if not queue and self._config.range is not None:
             self._ledger.end_backfill(self._config.range)
 
-    def _iter_window(self, window: Window, fetched: Fetched) -> Iterator[TDataItems]:
-        _, spooled, verified = fetched
-        report = self._report(window, spooled, verified)
-        decoder = self._downloads.decoder(window)
-        lay = partial(export_layout, index=verified.index, zone=self._config.project_timezone)
-        yield from iter_items(fetched, decoder, Shape(lay, EXPORT_SCHEMA), self._columns, report)
-        marks = _marks(window, verified)
-        if len(marks):
-            yield marks
-        self._job.report(report)
+    def _halve(self, window: Window, queue: WindowQueue, failure: MixpanelError) -> bool:
+        """Whether to continue with the halves of a window that failed."""
+        if not isinstance(failure, (ServerError, TruncatedError)):
+            return False
+        if not self._requests.halve(window, queue):
+            return False
+        logger.warning("%s Trying fewer days at once.", failure)
+        return True
 
-    def _report(self, window: Window, spooled: Spooled, verified: Verified) -> WindowLoad:
+    def _iter_window(self, window: Window, fetched: FetchedWindow) -> Iterator[TDataItems]:
+        index = fetched.verified.index
+        load = self._window_load(window, fetched)
+        lay = partial(export_layout, index=index, zone=self._config.project_timezone)
+        decoder = self._downloads.decoder(window)
+        yield from iter_items(fetched, decoder, Shape(lay, EXPORT_SCHEMA), self._columns, load)
+        kept = set(index.days)
+        empty = [day for day in window.days if day.toordinal() - EPOCH_ORDINAL not in kept]
+        if empty:
+            yield REPLACEMENT.tombstones(EXPORT_SCHEMA, event_date=empty)
+        self._package.add(load)
+
+    def _window_load(self, window: Window, fetched: FetchedWindow) -> WindowLoad:
+        spooled = fetched.spooled
         read_on = datetime.fromtimestamp(spooled.fetched_at, timezone.utc).date()
         settled = settled_on(window.last, lookback_days=self._config.lookback_days)
         return WindowLoad(
@@ -167,13 +171,12 @@ class _WindowLoader:
             requests=spooled.requests,
             fetched_at=spooled.fetched_at,
             is_final=read_on >= settled,
-            duplicates_dropped=len(verified.index.dropped),
+            duplicates_dropped=len(fetched.verified.index.dropped),
             filters=self._config.filters,
         )
 
-    def _record(self, window: Window, spooled: Spooled) -> None:
-        read_at = spooled.fetched_at
-        if self._job.catches_up:
+    def _record(self, window: Window, read_at: float) -> None:
+        if self._context.catches_up:
             self._ledger.record_catch_up(window, read_at=read_at)
         elif self._config.range is None:
             self._ledger.record_sync(window, read_at=read_at)
@@ -182,18 +185,6 @@ class _WindowLoader:
 
 
 def probe(config: Config, now: datetime) -> Request:
-    """The request that shows, at the least cost, whether this may be read."""
+    """The cheapest request that shows whether the table can be read."""
     day = newest_day(now, zone=config.project_timezone, include_today=False)
     return build_request(Window(day, day), config, limit=1)
-
-
-def _marks(window: Window, verified: Verified) -> pa.Table:
-    """A row without a key for each day without events: it empties the day and goes no further."""
-    kept = set(verified.index.days)
-    empty = [day for day in window.days if day.toordinal() - EPOCH_ORDINAL not in kept]
-    columns = {field.name: pa.nulls(len(empty), field.type) for field in EXPORT_SCHEMA}
-    columns |= {
-        "event_date": pa.array(empty, pa.date32()),
-        "event_key": pa.array([""] * len(empty)),
-    }
-    return pa.table(columns, schema=EXPORT_SCHEMA)

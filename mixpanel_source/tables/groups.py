@@ -1,13 +1,13 @@
 """Profiles of groups: companies, teams, whatever a project groups its users by.
 
-Each group type, known to Mixpanel by a number that may be negative, is a part of the one table.
+Each group type is a part of the table. Mixpanel knows it by a number, which may be negative.
 
 Source: https://developer.mixpanel.com/reference/engage-query (data_group_id).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,73 +15,62 @@ from typing import Any
 import dlt
 import pyarrow as pa
 from dlt.common.typing import TDataItems
-from dlt.extract import DltResource
 
-from ..api.client import Request
+from ..api.request import Request
 from ..config.model import Config
 from ..decode.identity import ProfileIdentifier
 from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, Laid, engage_layout
+from ..destinations.replacement import Replacement
 from ..errors import ConfigError
-from .context import Job, claim_dataset, growing_tables
-from .emit import Shape, build_decoder, closing_items, iter_items, replace_all, stored_columns
+from .context import LoadContext
+from .dlt_items import growing_tables
+from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
+from .package import LoadPackage
 from .partitions import iter_parts
-from .profile_dump import ProfileQuery, build_request, take_profiles
+from .profile_dump import ProfileQuery, take_dump
 
 NAME = "groups"
 READ_AT = "read_at"
+"""State of the resource: group type -> when it was read, seconds since the epoch."""
 GROUP_ID = "data_group_id"
 SCHEMA = ENGAGE_SCHEMA.append(pa.field(GROUP_ID, pa.string(), nullable=False))
 COLUMNS: dict[str, str | None] = {**ENGAGE_COLUMNS, GROUP_ID: None}
-REPLACE_GROUPS: Any = {
-    **replace_all("distinct_id"),
-    "destination_scope": "data_group_id IN (SELECT data_group_id FROM {staging_table})",
-}
+REPLACEMENT = Replacement(scope=(GROUP_ID,), keep="distinct_id")
 
 
-def groups_resource(config: Config, job: Job) -> DltResource:
-    """The resource `groups`, not selected unless asked for."""
-    return dlt.resource(
-        _iter_items,
-        name=NAME,
-        write_disposition=REPLACE_GROUPS,
-        file_format="parquet",
-        selected=False,
-    )(config, job)
-
-
-def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
-    claim_dataset(config)
+def iter_groups(context: LoadContext) -> Iterator[TDataItems]:
+    """Yields the items of the resource `groups`."""
+    package = context.start_package(NAME)
     state = dlt.current.resource_state()
-    load = partial(_iter_group, config, job, state)
-    parts = [(group, group) for group in _group_ids(config)]
+    load = partial(_iter_group, context, package, state)
+    parts = [(group, group) for group in _group_ids(context.config)]
     with growing_tables():
-        yield from iter_parts(job, NAME, parts, load)
-    yield from closing_items(NAME, job, state)
+        yield from iter_parts(context, package, parts, load)
+    yield from closing_items(package, state)
 
 
 def _iter_group(
-    config: Config, job: Job, state: dict[str, Any], group: str
+    context: LoadContext, package: LoadPackage, state: dict[str, Any], group: str
 ) -> Iterator[TDataItems]:
-    decoder = build_decoder(config, ProfileIdentifier())
+    decoder = build_decoder(context.config, ProfileIdentifier())
     read_at: dict[str, float] = state.setdefault(READ_AT, {})
-    dump = take_profiles(job, config, _asked(group), decoder, after=read_at.get(group, 0.0))
-    report = dump.report()
-    with stored_columns(state, COLUMNS, config) as columns:
-        shape = Shape(partial(_lay, group), SCHEMA)
-        yield from iter_items(dump, decoder, shape, columns, report)
-    if not report.rows:
-        nothing = {field.name: pa.nulls(1, field.type) for field in SCHEMA}
-        yield pa.table({**nothing, GROUP_ID: [group]}, schema=SCHEMA)
+    dump = take_dump(context, package, _query(group), decoder, after=read_at.get(group, 0.0))
+    load = dump.window_load()
+    with stored_columns(state, COLUMNS, context.config) as columns:
+        shape = Shape(partial(_lay_out, group), SCHEMA)
+        yield from iter_items(dump, decoder, shape, columns, load)
+    if not load.rows:
+        yield REPLACEMENT.tombstones(SCHEMA, data_group_id=[group])
     read_at[group] = dump.spooled.fetched_at
-    job.report(report)
+    package.add(load)
 
 
-def _lay(group: str, table: pa.Table) -> Laid:
+def _lay_out(group: str, table: pa.Table) -> Laid:
     fixed, properties = engage_layout(table)
     return Laid({**fixed, GROUP_ID: pa.array([group] * len(table), pa.string())}, properties)
 
 
-def _asked(group: str) -> ProfileQuery:
+def _query(group: str) -> ProfileQuery:
     return ProfileQuery(NAME, {GROUP_ID: group}, part=group)
 
 
@@ -96,10 +85,10 @@ def _group_ids(config: Config) -> list[str]:
 
 
 def probe(config: Config, _now: datetime) -> Request:
-    """The request that shows, at the least cost, whether this may be read."""
-    return build_request(_asked(_group_ids(config)[0]), page_size=1)
+    """The cheapest request that shows whether the table can be read."""
+    return _query(_group_ids(config)[0]).request(page_size=1)
 
 
-def count_requests(config: Config, _state: dict[str, Any]) -> int:
-    """Requests of a sync that count against the quota."""
+def count_requests(config: Config, _state: Mapping[str, Any]) -> int:
+    """Metered requests of a sync."""
     return len(config.data_group_ids)

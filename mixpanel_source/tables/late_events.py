@@ -1,9 +1,9 @@
-"""Looks for events that came later than any look-back reaches.
+"""Searches for events that arrived later than any look-back reaches.
 
-Asked is for what Mixpanel has taken in since the last look, in as many days as one request gives.
-Of the answer only this matters: for which days anything came, and when. Those days are then read
-again as a whole, as a sync reads them, for of an event that came late nothing is ever loaded alone:
-what else has changed on its day comes along.
+The search requests what Mixpanel received since the last search, for as many days as one request
+may cover. Only two facts of the reply matter: for which days events arrived, and when. Those days
+are then read again completely, as a sync reads them, because a late event never comes alone: what
+else changed on its day comes too.
 
 Source: https://docs.mixpanel.com/docs/data-structure/property-reference/reserved-properties.
 """
@@ -17,106 +17,123 @@ from datetime import date
 from functools import partial
 from typing import NamedTuple
 
-from ..config.model import Config
 from ..decode.identity import EPOCH_ORDINAL, EventIdentifier
 from ..errors import ServerError, TruncatedError
-from ..windows import DAY, Window, WindowQueue, WindowSizer, days_to_look_through, newest_day
-from .context import Job
+from ..windows import (
+    DAY,
+    Window,
+    WindowQueue,
+    WindowSizer,
+    days_to_search,
+    newest_day,
+)
+from .context import LoadContext
 from .emit import build_decoder
-from .event_downloads import FRESH_SECONDS, NAME, build_request, receive
+from .event_downloads import MAX_SPOOL_AGE_S, build_request, receive
 from .ledger import Ledger
+from .package import LoadPackage
 from .spool import Spool, spool_name
 
 logger = logging.getLogger("mixpanel_source")
 
-MOST_DAYS = 366
-"""Days looked through with one request, as long as Mixpanel answers it."""
-ARRIVED = "mp_processing_time_ms"
+MAX_DAYS = 366
+"""Maximum days that one request searches; fewer where Mixpanel does not manage as many."""
+RECEIVED_AT = "mp_processing_time_ms"
 
 
-def look_for_late_events(config: Config, job: Job, ledger: Ledger, spool: Spool) -> None:
-    """Note in the ledger the days that events have arrived for since they were read.
+def search_late_events(
+    context: LoadContext, package: LoadPackage, ledger: Ledger, spool: Spool
+) -> None:
+    """Record in the ledger the days for which events arrived since they were read.
 
-    Looked through are the days that were loaded and that no sync reads again. If there are none,
-    nothing is asked.
+    Searches the days that were loaded and that no sync reads again. Sends no request if there are
+    none.
 
     Args:
-        config: how many days back to look, and which events are loaded.
-        job: whose client to ask.
-        ledger: what was loaded, and when it was last looked through.
-        spool: where answers go, to be found again if the process is killed.
+        context: of the run.
+        package: that the days will be loaded in.
+        ledger: what was loaded, and when it was searched last.
+        spool: where replies go, to be found again if the process is killed.
     """
-    yesterday = newest_day(job.now(), zone=config.project_timezone, include_today=False)
-    wanted = days_to_look_through(
+    config = context.config
+    yesterday = newest_day(context.now(), zone=config.project_timezone, include_today=False)
+    searched = days_to_search(
         anchor=config.anchor(yesterday + DAY),
         yesterday=yesterday,
         catch_up_days=config.catch_up_days,
         lookback_days=config.lookback_days,
     )
-    looks = _look_through(ledger.loaded_days(wanted), _Looker(config, job, ledger, spool))
-    job.looked = True
-    if not looks:
-        logger.info("export: no day is loaded that a sync would not read again anyway.")
+    searcher = _Searcher(context, package, ledger, spool)
+    findings = searcher.search(ledger.loaded_days(searched))
+    package.searched_late_events = True
+    if not findings:
+        logger.info("export: a sync reads every loaded day again, so there is nothing to search.")
         return
-    newest = {day: at for look in looks for day, at in look.newest.items()}
-    ledger.record_look(wanted, at=min(look.began_at for look in looks), newest=newest)
-    logger.info("export %s: %d days have late events", wanted, len(ledger.late_days))
+    newest = {day: at for finding in findings for day, at in finding.newest.items()}
+    ledger.record_search(searched, at=min(f.began_at for f in findings), newest=newest)
+    logger.info("export %s: %d days have late events", searched, len(ledger.late_days))
 
 
-class _Look(NamedTuple):
-    """What a window was found to have."""
+class _Finding(NamedTuple):
+    """What arrived for the days of one window."""
 
     began_at: float
-    """When the answer began, seconds since the epoch."""
+    """When the reply began, seconds since the epoch."""
     newest: dict[date, float]
-    """Day -> when the newest of its events arrived, seconds since the epoch."""
+    """Day -> when its newest event arrived, seconds since the epoch."""
 
 
-class _Looker:
-    """Asks what has arrived for a window since it was last known."""
+class _Searcher:
+    """Requests what arrived for windows since they were read or searched."""
 
-    def __init__(self, config: Config, job: Job, ledger: Ledger, spool: Spool) -> None:
-        self._config = config
-        self._job = job
+    def __init__(
+        self, context: LoadContext, package: LoadPackage, ledger: Ledger, spool: Spool
+    ) -> None:
+        self._context = context
+        self._package = package
         self._ledger = ledger
         self._spool = spool
 
-    def look(self, window: Window) -> _Look:
-        """Ask what came for a window, unless a run that was killed has left the answer here."""
+    def search(self, days: Sequence[date]) -> list[_Finding]:
+        """What arrived for all of `days`: in one request, or in more if that is too much."""
+        queue = WindowQueue(days, WindowSizer(MAX_DAYS))
+        findings = []
+        while queue:
+            window = queue.next()
+            try:
+                findings.append(self._search_window(window))
+            except (ServerError, TruncatedError) as failure:
+                if not self._context.window_requests.halve(window, queue):
+                    raise
+                logger.warning("%s Trying fewer days at once.", failure)
+        return findings
+
+    def _search_window(self, window: Window) -> _Finding:
+        config = self._context.config
         since_ms = int(self._ledger.known_until([*window.days]) * 1000)
-        config = self._config
-        asked = replace(config, where=_arrived_after(since_ms, config.where), limit=None)
-        name = spool_name("late", window, config.project_id, config.export_base_url, asked.filters)
+        filtered = replace(config, where=_received_after(since_ms, config.where), limit=None)
+        name = spool_name(
+            "late", window, config.project_id, config.export_base_url, filtered.filters
+        )
         decoder = build_decoder(config, EventIdentifier(window))
-        self._job.spooled.append((self._spool, name))
-        after = self._job.clock.time() - FRESH_SECONDS
+        self._package.spooled.append((self._spool, name))
+        after = self._context.clock.time() - MAX_SPOOL_AGE_S
         found = self._spool.find_verified(name, decoder, after=after)
         if found is None:
-            request = replace(build_request(window, asked), what=f"{NAME} {window}, late events")
-            read = partial(receive, self._spool, name, decoder, lambda: None)
-            client = self._job.client(config)
-            found = client.send(request, read, patience_s=self._job.patience_s)
+            requests = self._context.window_requests
+            found = self._context.client.send(
+                build_request(window, filtered, detail="late events"),
+                partial(receive, self._spool, name, decoder, lambda: None),
+                budget=requests.budget(window),
+                max_tries=requests.max_tries(window),
+                patience_s=self._context.patience_s(self._package),
+            )
         spooled, verified = found
         arrived = verified.index.greatest_ranks().items()
         newest = {date.fromordinal(day + EPOCH_ORDINAL): ms / 1000 for day, ms in arrived}
-        return _Look(spooled.fetched_at, newest)
+        return _Finding(spooled.fetched_at, newest)
 
 
-def _look_through(days: Sequence[date], looker: _Looker) -> list[_Look]:
-    """The answers for all of `days`: in one request, or in more if that is too much at once."""
-    waiting = WindowQueue(days, WindowSizer(MOST_DAYS))
-    looks = []
-    while waiting:
-        window = waiting.next()
-        try:
-            looks.append(looker.look(window))
-        except (ServerError, TruncatedError) as failure:
-            if not waiting.split(window):
-                raise
-            logger.warning("%s Trying fewer days at once.", failure)
-    return looks
-
-
-def _arrived_after(since_ms: int, where: str | None) -> str:
-    arrived = f'properties["{ARRIVED}"] > {since_ms}'
-    return f"({where}) and {arrived}" if where else arrived
+def _received_after(since_ms: int, where: str | None) -> str:
+    received = f'properties["{RECEIVED_AT}"] > {since_ms}'
+    return f"({where}) and {received}" if where else received

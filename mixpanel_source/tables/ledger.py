@@ -1,8 +1,8 @@
-"""What has been loaded of the export, kept in the pipeline's state.
+"""Which days of `export` have been loaded, kept in the pipeline's state.
 
-Pure: a view of a dict that dlt stores with the data it describes, so that it moves when, and only
-when, the data has been loaded. It is our own and not `dlt.sources.incremental`, which drops rows
-older than the newest seen: the late events this exists for.
+Pure: a view of a dict that dlt stores with the data it describes, so that it changes when, and only
+when, the data is loaded. It replaces `dlt.sources.incremental`, which drops rows older than the
+newest one seen: the late events that this exists for.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from .. import constants
 from ..windows import DAY, Window, iter_days
 
 REMEMBERED_DAYS = constants.LOOKBACK_DAYS_MAX
-"""Days before the newest synced one for which the time of reading is kept."""
+"""Days before the newest synced day for which the time of reading is kept."""
 OVERLAP_S = 3_600.0
-"""Events become visible out of order, for up to 45 minutes: what came in the hour before a reading
-or a look may not have been in it."""
+"""Events become visible out of order, up to 45 minutes late: those received in the hour before a
+read or a search may be missing from it."""
 
 
 class Ledger:
-    """The days that were loaded, and when they were read."""
+    """The days that were loaded, and when each was read."""
 
     def __init__(self, state: dict[str, Any]) -> None:
         """Read and write `state`, a dict of JSON values."""
@@ -36,14 +36,14 @@ class Ledger:
 
     @property
     def read_on(self) -> Mapping[date, date]:
-        """For the days loaded lately: the date (UTC) of the request that was loaded last."""
+        """Recently loaded day -> the date (UTC) of the request that was loaded last."""
         return {
             date.fromisoformat(day): datetime.fromtimestamp(at, timezone.utc).date()
             for day, at in self._read_at.items()
         }
 
     def read_at(self, window: Window) -> float:
-        """When the day of the window that was read last was read, seconds since the epoch."""
+        """When a day of the window was last read, in seconds since the epoch; 0 if never."""
         return max((self._read_at.get(str(day), 0.0) for day in window.days), default=0.0)
 
     def backfilled_through(self, wanted: Window) -> date | None:
@@ -52,13 +52,13 @@ class Ledger:
         return None if text is None else date.fromisoformat(text)
 
     def record_sync(self, window: Window, *, read_at: float) -> None:
-        """Note that a sync loads `window`, as it was read at `read_at`."""
+        """Record that a sync loads `window`, read at `read_at`."""
         newest = max(window.last, self.synced_through or window.last)
         self._state["synced_through"] = str(newest)
         self._remember(window, read_at, newest)
 
     def record_backfill(self, window: Window, wanted: Window, *, read_at: float) -> None:
-        """Note that a backfill of `wanted` loads `window`; the cursor of syncs stays."""
+        """Record that a backfill of `wanted` loads `window`; the cursor of syncs does not move."""
         backfills = self._state.setdefault("backfills", {})
         if window.last < wanted.last:
             backfills[str(wanted)] = str(window.last)
@@ -67,53 +67,56 @@ class Ledger:
         self._remember(window, read_at, self.synced_through or window.last)
 
     def end_backfill(self, wanted: Window) -> None:
-        """Note that there is nothing left to load of `wanted`: the next time it starts anew."""
+        """Record that `wanted` is complete: the next backfill of it starts over."""
         self._state.get("backfills", {}).pop(str(wanted), None)
 
     @property
-    def looked_at(self) -> float | None:
-        """When late events were last looked for, seconds since the epoch."""
-        at: float | None = self._state.get("looked_at")
+    def searched_at(self) -> float | None:
+        """When late events were last searched for, in seconds since the epoch; None if never."""
+        at: float | None = self._state.get("searched_at")
         return at
 
     def loaded_days(self, window: Window) -> list[date]:
-        """The days of `window` that were loaded: those remembered, and those synced before."""
+        """The days of `window` that were loaded: the remembered ones, and older synced ones."""
         through = self.synced_through
         forgotten = date.min if through is None else through - DAY * REMEMBERED_DAYS
         return [day for day in window.days if str(day) in self._read_at or day < forgotten]
 
     def known_until(self, days: Collection[date]) -> float:
-        """Until when it is known what has arrived for each of `days`, seconds since the epoch.
+        """The time up to which all arrivals for `days` are known, in seconds since the epoch.
 
-        Known is what arrived for a day until it was read, or looked through, less the overlap. What
-        is not remembered of old days is taken to be as it is with those that are remembered.
+        Arrivals for a day are known up to its last read or search, less the overlap. Days too old
+        to be remembered are assumed to be as the remembered ones.
         """
-        looked = self._looked_through
+        searched = self._searched_days
         until = [
-            max(self._read_at.get(str(day), 0.0), (self.looked_at or 0.0) if day in looked else 0.0)
+            max(
+                self._read_at.get(str(day), 0.0),
+                (self.searched_at or 0.0) if day in searched else 0.0,
+            )
             for day in days
         ]
         known = filter(None, until) if any(until) else self._read_at.values()
         return max(0.0, min(known, default=0.0) - OVERLAP_S)
 
-    def record_look(self, window: Window, *, at: float, newest: Mapping[date, float]) -> None:
-        """Note that all of `window` was looked through for late events.
+    def record_search(self, window: Window, *, at: float, newest: Mapping[date, float]) -> None:
+        """Record that all of `window` was searched for late events.
 
         Args:
-            window: all days that were to be looked through, loaded or not.
-            at: when the look began, seconds since the epoch.
-            newest: day -> when the newest of its events arrived, seconds since the epoch.
+            window: all days of the search, loaded or not.
+            at: when the search began, seconds since the epoch.
+            newest: day -> when its newest event arrived, seconds since the epoch.
         """
         for day in self.loaded_days(window):
             if day in newest:
                 self._late[str(day)] = max(newest[day], self._late.get(str(day), 0.0))
         self._state["late"] = {str(day): self._late[str(day)] for day in self.late_days}
-        self._state["looked_at"] = at
-        self._state["looked_through"] = [str(window.first), str(window.last)]
+        self._state["searched_at"] = at
+        self._state["searched_days"] = [str(window.first), str(window.last)]
 
     @property
     def late_days(self) -> list[date]:
-        """The days for which events have arrived that were not there when it was read last."""
+        """The days for which events arrived after they were last read."""
         return [
             date.fromisoformat(day)
             for day, arrived_at in sorted(self._late.items())
@@ -121,13 +124,13 @@ class Ledger:
         ]
 
     def record_catch_up(self, window: Window, *, read_at: float) -> None:
-        """Note that a catch-up loads `window`; the cursor of syncs stays."""
+        """Record that a catch-up loads `window`; the cursor of syncs does not move."""
         for day in window.days:
             self._late.pop(str(day), None)
         self._remember(window, read_at, self.synced_through or window.last)
 
     def note_filters(self, filters: dict[str, Any]) -> bool:
-        """Keep the filters that events are loaded with; tells whether others held before."""
+        """Record the filters that events are loaded with; returns whether they changed."""
         before = self._state.get("filters")
         self._state["filters"] = filters
         return before is not None and before != filters
@@ -138,8 +141,8 @@ class Ledger:
         return late
 
     @property
-    def _looked_through(self) -> Collection[date]:
-        first, last = self._state.get("looked_through", (str(date.max), str(date.min)))
+    def _searched_days(self) -> Collection[date]:
+        first, last = self._state.get("searched_days", (str(date.max), str(date.min)))
         return {*iter_days(date.fromisoformat(first), date.fromisoformat(last))}
 
     @property

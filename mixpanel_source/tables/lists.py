@@ -1,43 +1,46 @@
-"""What is small enough for a reply each: read anew every time, and replaced as a whole.
+"""Tables that are a list of objects: one reply each, replaced as a whole.
 
-One function a resource says which endpoints are asked and which table each reply goes to. Columns
-that a reply has and that are not named here come as well, as dlt finds them.
+Columns of the reply that `catalog.tables` does not name are loaded too, as dlt finds them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-import dlt
 from dlt.common.typing import TDataItems
-from dlt.extract import DltResource
 
-from ..api.client import Reply, Request
-from ..catalog import endpoint
+from ..api.reply import Reply
+from ..api.request import Request
+from ..catalog.endpoints import endpoint
+from ..catalog.tables import Table, find_table
 from ..config.model import Config
 from ..decode.framing import Repairs
+from ..destinations.replacement import Replacement
 from ..errors import TruncatedError
-from .context import Job, claim_dataset
-from .emit import beside, closing_items, replace_all
+from .context import LoadContext
+from .dlt_items import rows_for
+from .emit import closing_items
 from .load_log import WindowLoad
+from .package import LoadPackage
 
 Row = dict[str, Any]
-Tables = dict[str, list[Row]]
-Columns = Mapping[str, Any]
+TableRows = dict[str, list[Row]]
+"""Table -> its rows."""
 
 
 class ListFetcher:
-    """Asks one endpoint after the other, and adds up what it took."""
+    """Requests lists for one table, one after another, and adds up what they cost."""
 
-    def __init__(self, config: Config, job: Job) -> None:
-        """Ask with the client of `job`."""
-        self._client = job.client(config)
-        self._patience_s = job.patience_s
-        self.project_id = config.project_id
+    def __init__(self, context: LoadContext, package: LoadPackage) -> None:
+        """Prepare; nothing is sent."""
+        self._client = context.client
+        self._patience_s = context.patience_s(package)
+        self._table = package.table
+        self.project_id = context.config.project_id
         self.fetched_at: float | None = None
         self.repairs: Repairs = Counter()
         self.size = 0
@@ -46,209 +49,154 @@ class ListFetcher:
     def rows(self, name: str) -> list[Row]:
         """The objects that an endpoint lists.
 
+        Args:
+            name: of the endpoint.
+
         Raises:
-            TruncatedError: the reply is no such list.
+            TruncatedError: the reply is not a list of objects.
         """
         rows = self.reply(name)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise TruncatedError(f"{name}: the reply is not a list of {name}")
+            raise self._unexpected(name, f"a list of {name}")
         return rows
 
-    def reply(self, name: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - what Mixpanel says
-        """What an endpoint answers, out of its envelope.
+    def reply(self, name: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - any JSON value
+        """What an endpoint answers, without its envelope.
 
         Raises:
             TruncatedError: the reply is not JSON, or has another envelope.
         """
-        body = self._client.send(
-            build_request(name, params), self._read, patience_s=self._patience_s
-        )
-        rows = endpoint(name).rows
-        # some lists are said to be wrapped, and come bare
-        if rows is None or isinstance(body, list):
+        request = list_request(self._table, name, params)
+        body = self._client.send(request, self._read, patience_s=self._patience_s)
+        key = endpoint(name).rows
+        # some lists are documented in an envelope and come without it
+        if key is None or isinstance(body, list):
             return body
-        if not isinstance(body, dict) or rows not in body:
-            raise TruncatedError(f"{name}: the reply is not one with {rows}")
-        return body[rows]
+        if not isinstance(body, dict) or key not in body:
+            raise self._unexpected(name, f"an object with {key}")
+        return body[key]
 
-    def _read(self, reply: Reply) -> Any:  # noqa: ANN401 - as above
-        said = reply.json()
+    def take_window_load(self, table: str, rows: int) -> WindowLoad:
+        """The entry for the load log; what the requests cost is in the first one."""
+        load = WindowLoad.of_reading(
+            table,
+            rows=rows,
+            size=self.size,
+            requests=self.requests,
+            fetched_at=self.fetched_at or 0.0,
+        )
+        load.repairs, self.repairs = self.repairs, Counter()
+        self.size = self.requests = 0
+        return load
+
+    def _read(self, reply: Reply) -> Any:  # noqa: ANN401 - any JSON value
+        body = reply.json()
         self.repairs += reply.repairs
         self.size += reply.size
         self.requests += reply.tries
         self.fetched_at = self.fetched_at or reply.started_at
-        return said
+        return body
+
+    def _unexpected(self, name: str, expected: str) -> TruncatedError:
+        subject = list_request(self._table, name).label
+        return TruncatedError(f"the reply is not {expected}.", subject=subject)
 
 
-def build_request(name: str, params: Mapping[str, str] | None = None) -> Request:
-    """The request to an endpoint that needs no more than these parameters."""
-    return Request(name, endpoint(name), params or {})
+def list_request(table: str, name: str, params: Mapping[str, str] | None = None) -> Request:
+    """The request to an endpoint that lists something for a table."""
+    detail = "" if name == table else name
+    return Request(endpoint(name), table, detail=detail, params=params or {})
 
 
-def _one_table(name: str, asking: ListFetcher) -> Tables:
-    return {name: asking.rows(name)}
+def iter_list(context: LoadContext, name: str) -> Iterator[TDataItems]:
+    """Yields the items of the resource `name`, and of the tables beside it."""
+    package = context.start_package(name)
+    fetcher = ListFetcher(context, package)
+    columns = _columns(find_table(name))
+    read = _READERS.get(name, partial(_read_lists, [*columns]))
+    for table, rows in read(fetcher).items():
+        replacement = Replacement(keep=next(iter(columns[table])))
+        yield rows_for(
+            rows or [replacement.tombstone_row()],
+            table,
+            write_disposition=replacement.write_disposition,
+            columns=columns[table],
+        )
+        package.add(fetcher.take_window_load(table, len(rows)))
+    yield from closing_items(package, {})
 
 
-def _annotations(asking: ListFetcher) -> Tables:
-    return {name: asking.rows(name) for name in ("annotations", "annotation_tags")}
+def _columns(table: Table) -> dict[str, dict[str, Any]]:
+    """Table -> its columns as dlt declares them."""
+    return {
+        name: {
+            column: {"data_type": data_type}
+            for column, data_type in (pair.split() for pair in columns.split(", "))
+        }
+        for name, columns in table.columns
+    }
 
 
-def _lexicon(asking: ListFetcher) -> Tables:
-    entities = asking.rows("lexicon")
+def _read_lists(names: list[str], fetcher: ListFetcher) -> TableRows:
+    """Each table is the list of the endpoint of its name."""
+    return {name: fetcher.rows(name) for name in names}
+
+
+def _read_lexicon(fetcher: ListFetcher) -> TableRows:
+    entities = fetcher.rows("lexicon")
     return {"lexicon": [row for entity in entities for row in _iter_entity(entity)]}
 
 
 def _iter_entity(entity: Row) -> Iterator[Row]:
-    """An event or a profile, with an empty `property`, and then each of its properties."""
+    """An event or a profile, with an empty `property`, then each of its properties."""
     schema: Row = entity.get("schemaJson") or {}
     of = {"entity_type": entity.get("entityType"), "entity": entity.get("name")}
     described: dict[str, Row] = {"": schema, **(schema.get("properties") or {})}
-    for name, one in described.items():
-        ours: Row = (one.get("metadata") or {}).get("com.mixpanel") or {}
+    for name, description in described.items():
+        metadata: Row = (description.get("metadata") or {}).get("com.mixpanel") or {}
         yield {
             **of,
             "property": name,
-            "type": one.get("type"),
-            "description": one.get("description"),
-            "display_name": ours.get("displayName"),
-            "is_hidden": ours.get("hidden"),
-            "is_dropped": ours.get("dropped"),
-            "tags": ours.get("tags"),
-            "definition": {key: value for key, value in one.items() if key != "properties"},
+            "type": description.get("type"),
+            "description": description.get("description"),
+            "display_name": metadata.get("displayName"),
+            "is_hidden": metadata.get("hidden"),
+            "is_dropped": metadata.get("dropped"),
+            "tags": metadata.get("tags"),
+            "definition": {key: v for key, v in description.items() if key != "properties"},
         }
 
 
-def _projects(asking: ListFetcher) -> Tables:
-    projects = asking.reply("projects").get("projects", {})
-    return {"projects": [{"project_id": int(id_), **one} for id_, one in projects.items()]}
+def _read_projects(fetcher: ListFetcher) -> TableRows:
+    projects = fetcher.reply("projects").get("projects", {})
+    return {"projects": [{"project_id": int(id_), **row} for id_, row in projects.items()]}
 
 
-def _data_pipelines(asking: ListFetcher) -> Tables:
-    by_project = asking.reply("data_pipelines")
-    jobs: list[Row] = by_project.get(str(asking.project_id), [])
+def _read_data_pipelines(fetcher: ListFetcher) -> TableRows:
+    by_project = fetcher.reply("data_pipelines")
+    jobs: list[Row] = by_project.get(str(fetcher.project_id), [])
     runs = [
         {"pipeline": job["name"], "state": state, "position": position, **run}
         for job in jobs
-        for state, listed in asking.reply("data_pipeline_runs", {"name": job["name"]}).items()
+        for state, listed in fetcher.reply("data_pipeline_runs", {"name": job["name"]}).items()
         for position, run in enumerate(listed)
     ]
     return {"data_pipelines": jobs, "data_pipeline_runs": runs}
 
 
-@dataclass(frozen=True)
-class ListTable:
-    """A resource of this kind."""
-
-    read: Callable[[ListFetcher], Tables]
-    """Gives the rows of each table, the resource's own first."""
-    columns: Mapping[str, Columns]
-    """Table -> the columns that are always there; the first of them is null in no row."""
-
-
-def _columns(*listed: str) -> Columns:
-    """Columns out of `name type, name type`, as SQL has them, with dlt's types."""
-    pairs = (one.split() for text in listed for one in text.split(", "))
-    return {name: {"data_type": data_type} for name, data_type in pairs}
-
-
-LISTS = {
-    "cohorts": ListTable(
-        partial(_one_table, "cohorts"),
-        {
-            "cohorts": _columns(
-                "id bigint, project_id bigint, name text, description text, count bigint",
-                "is_visible bigint, created timestamp, data_group_id text",
-            )
-        },
-    ),
-    "annotations": ListTable(
-        _annotations,
-        {
-            "annotations": _columns(
-                "id bigint, project_id bigint, date text, description text, user json",
-                "tags json",
-            ),
-            "annotation_tags": _columns(
-                "id bigint, name text, project_id bigint, has_annotations bool"
-            ),
-        },
-    ),
-    "lexicon": ListTable(
-        _lexicon,
-        {
-            "lexicon": _columns(
-                "property text, entity_type text, entity text, type text, description text",
-                "display_name text, is_hidden bool, is_dropped bool, tags json",
-                "definition json",
-            )
-        },
-    ),
-    "projects": ListTable(
-        _projects,
-        {
-            "projects": _columns(
-                "project_id bigint, name text, organization_id bigint, timezone text",
-                "domain text, role json, permissions json",
-            )
-        },
-    ),
-    "data_pipelines": ListTable(
-        _data_pipelines,
-        {
-            "data_pipelines": _columns(
-                "name text, dispatcher text, last_dispatched text, frequency text",
-                "sync_enabled text",
-            ),
-            "data_pipeline_runs": _columns(
-                "pipeline text, state text, position bigint, name text, project_id bigint",
-                "run_at text, last_finish text, from_date text, to_date text",
-            ),
-        },
-    ),
-    "lookup_tables": ListTable(
-        partial(_one_table, "lookup_tables"), {"lookup_tables": _columns("id text, name text")}
-    ),
+_READERS: Mapping[str, Callable[[ListFetcher], TableRows]] = {
+    "lexicon": _read_lexicon,
+    "projects": _read_projects,
+    "data_pipelines": _read_data_pipelines,
 }
-"""Name of the resource -> what it reads."""
+"""Table -> how its replies become rows, where they are more than a list of its rows."""
 
 
-def list_resource(name: str, config: Config, job: Job) -> DltResource:
-    """One of `LISTS` as a resource, not selected unless asked for."""
-    # without columns of its own, which would be those of the other tables too
-    return dlt.resource(_iter_items, name=name, file_format="parquet", selected=False)(
-        name, config, job
-    )
-
-
-def _iter_items(name: str, config: Config, job: Job) -> Iterator[TDataItems]:
-    claim_dataset(config)
-    asking = ListFetcher(config, job)
-    snapshot = LISTS[name]
-    for table, rows in snapshot.read(asking).items():
-        columns = snapshot.columns[table]
-        key = next(iter(columns))
-        yield beside(
-            rows or [{key: None}], table, write_disposition=replace_all(key), columns=columns
-        )
-        job.report(_report(table, rows, asking))
-    for table in snapshot.columns:
-        yield from closing_items(table, job, {})
-
-
-def _report(table: str, rows: list[Row], asking: ListFetcher) -> WindowLoad:
-    """What is said of a table; what it took is said with the first."""
-    report = WindowLoad.of_snapshot(
-        table,
-        rows=len(rows),
-        size=asking.size,
-        requests=asking.requests,
-        fetched_at=asking.fetched_at or 0.0,
-    )
-    report.repairs, asking.repairs = asking.repairs, Counter()
-    asking.size = asking.requests = 0
-    return report
+def probe(name: str, _config: Config, _now: datetime) -> Request:
+    """The cheapest request that shows whether the table can be read."""
+    return list_request(name, name)
 
 
 def count_requests(name: str) -> int:
-    """Requests of a sync that count against the quota."""
+    """Metered requests of a sync."""
     return 1 if endpoint(name).quota else 0

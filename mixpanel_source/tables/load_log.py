@@ -1,4 +1,4 @@
-"""What became of each window: the rows of `_mixpanel_loads`."""
+"""The log of loaded windows: the rows of `_mixpanel_loads`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
 
 @dataclass
 class WindowLoad:
-    """What became of one window; a row of `_mixpanel_loads`."""
+    """A window in a load package; becomes a row of `_mixpanel_loads`."""
 
     table_name: str
     first_day: date
@@ -28,20 +28,20 @@ class WindowLoad:
     duplicates_dropped: int = 0
     repairs: Repairs = field(default_factory=Counter)
     filters: dict[str, Any] = field(default_factory=dict)
-    """The filters of the export that were set."""
+    """The filters that were set for it."""
     part: str = ""
-    """Of a table that is loaded part by part, the one: a cohort, a group type, a report."""
+    """The cohort, group type or report, in a table that is loaded part by part."""
 
     @classmethod
-    def of_snapshot(
+    def of_reading(
         cls, table_name: str, *, rows: int, size: int, requests: int, fetched_at: float
     ) -> WindowLoad:
-        """The report of a table that is read as a whole, under the day (UTC) of the reading."""
+        """The window of a table that is read as a whole: the day of the reading, in UTC."""
         day = datetime.fromtimestamp(fetched_at, timezone.utc).date()
         return cls(table_name, day, day, size, requests, fetched_at, is_final=True, rows=rows)
 
     def as_row(self) -> dict[str, Any]:
-        """The row, with the types that `_mixpanel_loads` has."""
+        """The row of `_mixpanel_loads`."""
         return {
             "table_name": self.table_name,
             "part": self.part,
@@ -60,7 +60,7 @@ class WindowLoad:
         }
 
     def __str__(self) -> str:
-        """One line for a log."""
+        """One line for the log."""
         days = str(self.first_day)
         if self.first_day != self.last_day:
             days += f"..{self.last_day}"

@@ -1,4 +1,4 @@
-"""Tables that are loaded part by part: a cohort, a group type or a report after the other."""
+"""Tables that are loaded part by part: one cohort, group type or report after another."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ import dlt
 from dlt.common.typing import TDataItems
 
 from ..errors import AuthError, CancelledError, MixpanelError, PausedError, PlanError
-from .context import Job
+from .context import LoadContext
+from .package import LoadPackage, TablePart
 
 logger = logging.getLogger("mixpanel_source")
 
 Part = TypeVar("Part")
 LOADED_AT = "loaded_at"
-"""What the state remembers: when each part was loaded last, seconds since the epoch."""
+"""State of the resource: when each part was loaded last, seconds since the epoch."""
 
 
 def iter_parts(
-    job: Job,
-    table: str,
+    context: LoadContext,
+    package: LoadPackage,
     parts: Iterable[tuple[str, Part]],
     load: Callable[[Part], Iterator[TDataItems]],
 ) -> Iterator[TDataItems]:
-    """Yields the items of one part after the other; one that fails does not stop the others.
+    """Yields the items of one part after another; a part that fails does not stop the others.
 
-    First come those that were loaded longest ago, so that where the quota is never enough for all
-    of them in one run, each has its turn.
+    The parts loaded longest ago come first. So if the quota never allows all of them in one run,
+    each still has its turn.
 
     Args:
-        job: is told of parts that failed; ends packages between two parts.
-        table: name of the table.
-        parts: name and what `load` takes, for each; those this job has loaded are left out.
-        load: fetches a part whole, then yields its items and reports it. Once it has yielded it
-            must not fail.
+        context: of the run.
+        package: receives the parts that fail; ends between two parts.
+        parts: name and argument of `load`, for each part; those this run has loaded are skipped.
+        load: fetches a part completely, then yields its items and adds it to the package. Must not
+            fail once it has yielded.
 
     Raises:
         AuthError: the account is unknown, so every part would fail.
@@ -43,20 +44,20 @@ def iter_parts(
     """
     loaded_at: dict[str, float] = dlt.current.resource_state().setdefault(LOADED_AT, {})
     for name, part in sorted(parts, key=lambda named: loaded_at.get(named[0], 0.0)):
-        if (table, name) in job.done:
+        if TablePart(package.table, name) in context.record.parts:
             continue
-        if job.is_checkpoint_due():
+        if context.is_checkpoint_due(package):
             return
         try:
             yield from load(part)
-            loaded_at[name] = job.clock.time()
+            loaded_at[name] = context.clock.time()
         except (AuthError, PlanError):
             raise
         except (CancelledError, PausedError) as failure:
-            if not job.hold(failure):
+            if not package.end_with(failure):
                 raise
             return
         except MixpanelError as failure:
-            if not job.leave_out(table, name, failure):
+            if not package.leave_out(name, failure):
                 raise
-            logger.warning("%s The others go on.", failure)
+            logger.warning("%s The other parts continue.", failure)

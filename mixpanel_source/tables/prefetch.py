@@ -23,7 +23,7 @@ class StoppedError(Exception):
     """Ends the work of a thread that nobody waits for any more."""
 
 
-class Ahead(Generic[Work, Result]):
+class Prefetch(Generic[Work, Result]):
     """Work that is done on a thread of its own, until its result is taken."""
 
     def __init__(self, work: Work, do: Callable[[Work, Check], Result]) -> None:
@@ -37,11 +37,11 @@ class Ahead(Generic[Work, Result]):
         self._stopped = Event()
         self._task = Task(lambda: do(work, self._check), name="mixpanel-fetch")
 
-    def take(self) -> Result:
+    def result(self) -> Result:
         """Wait for the result, or raise what the work ended with."""
         return self._task.result()
 
-    def stop(self) -> None:
+    def cancel(self) -> None:
         """End the work as soon as may be, and wait until it has ended."""
         self._stopped.set()
         self._task.join()

@@ -1,7 +1,7 @@
-"""Profiles of any kind, whole and verified: those of users, of groups, of the members of a cohort.
+"""Complete, verified dumps of profiles: of users, of groups, or of the members of a cohort.
 
 The pages of one session are a snapshot that Mixpanel keeps for a while. They are spooled one after
-the other and count only together: if the session expires or the number of profiles is not the one
+another and count only together: if the session expires, or the number of profiles is not the one
 announced, the dump starts over.
 
 Source: https://developer.mixpanel.com/reference/engage-query.
@@ -17,63 +17,79 @@ from dataclasses import dataclass, field
 import msgspec
 
 from .. import constants
-from ..api.client import Request
-from ..catalog import endpoint
+from ..api.reply import Reply
+from ..api.request import Request
+from ..api.retry import RetryBudget
+from ..catalog.endpoints import endpoint
 from ..config.model import Config
 from ..decode.decoder import Decoder
 from ..decode.framing import iter_row_blocks
 from ..errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
-from .context import Job, open_spool
+from .context import LoadContext, open_spool
 from .load_log import WindowLoad
-from .spool import Spooled, Verified, spool_name, verify
+from .package import LoadPackage
+from .spool import Spool, Spooled, Verified, spool_name, verify
 
 logger = logging.getLogger("mixpanel_source")
 
-RESTARTS = 3
-FRESH_SECONDS = 3_600.0
-"""How old a dump that a crash left in the spool may be and still be loaded."""
+MAX_SPOOL_AGE_S = 3_600.0
+"""Maximum age of a dump that a crash left in the spool and that is still loaded."""
 
 
 @dataclass(frozen=True)
 class ProfileQuery:
-    """Which profiles to ask for."""
+    """Which profiles to request."""
 
     table: str
     form: Mapping[str, str] = field(default_factory=dict)
-    """What every page of the session is asked with."""
+    """Sent with every page of the session."""
     part: str = ""
-    """Of the table, if it is loaded part by part."""
-
-    @property
-    def what(self) -> str:
-        """The table and the part, for messages."""
-        return f"{self.table} {self.part}".rstrip()
+    """Part of the table, if it is loaded part by part."""
 
     def spool_name(self, config: Config) -> str:
-        """Under which they wait in the spool."""
+        """Name of the dump in the spool."""
         return spool_name(self.table, config.project_id, config.base_url, dict(self.form))
+
+    def request(
+        self, *, page_size: int | None = None, session_id: str | None = None, page: int = 0
+    ) -> Request:
+        """The request for one page; the first one opens the session of the others."""
+        form = {**self.form}
+        if page_size is not None:
+            form["page_size"] = str(page_size)
+        if session_id is not None:
+            form |= {"session_id": session_id, "page": str(page)}
+        return Request(
+            endpoint("engage"),
+            self.table,
+            part=self.part,
+            detail=f"page {page}",
+            form=form,
+            # Mixpanel does not count the pages after the first
+            free=session_id is not None,
+        )
 
 
 @dataclass(frozen=True)
-class Dump:
+class ProfileDump:
     """Profiles on disk, proven complete."""
 
-    asked: ProfileQuery
+    query: ProfileQuery
     spooled: Spooled
     verified: Verified
 
-    def report(self) -> WindowLoad:
-        """What is said of it; the rows are still to be counted."""
-        report = WindowLoad.of_snapshot(
-            self.asked.table,
+    def window_load(self) -> WindowLoad:
+        """The entry for the load log; its rows are still to be counted."""
+        load = WindowLoad.of_reading(
+            self.query.table,
             rows=0,
             size=self.spooled.lines_bytes,
             requests=self.spooled.requests,
             fetched_at=self.spooled.fetched_at,
         )
-        report.part = self.asked.part
-        report.duplicates_dropped = len(self.verified.index.dropped)
-        return report
+        load.part = self.query.part
+        load.duplicates_dropped = len(self.verified.index.dropped)
+        return load
 
 
 class _Page(msgspec.Struct):
@@ -83,42 +99,46 @@ class _Page(msgspec.Struct):
     total: int | None = None
 
 
-def take_profiles(
-    job: Job, config: Config, asked: ProfileQuery, decoder: Decoder, *, after: float
-) -> Dump:
-    """The profiles as an earlier run left them in the spool, or else fetched now.
+def take_dump(
+    context: LoadContext,
+    package: LoadPackage,
+    query: ProfileQuery,
+    decoder: Decoder,
+    *,
+    after: float,
+) -> ProfileDump:
+    """A dump that an earlier run left in the spool, or else one fetched now.
 
     Args:
-        job: whose client and clock to use; clears the spool once they are loaded.
-        config: the settings.
-        asked: which profiles.
-        decoder: what the rows have to be.
-        after: the oldest that they may be, seconds since the epoch.
+        context: of the run.
+        package: that the profiles are for.
+        query: which profiles.
+        decoder: identifies the rows.
+        after: seconds since the epoch; a dump fetched then or before is fetched again.
 
     Raises:
-        TruncatedError: the dump was cut short each of the times it was tried.
+        TruncatedError: every try was incomplete.
     """
-    spool, name = open_spool(), asked.spool_name(config)
-    after = max(after, job.clock.time() - FRESH_SECONDS)
+    spool, name = open_spool(), query.spool_name(context.config)
+    after = max(after, context.clock.time() - MAX_SPOOL_AGE_S)
     found = spool.find_verified(name, decoder, after=after)
-    spooled, verified = found or _fetch(job, config, asked, decoder)
-    job.spooled.append((spool, name))
-    return Dump(asked, spooled, verified)
+    spooled, verified = found or _fetch(context, package, query, decoder, spool)
+    package.spooled.append((spool, name))
+    return ProfileDump(query, spooled, verified)
 
 
 def _fetch(
-    job: Job, config: Config, asked: ProfileQuery, decoder: Decoder
+    context: LoadContext, package: LoadPackage, query: ProfileQuery, decoder: Decoder, spool: Spool
 ) -> tuple[Spooled, Verified]:
-    spool, name = open_spool(), asked.spool_name(config)
-    restarts = 0
+    name = query.spool_name(context.config)
+    budget = context.client.new_budget()
     while True:
-        session = _Session(job, config, asked)
+        session = _Session(context, package, query, budget)
         try:
             verified = verify(iter_row_blocks(spool.write(name, session.iter_chunks())), decoder)
             session.check_total(len(verified.index))
         except TruncatedError as failure:
-            restarts += 1
-            if restarts > RESTARTS:
+            if not budget.may_restart():
                 raise
             logger.warning("%s Starting over with the first page.", failure)
             continue
@@ -133,20 +153,27 @@ def _fetch(
 
 
 class _Session:
-    """One session: its pages, and what the first of them said of the others."""
+    """One session: its pages, and what the first page announced about the others."""
 
-    def __init__(self, job: Job, config: Config, asked: ProfileQuery) -> None:
-        self._job = job
-        self._config = config
-        self._asked = asked
+    def __init__(
+        self,
+        context: LoadContext,
+        package: LoadPackage,
+        query: ProfileQuery,
+        budget: RetryBudget,
+    ) -> None:
+        self._context = context
+        self._package = package
+        self._query = query
+        self._budget = budget
         self._session_id: str | None = None
-        self._page_size = config.engage_page_size or constants.ENGAGE_PAGE_SIZE
+        self._page_size = context.config.engage_page_size or constants.ENGAGE_PAGE_SIZE
         self._total: int | None = None
         self.started_at = 0.0
         self.requests = 0
 
     def iter_chunks(self) -> Iterator[bytes]:
-        """Yields the profiles of a page, one a line."""
+        """Yields the profiles of one page at a time, one per line."""
         received = number = 0
         while True:
             page = self._fetch(number)
@@ -160,76 +187,60 @@ class _Session:
     def check_total(self, received: int) -> None:
         if self._total is not None and received != self._total:
             raise TruncatedError(
-                f"{self._asked.what}: {self._total} profiles were announced and {received} came."
+                f"{self._total} profiles were announced and {received} arrived.",
+                subject=f"{self._query.table} {self._query.part}".rstrip(),
             )
 
     def _fetch(self, number: int) -> _Page:
-        try:
-            request = build_request(
-                self._asked,
-                page_size=self._config.engage_page_size,
-                session_id=self._session_id,
-                page=number,
-            )
-            reply, page = self._job.client(self._config).send(
-                request,
-                lambda reply: (reply, parse_page(reply.body())),
-                patience_s=self._job.patience_s,
-            )
-        except (AuthError, AccessError, PlanError):
-            raise
-        except RequestError as refusal:
-            if number == 0:
-                raise
-            raise TruncatedError(
-                f"{self._asked.what} page {number}: the session has expired."
-            ) from refusal
+        request = self._query.request(
+            page_size=self._context.config.engage_page_size,
+            session_id=self._session_id,
+            page=number,
+        )
+        reply, page = self._send(request, is_first=number == 0)
         self.started_at = self.started_at or reply.started_at
         self.requests += reply.tries
-        # what a later page leaves out is as the first page said
+        # values that a later page leaves out are those of the first page
         self._session_id = page.session_id or self._session_id
         self._page_size = page.page_size or self._page_size
         self._total = self._total if page.total is None else page.total
         if self._session_id is None and len(page.results) >= self._page_size:
             raise TruncatedError(
-                f"{self._asked.what}: Mixpanel gave no session_id to read on with."
+                "Mixpanel sent no session_id to continue with.", subject=request.label
             )
         return page
 
-
-def build_request(
-    asked: ProfileQuery,
-    *,
-    page_size: int | None = None,
-    session_id: str | None = None,
-    page: int = 0,
-) -> Request:
-    """The request for a page of profiles; the first one opens the session of the others."""
-    form = {**asked.form}
-    if page_size is not None:
-        form["page_size"] = str(page_size)
-    if session_id is not None:
-        form |= {"session_id": session_id, "page": str(page)}
-    # Mixpanel does not count the pages that follow the first
-    free = session_id is not None
-    return Request(f"{asked.what} page {page}", endpoint("engage"), form=form, free=free)
+    def _send(self, request: Request, *, is_first: bool) -> tuple[Reply, _Page]:
+        try:
+            return self._context.client.send(
+                request,
+                lambda reply: (reply, parse_page(reply.body())),
+                budget=self._budget,
+                patience_s=self._context.patience_s(self._package),
+            )
+        except (AuthError, AccessError, PlanError):
+            raise
+        except RequestError as refusal:
+            if is_first:
+                raise
+            raise TruncatedError("the session has expired.", subject=request.label) from refusal
 
 
 _decode_page = msgspec.json.Decoder(_Page).decode
 
 
 def parse_page(body: bytes) -> _Page:
-    """A page of profiles, each as the bytes it came in.
+    """A page of profiles, each as the bytes in which it arrived.
 
     Raises:
-        TruncatedError: if the body is no such page.
+        TruncatedError: the body is not such a page.
     """
     try:
         return _decode_page(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:
-        # a lone surrogate or NaN somewhere: keep it, escaped, for the repair of its row
+        # a lone surrogate or NaN somewhere: escape it, so that the repair of its row finds it
         page = json.loads(body.decode("utf-8", "surrogateescape"), strict=False)
         rows = [msgspec.Raw(json.dumps(row).encode()) for row in page.pop("results")]
         return msgspec.convert({**page, "results": rows}, _Page)

@@ -1,8 +1,8 @@
-"""Profiles of users: all of them, replaced at once or not at all.
+"""User profiles: the table `engage`, replaced as a whole in one transaction or not at all.
 
-With `engage_full_days` only those that were updated since the last time are asked for in between,
-and replace what the table holds of them. What that cannot see (profiles that were deleted or merged
-into others, and updates with `$ignore_time`) goes and comes with the next full reading.
+With `engage_full_days` a sync requests only the profiles updated since the last one, and these
+replace their rows. What that cannot see (profiles deleted or merged into others, and updates sent
+with `$ignore_time`) comes with the next full read.
 
 Source: https://developer.mixpanel.com/reference/engage-query.
 """
@@ -16,77 +16,64 @@ from typing import Any
 
 import dlt
 import orjson
-import pyarrow as pa
 from dlt.common.typing import TDataItems
-from dlt.extract import DltResource
 
-from ..api.client import Request
+from ..api.request import Request
 from ..config.model import Config
 from ..decode.identity import ProfileIdentifier
 from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
-from .context import Job, claim_dataset, growing_tables
-from .emit import Shape, build_decoder, closing_items, iter_items, replace_all, stored_columns
-from .profile_dump import ProfileQuery, build_request, take_profiles
+from ..destinations.replacement import Replacement
+from .context import LoadContext
+from .dlt_items import growing_tables
+from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
+from .profile_dump import ProfileQuery, take_dump
 
 logger = logging.getLogger("mixpanel_source")
 
 NAME = "engage"
 READ_AT, READ_ALL_AT, FILTERS = "read_at", "read_all_at", "filters"
+"""State of the resource: when it was read, when completely (seconds since the epoch), and how."""
 DAY_S = 86_400.0
 OVERLAP_S = 3_600.0
-"""How much earlier than the last reading an update may have been stamped and be seen only now."""
-REPLACE_SOME: Any = {
-    **replace_all("distinct_id"),
-    # a row without an id says that all there are have been read
-    "destination_scope": (
-        "distinct_id IN (SELECT distinct_id FROM {staging_table}) "
-        "OR EXISTS (SELECT 1 FROM {staging_table} WHERE distinct_id IS NULL)"
-    ),
-}
+"""Updates stamped up to this long before a read may become visible only after it."""
+REPLACE_ALL = Replacement(keep="distinct_id")
+REPLACE_UPDATED = Replacement(scope=("distinct_id",), keep="distinct_id", clears_all=True)
+"""For incremental reads; there a tombstone marks a full read, which replaces all rows."""
 
 
-def engage_resource(config: Config, job: Job) -> DltResource:
-    """The resource `engage`."""
-    return dlt.resource(
-        _iter_items,
-        name=NAME,
-        write_disposition=REPLACE_SOME if config.engage_full_days else replace_all("distinct_id"),
-        file_format="parquet",
-    )(config, job)
+def replacement(config: Config) -> Replacement:
+    """What a load of the table replaces."""
+    return REPLACE_UPDATED if config.engage_full_days else REPLACE_ALL
 
 
-def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
-    claim_dataset(config)
+def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
+    """Yields the items of the resource `engage`."""
+    package = context.start_package(NAME)
+    config = context.config
     state = dlt.current.resource_state()
-    now = job.clock.time()
     filters = _filters(config)
-    since = _since(state, config, filters, now)
+    now = context.clock.time()
+    since = _updated_since(state, config, filters, now)
     decoder = build_decoder(config, ProfileIdentifier())
-    asked = ProfileQuery(NAME, _form(config, since, now))
-    dump = take_profiles(job, config, asked, decoder, after=state.get(READ_AT, 0.0))
+    query = ProfileQuery(NAME, _form(config, since, now))
+    dump = take_dump(context, package, query, decoder, after=state.get(READ_AT, 0.0))
     state[READ_AT] = dump.spooled.fetched_at
     state[FILTERS] = filters
-    report = dump.report()
-    report.filters = filters if since is None else {**filters, "last_seen_from": _iso(since)}
+    load = dump.window_load()
+    load.filters = filters if since is None else {**filters, "last_seen_from": _iso(since)}
     with stored_columns(state, ENGAGE_COLUMNS, config) as columns, growing_tables():
         shape = Shape(engage_layout, ENGAGE_SCHEMA)
-        yield from iter_items(dump, decoder, shape, columns, report)
+        yield from iter_items(dump, decoder, shape, columns, load)
     if since is None:
         state[READ_ALL_AT] = dump.spooled.fetched_at
-        if config.engage_full_days or not report.rows:
-            yield _mark()
-    job.report(report)
-    yield from closing_items(NAME, job, state)
-
-
-def _mark() -> pa.Table:
-    """A row without an id, which makes deletions happen and goes no further."""
-    nothing = {field.name: pa.nulls(1, field.type) for field in ENGAGE_SCHEMA}
-    return pa.table(nothing, schema=ENGAGE_SCHEMA)
+        if config.engage_full_days or not load.rows:
+            yield REPLACE_ALL.tombstones(ENGAGE_SCHEMA)
+    package.add(load)
+    yield from closing_items(package, state)
 
 
 def _filters(config: Config) -> dict[str, Any]:
-    """The filters that are set; empty if all profiles are loaded whole."""
+    """The filters that are set; empty if all profiles are loaded completely."""
     filters = {
         "where": config.engage_where,
         "output_properties": [*config.engage_output_properties],
@@ -96,16 +83,13 @@ def _filters(config: Config) -> dict[str, Any]:
     return {name: value for name, value in filters.items() if value}
 
 
-def _since(
+def _updated_since(
     state: dict[str, Any], config: Config, filters: dict[str, Any], now: float
 ) -> float | None:
-    """When the profiles to ask for were updated at the earliest; None to ask for all.
-
-    In seconds since the epoch.
-    """
+    """Request profiles updated since then, in seconds since the epoch; None for all profiles."""
     if state.get(FILTERS, {}) != filters and READ_AT in state:
         logger.warning(
-            "engage: its filters have changed. All profiles that %s lets through are read anew.",
+            "engage: its filters have changed. All profiles are read again, with %s.",
             filters or "no filter",
         )
         return None
@@ -116,17 +100,17 @@ def _since(
 
 
 def _form(config: Config, since: float | None, now: float) -> dict[str, str]:
-    """What the pages are asked with."""
+    """The form that is sent with every page."""
     form: dict[str, str] = {}
     conditions = [config.engage_where] if config.engage_where else []
     if since is not None:
         conditions.append(f'properties["$last_seen"] >= "{_iso(since)}"')
     if conditions:
-        form["where"] = " and ".join(f"({one})" for one in conditions)
+        form["where"] = " and ".join(f"({condition})" for condition in conditions)
     if config.engage_output_properties:
         form["output_properties"] = orjson.dumps(config.engage_output_properties).decode()
     if config.engage_behaviors:
-        # without a moment to hold on to, pages after the first are refused
+        # without a fixed time Mixpanel refuses the pages after the first
         form |= {"behaviors": config.engage_behaviors, "as_of_timestamp": str(int(now))}
     if config.engage_cohort:
         form |= cohort_form(config.engage_cohort)
@@ -134,7 +118,7 @@ def _form(config: Config, since: float | None, now: float) -> dict[str, str]:
 
 
 def cohort_form(cohort_id: int) -> dict[str, str]:
-    """What asks for the members of a cohort, and for nobody else."""
+    """The form fields that limit profiles to the members of a cohort."""
     return {
         "filter_by_cohort": orjson.dumps({"id": cohort_id}).decode(),
         "include_all_users": "false",
@@ -142,10 +126,10 @@ def cohort_form(cohort_id: int) -> dict[str, str]:
 
 
 def _iso(at: float) -> str:
-    """A moment as `$last_seen` has it: UTC, without saying so."""
+    """A time in the format of `$last_seen`: UTC, without a zone."""
     return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def probe(_config: Config, _now: datetime) -> Request:
-    """The request that shows, at the least cost, whether this may be read."""
-    return build_request(ProfileQuery(NAME), page_size=1)
+    """The cheapest request that shows whether the table can be read."""
+    return ProfileQuery(NAME).request(page_size=1)

@@ -1,61 +1,103 @@
-"""The tables, each with how it is loaded, tried out and reckoned with."""
+"""How each table is loaded: the one place where a table meets its resource."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
+import dlt
+from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
 
-from ..api.client import Request
+from ..api.request import Request
+from ..catalog.tables import TABLES, Table
 from ..config.model import Config
-from ..constants import REPORT_TABLES, TABLES
-from . import cohort_members, events, groups, lists, profiles, reports
-from .context import Job
-
-__all__ = ["RESOURCES", "Resource"]
+from ..destinations.replacement import Replacement
+from . import cohort_members, events, groups, lists, profiles
+from .context import LoadContext
+from .reports import loading as reports
+from .reports.schemas import replacement_of
 
 
 class Resource(NamedTuple):
-    """What is to be known of a table."""
+    """How a table is loaded and probed, and what a sync of it costs."""
 
-    build: Callable[[Config, Job], DltResource]
+    iter_items: Callable[[LoadContext], Iterator[TDataItems]]
+    replacement: Callable[[Config], Replacement] | None
+    """What a load replaces; None where the items say it themselves."""
     probe: Callable[[Config, datetime], Request]
-    """The request that shows, at the least cost, whether it would load now."""
-    count_requests: Callable[[Config, dict[str, Any]], int | None]
-    """Requests of a sync that count against the quota, given what the source remembers of the
-    table; None if that is not known before the first sync."""
+    """The cheapest request that shows whether the table can be read, at a time."""
+    count_requests: Callable[[Config, Mapping[str, Any]], int | None]
+    """Metered requests of a sync, given the state of the resource; None if it is not known before
+    the first sync."""
 
 
-def _snapshot(name: str) -> Resource:
-    return Resource(
-        partial(lists.list_resource, name),
-        lambda _config, _now: lists.build_request(name),
-        lambda _config, _state: lists.count_requests(name),
-    )
+def _resource(table: Table) -> Resource:
+    name = table.name
+    if table.columns:
+        return Resource(
+            partial(lists.iter_list, name=name),
+            None,
+            partial(lists.probe, name),
+            lambda _config, _state: lists.count_requests(name),
+        )
+    if table.is_report:
+        return Resource(
+            partial(reports.iter_reports, table=name),
+            lambda _config: replacement_of(name),
+            partial(reports.probe, name),
+            partial(reports.count_requests, name),
+        )
+    return _OWN_MODULES[name]
 
 
-def _report(table: str) -> Resource:
-    return Resource(
-        partial(reports.report_resource, table),
-        partial(reports.probe, table),
-        lambda config, state: reports.requests_for(config, table, state),
-    )
-
-
-_FOUND: dict[str, Resource] = {
-    "export": Resource(events.export_resource, events.probe, lambda _config, _state: None),
-    "engage": Resource(profiles.engage_resource, profiles.probe, lambda _config, _state: 1),
+_OWN_MODULES: dict[str, Resource] = {
+    "export": Resource(
+        events.iter_events,
+        lambda _config: events.REPLACEMENT,
+        events.probe,
+        lambda _config, _state: None,
+    ),
+    "engage": Resource(
+        profiles.iter_profiles,
+        profiles.replacement,
+        profiles.probe,
+        lambda _config, _state: 1,
+    ),
     "cohort_members": Resource(
-        cohort_members.cohort_members_resource,
+        cohort_members.iter_cohort_members,
+        lambda _config: cohort_members.REPLACEMENT,
         cohort_members.probe,
         cohort_members.count_requests,
     ),
-    "groups": Resource(groups.groups_resource, groups.probe, groups.count_requests),
-    **{name: _snapshot(name) for name in lists.LISTS},
-    **{table: _report(table) for table in REPORT_TABLES},
+    "groups": Resource(
+        groups.iter_groups,
+        lambda _config: groups.REPLACEMENT,
+        groups.probe,
+        groups.count_requests,
+    ),
 }
-RESOURCES = {name: _FOUND[name] for name in TABLES}
-"""Name of the table -> what is to be known of it."""
+RESOURCES = {table.name: _resource(table) for table in TABLES}
+"""Name of the table -> how it is loaded."""
+
+
+def build_resource(table: Table, context: LoadContext) -> DltResource:
+    """The dlt resource of a table; nothing is requested before it is extracted."""
+    resource = RESOURCES[table.name]
+    hints: dict[str, Any] = {}
+    if resource.replacement is not None:
+        hints["write_disposition"] = resource.replacement(context.config).write_disposition
+
+    def iter_items(context: LoadContext) -> Iterator[TDataItems]:
+        yield from resource.iter_items(context)
+
+    built: DltResource = dlt.resource(
+        iter_items,
+        name=table.name,
+        file_format="parquet",
+        selected=table.is_default,
+        **hints,
+    )(context)
+    return built

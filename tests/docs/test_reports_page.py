@@ -8,9 +8,9 @@ from pathlib import Path
 
 import tomlkit
 
+from mixpanel_source.catalog.tables import REPORT_TABLES
 from mixpanel_source.config.reports import KEYS, Report, parse_reports
-from mixpanel_source.constants import REPORT_TABLES
-from mixpanel_source.tables.report_schemas import schema_of
+from mixpanel_source.tables.reports.schemas import schema_of
 from tests.integration.jobs import make_project, open_lab
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mixpanel_sandbox import made_up_project
-from mixpanel_source.commands.plan import make_plan
-from mixpanel_source.commands.reader import open_reader
+from mixpanel_source.commands.plan import plan as make_plan
 from mixpanel_source.errors import PlanError
 from tests.docs.test_docs import PAGES, statements
 from tests.integration.conftest import open_destination
@@ -50,8 +49,7 @@ def test_costs_are_what_they_are_said_to_be(table: str, paid: str, told: str) ->
         lab.given = {"data_group_ids": ",".join(project.groups), "requests_per_hour": 60}
         used = 60 - lab.sync(table).requests_left["query"]
         assert used == number
-        with open_reader("duckdb", dataset="mixpanel", name="mixpanel") as reader:
-            assert make_plan([table], reader, clock=lab.clock, **lab.settings).requests == number
+        assert make_plan([table], clock=lab.clock, **lab.settings).requests == number
         project.plan = "free"
         lab.clock.advance(days=1)
         failures = lab.sync(table).failures

@@ -21,7 +21,7 @@ import dlt
 import pytest
 
 from mixpanel_sandbox import SECRET, USERNAME, Project, Sandbox
-from mixpanel_source.jobs.sync import JobResult, sync
+from mixpanel_source import JobResult, sync
 from tests.json_values import bounded, canonical, read_row
 
 OVERFLOW = "other_properties"

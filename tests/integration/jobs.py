@@ -15,10 +15,12 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
 from mixpanel_sandbox import Project, Record, Sandbox
-from mixpanel_source import mixpanel_source
-from mixpanel_source.constants import DEFAULT_TABLES
-from mixpanel_source.jobs.sync import JobResult, backfill, catch_up, open_pipeline, sync
-from mixpanel_source.tables.context import Job, data_directory
+from mixpanel_source import JobResult, backfill, catch_up, open_pipeline, sync
+from mixpanel_source.catalog.tables import DEFAULT_TABLES, TABLES
+from mixpanel_source.config.providers import load_config
+from mixpanel_source.jobs.source import build_source
+from mixpanel_source.paths import data_directory
+from mixpanel_source.tables.context import LoadContext
 from mixpanel_source.windows import iter_days
 from tests.integration.fidelity import (
     assert_same,
@@ -97,8 +99,8 @@ class Lab:
 
     def source(self, *tables: str, **given: Any) -> Any:
         """The dlt source that a job would run, with a job of its own."""
-        job = Job(clock=self.clock)
-        source = mixpanel_source(job=job, **{**self.settings, **given})
+        context = LoadContext(load_config({**self.settings, **given}), clock=self.clock)
+        source = build_source(context, TABLES)
         return source.with_resources(*tables) if tables else source
 
     def crash(self, table: str, **given: Any) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dlt.common.runtime.collector_base import Collector
 
-from mixpanel_source.jobs.sync import open_pipeline, sync
+from mixpanel_source import open_pipeline, sync
 from mixpanel_source.progress import Progress
 from tests.integration.jobs import Clock, Lab, as_environment
 

@@ -8,7 +8,7 @@ import pytest
 
 from mixpanel_sandbox import Fault
 from mixpanel_source.errors import ConfigError, ServerError
-from mixpanel_source.tables.context import Checkpoint
+from mixpanel_source.tables.package import Checkpoint, TablePart
 from tests.integration.jobs import (
     ALL_DAYS,
     ANCHOR,
@@ -64,7 +64,7 @@ def test_interrupted_goes_on_where_it_was() -> None:
     with open_lab(make_project(FIRST)) as lab:
         lab.sandbox.inject(Fault("502", day=date(2026, 11, 3)))
         report = lab.backfill(RANGE, retries=0)
-        assert isinstance(report.failures["export"], ServerError)
+        assert isinstance(report.failures[TablePart("export")], ServerError)
         lab.assert_events_kept(FIRST, date(2026, 11, 2))
         assert lab.backfill(RANGE).failures == {}
         assert lab.exported == DAYS[2:]

@@ -9,9 +9,12 @@ from datetime import date, timedelta
 import pytest
 
 from mixpanel_sandbox import Fault
-from mixpanel_source import Job, mixpanel_source
+from mixpanel_source.catalog.tables import TABLES
+from mixpanel_source.config.providers import load_config
 from mixpanel_source.errors import ConfigError, PausedError, ServerError
-from mixpanel_source.tables.context import Checkpoint
+from mixpanel_source.jobs.source import build_source
+from mixpanel_source.tables.context import LoadContext
+from mixpanel_source.tables.package import Checkpoint, TablePart
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import (
     NOON,
@@ -62,8 +65,8 @@ def since_of(lab: Lab) -> list[float]:
 def crash(lab: Lab) -> None:
     """Take a catch-up as far as its load package, and no further."""
     lab.clock.advance(seconds=60)
-    job = Job(clock=lab.clock, catches_up=True)
-    source = mixpanel_source(job=job, **lab.settings).with_resources("export")
+    context = LoadContext(load_config(lab.settings), clock=lab.clock, catches_up=True)
+    source = build_source(context, TABLES).with_resources("export")
     lab.pipeline.extract(source, loader_file_format="parquet")
     lab.pipeline.normalize()
     assert lab.pipeline.has_pending_data
@@ -104,7 +107,7 @@ def test_failed_after_the_look(synced: Lab) -> None:
     number = len(synced.exported) + 2
     synced.sandbox.inject(Fault("500", request=number, table="export"))
     report = synced.catch_up(retries=0)
-    assert isinstance(report.failures["export"], ServerError)
+    assert isinstance(report.failures[TablePart("export")], ServerError)
     synced.catch_up()
     assert synced.exported == [str(OLD)]
     assert numbers(synced, OLD) == [0, 1, 2, 7]
@@ -115,7 +118,7 @@ def test_quota_used_up_in_between(synced: Lab) -> None:
     for day in (OLD, OTHER):
         arrive(synced, day)
     report = synced.catch_up(requests_per_hour=2, max_wait_s=0)
-    assert isinstance(report.failures["export"], PausedError)
+    assert isinstance(report.failures[TablePart("export")], PausedError)
     assert synced.exported[1:] == [str(OLD)]
     assert (numbers(synced, OLD), numbers(synced, OTHER)) == ([0, 1, 2, 7], [0, 1, 2])
     synced.clock.advance(days=1)
@@ -167,10 +170,10 @@ def test_looks_back_to_the_first_reading_and_then_to_the_last_look(synced: Lab) 
     synced.catch_up(catch_up_days=30)
     assert synced.exported == [f"{YESTERDAY - timedelta(days=29)}..{YESTERDAY - timedelta(days=4)}"]
     assert since_of(synced) == [NOON + 60 - 3600]
-    looked_at = synced.clock.now
+    searched_at = synced.clock.now
     synced.clock.advance(seconds=600)
     synced.catch_up(catch_up_days=30)
-    assert since_of(synced) == [pytest.approx(looked_at - 3600, abs=1)]
+    assert since_of(synced) == [pytest.approx(searched_at - 3600, abs=1)]
 
 
 def test_filters_hold_for_the_look_too(synced: Lab) -> None:

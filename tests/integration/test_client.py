@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
@@ -15,8 +16,11 @@ import pytest
 
 from mixpanel_sandbox import SECRET, USERNAME, Fault, Sandbox
 from mixpanel_source import constants
-from mixpanel_source.api.client import Client, Reply, Request
-from mixpanel_source.catalog import endpoint, find_endpoint
+from mixpanel_source.api.client import Client
+from mixpanel_source.api.reply import Reply
+from mixpanel_source.api.request import Request
+from mixpanel_source.catalog.endpoints import endpoint
+from mixpanel_source.catalog.lookup import find_endpoint
 from mixpanel_source.config.model import build_config
 from mixpanel_source.errors import (
     AccessError,
@@ -30,12 +34,18 @@ from mixpanel_source.errors import (
     TruncatedError,
     UnavailableError,
 )
+from mixpanel_source.windows import Window
 from tests.integration.jobs import NOON, Clock, Lab, make_project, open_lab
 
-DAY = {"from_date": "2026-11-20", "to_date": "2026-11-20"}
-EXPORT = Request("export 2026-11-20", endpoint("export"), DAY)
-COHORTS = Request("cohorts", endpoint("cohorts"))
-ENGAGE = Request("engage page 0", endpoint("engage"), form={})
+DAY = date(2026, 11, 20)
+EXPORT = Request(
+    endpoint("export"),
+    "export",
+    window=Window(DAY, DAY),
+    params={"from_date": str(DAY), "to_date": str(DAY)},
+)
+COHORTS = Request(endpoint("cohorts"), "cohorts")
+ENGAGE = Request(endpoint("engage"), "engage", detail="page 0", form={})
 
 
 def make_client(url: str, directory: Path, clock: Clock | None = None, **given: Any) -> Client:
@@ -175,7 +185,7 @@ def test_sixty_requests_an_hour(tmp_path: Path) -> None:
         second.send(COHORTS, Reply.body)
         assert lab.clock.now < NOON + 100
         third = make_client(lab.sandbox.url, tmp_path, lab.clock)
-        with pytest.raises(PausedError, match=r"of this hour"):
+        with pytest.raises(PausedError, match=r"hourly quota"):
             third.send(EXPORT, Reply.body, patience_s=600)
         third.send(EXPORT, Reply.body)
         assert lab.clock.now == pytest.approx(NOON + 3600, abs=1)
@@ -184,7 +194,7 @@ def test_sixty_requests_an_hour(tmp_path: Path) -> None:
 
 def test_later_pages_of_profiles_are_not_counted(lab: Lab, client: Client) -> None:
     """Requests that Mixpanel does not meter use up no quota of ours."""
-    page = Request("me", endpoint("projects"))
+    page = Request(endpoint("projects"), detail="me")
     for _ in range(70):
         client.send(page, Reply.body)
     assert lab.clock.now < NOON + 100
@@ -212,8 +222,8 @@ def test_refusals_are_final(
 @pytest.mark.parametrize(
     ("request_made", "status"),
     [
-        (Request("export", endpoint("export"), {"from_date": "x"}), 400),
-        (Request("nothing", find_endpoint("GET", "/api/query/nothing")), 404),
+        (Request(endpoint("export"), "export", params={"from_date": "x"}), 400),
+        (Request(find_endpoint("GET", "/api/query/nothing"), detail="nothing"), 404),
     ],
 )
 def test_wrong_requests_are_final(

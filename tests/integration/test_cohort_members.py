@@ -6,6 +6,7 @@ from typing import Any
 
 from mixpanel_sandbox import Fault
 from mixpanel_source.errors import PlanError, RequestError
+from mixpanel_source.tables.package import TablePart
 from tests.integration.jobs import Lab
 
 
@@ -72,8 +73,8 @@ def test_broken_cohort_stops_no_other(lab: Lab) -> None:
     lab.sync("cohort_members")
     lab.project.cohort_members.update({1: ["u3"], 2: ["u3"], 3: ["u3"]})
     report = lab.sync("cohort_members", cohort_ids=[1, 99, 3])
-    assert list(report.failures) == ["cohort_members: 99"]
-    assert isinstance(report.failures["cohort_members: 99"], RequestError)
+    assert list(report.failures) == [TablePart("cohort_members", "99")]
+    assert isinstance(report.failures[TablePart("cohort_members", "99")], RequestError)
     assert current(lab) == {(1, "u3"), (2, "u1"), (3, "u3")}
 
 

@@ -14,7 +14,10 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from mixpanel_sandbox import Project
-from mixpanel_source import Job, mixpanel_source
+from mixpanel_source.catalog.tables import TABLES
+from mixpanel_source.config.providers import load_config
+from mixpanel_source.jobs.source import build_source
+from mixpanel_source.tables.context import LoadContext
 from tests.integration.fidelity import Clock, open_pipeline, select_all, serve
 from tests.json_values import to_line
 
@@ -113,7 +116,8 @@ def run(pipeline: dlt.Pipeline, project: Project, contract: Any, **given: Any) -
     """Run the source as a dlt user does, with a contract on `export` if there is one."""
     clock = Clock(max(project.events) + timedelta(days=1))
     with serve(project, clock) as settings:
-        source = mixpanel_source(job=Job(clock=clock), **settings, **given)
+        context = LoadContext(load_config({**settings, **given}), clock=clock)
+        source = build_source(context, TABLES)
         source = source.with_resources("export")
         if contract is not None:
             source.export.apply_hints(schema_contract=contract)

@@ -8,8 +8,8 @@ from pathlib import Path
 import dlt
 import pytest
 
+import mixpanel_source
 from mixpanel_sandbox import made_up_project
-from mixpanel_source.jobs import sync
 from tests.integration.fidelity import load, open_pipeline, read_types
 from tests.integration.jobs import Lab
 
@@ -59,7 +59,7 @@ def test_files_are_said_to_grow(
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "files"))
     lab.sync("engage")
     assert "cannot replace rows" not in caplog.text
-    files = sync.open_pipeline("filesystem", name="files")
-    sync.sync(("engage",), pipeline=files, clock=lab.clock, **lab.settings)
+    files = mixpanel_source.open_pipeline("filesystem", name="files")
+    mixpanel_source.sync(("engage",), pipeline=files, clock=lab.clock, **lab.settings)
     assert "filesystem cannot replace rows" in caplog.text
     assert list((tmp_path / "files").rglob("engage/*.parquet"))

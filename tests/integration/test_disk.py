@@ -16,9 +16,9 @@ import dlt
 import pytest
 
 from mixpanel_sandbox import Project, Sandbox
-from mixpanel_source import cli
+from mixpanel_source import cli, open_pipeline
 from mixpanel_source.errors import MixpanelError
-from mixpanel_source.jobs.sync import open_pipeline
+from mixpanel_source.tables.package import TablePart
 from tests.conftest import execute
 from tests.integration.fidelity import assert_same, read_rows, served_events
 from tests.integration.jobs import (
@@ -136,7 +136,7 @@ def test_database_that_another_process_holds(lab: Lab, tmp_path: Path) -> None:
     """A DuckDB that somebody has open is told of before anything is asked of Mixpanel."""
     lab.sync("export")
     with held_database(tmp_path / "mixpanel.duckdb"):
-        failure = lab.sync("export").failures["export"]
+        failure = lab.sync("export").failures[TablePart("export")]
         assert lab.exported == []
     assert_one_line(failure)
     assert "lock" in str(failure)
@@ -156,7 +156,7 @@ def test_database_that_is_taken_in_the_midst(tmp_path: Path) -> None:
 
     with open_lab(make_project(), log=hold) as lab:
         with held:
-            failure = lab.sync("export").failures["export"]
+            failure = lab.sync("export").failures[TablePart("export")]
         assert_one_line(failure)
         assert "lock" in str(failure)
         assert lab.sync("export").failures == {}
@@ -193,7 +193,7 @@ def test_database_that_goes_away_and_comes_back(
         "mixpanel", destination=dlt.destinations.postgres(postgres), dataset_name="mixpanel"
     )
     with open_lab(make_project(), pipeline, log=shut) as lab:
-        failure = lab.sync("export").failures["export"]
+        failure = lab.sync("export").failures[TablePart("export")]
         assert_one_line(failure)
         assert "not currently accepting connections" in str(failure)
         assert lab.pipeline.has_pending_data

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from mixpanel_sandbox import Project, made_up_project
-from mixpanel_source.catalog import ENDPOINTS
-from mixpanel_source.constants import TABLES
+from mixpanel_source.catalog.endpoints import ENDPOINTS
+from mixpanel_source.catalog.tables import TABLE_NAMES
 from tests.integration.jobs import YESTERDAY, open_lab
 from tests.integration.sandbox_calls import ask, serve, small_project
 from tests.integration.test_reports import EVERYTHING, saved_project
@@ -43,7 +43,7 @@ def test_keys_tell_rows_apart() -> None:
     with open_lab(full_project()) as lab:
         lab.given = {"reports": REPORTS, "data_group_ids": ",".join(lab.project.groups)}
         for _ in range(2):
-            lab.pipeline.run(lab.source(*TABLES), loader_file_format="parquet")
+            lab.pipeline.run(lab.source(*TABLE_NAMES), loader_file_format="parquet")
             lab.clock.advance(days=1)
         loaded = {one.name for one in ENDPOINTS} & lab.pipeline.default_schema.tables.keys()
         assert {one.name for one in ENDPOINTS if one.key} == loaded

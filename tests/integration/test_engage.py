@@ -8,6 +8,7 @@ import pytest
 
 from mixpanel_sandbox import Fault, Project
 from mixpanel_source.errors import TruncatedError
+from mixpanel_source.tables.package import TablePart
 from tests.integration.jobs import Lab, open_lab
 
 
@@ -95,8 +96,8 @@ def test_wrong_total_is_refused(paged: Lab, page: int) -> None:
     paged.project.add_profile("u8", {})
     paged.sandbox.inject(Fault("short_page", page=page, times=4))
     report = paged.sync("engage")
-    assert isinstance(report.failures["engage"], TruncatedError)
-    assert "9 profiles were announced" in str(report.failures["engage"])
+    assert isinstance(report.failures[TablePart("engage")], TruncatedError)
+    assert "9 profiles were announced" in str(report.failures[TablePart("engage")])
     now, paged.project.profiles[:] = list(paged.project.profiles), served
     paged.assert_profiles_kept()
     paged.project.profiles[:] = now

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mixpanel_sandbox import Fault
+from mixpanel_source.tables.package import TablePart
 from tests.integration.jobs import Lab
 
 WEEKLY = {"engage_full_days": 7}
@@ -164,7 +165,7 @@ def test_update_that_is_cut_short_is_refused(lab: Lab) -> None:
     for number in range(3):
         put(lab, f"u{number}", plan="pro")
     lab.sandbox.inject(Fault("short_page", page=0, times=4))
-    assert list(lab.sync("engage", engage_page_size=10, **WEEKLY).failures) == ["engage"]
+    assert list(lab.sync("engage", engage_page_size=10, **WEEKLY).failures) == [TablePart("engage")]
     assert set(plans(lab).values()) == {"free"}
     lab.sync("engage", **WEEKLY)
     lab.assert_profiles_kept()

@@ -16,6 +16,7 @@ import dlt
 import pytest
 
 from mixpanel_sandbox import KINDS, Fault, Project
+from mixpanel_source import JobResult, open_pipeline
 from mixpanel_source.errors import (
     AccessError,
     AuthError,
@@ -25,7 +26,7 @@ from mixpanel_source.errors import (
     ServerError,
     TruncatedError,
 )
-from mixpanel_source.jobs.sync import JobResult, open_pipeline
+from mixpanel_source.tables.package import TablePart
 from tests.integration.fidelity import read_types, select_all
 from tests.integration.jobs import YESTERDAY, Lab, add_event, make_project, open_lab
 
@@ -222,7 +223,7 @@ def test_refusals_move_on(run: Run, kind: str) -> None:
 def find_failure(lab: Lab, run: Run, table: str = "export", **given: Any) -> MixpanelError:
     """What a run could not do: reported, or raised when no other table could be read either."""
     try:
-        return run(lab, **given).failures[table]
+        return run(lab, **given).failures[TablePart(table)]
     except AuthError as failure:
         return failure
 
@@ -266,8 +267,8 @@ def test_wide_window_is_split_down_to_the_broken_day(lab: Lab) -> None:
         *(asked[0], asked[0], "2026-11-13..2026-11-16", asked[1], asked[1], asked[2], asked[2]),
         *("2026-11-17", "2026-11-18", "2026-11-18"),
     ]
-    assert type(report.failures["export"]) is TruncatedError
-    assert f"export {broken}:" in str(report.failures["export"])
+    assert type(report.failures[TablePart("export")]) is TruncatedError
+    assert f"export {broken}:" in str(report.failures[TablePart("export")])
     lab.assert_events_kept(last=date(2026, 11, 17))
     assert lab.sync("export", window_days=7).failures == {}
     lab.assert_events_kept()

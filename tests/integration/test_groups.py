@@ -9,6 +9,7 @@ import pytest
 
 from mixpanel_sandbox import Fault
 from mixpanel_source.errors import ConfigError
+from mixpanel_source.tables.package import TablePart
 from tests.integration.jobs import Lab
 
 COMPANY, TEAM = "-1405123841946871899", "77"
@@ -56,7 +57,7 @@ def test_group_type_is_replaced_for_itself(any_lab: Lab) -> None:
     add_groups(any_lab, "5", {"$name": "New"})
     any_lab.sandbox.inject(Fault("500", table="engage", request=6, times=6))
     report = any_lab.sync("groups", **given)
-    assert list(report.failures) == ["groups: 5"]
+    assert list(report.failures) == [TablePart("groups", "5")]
     assert loaded(any_lab, "data_group_id", "mp_name") == {(COMPANY, "Acme & Co"), ("5", "Old")}
     assert any_lab.sync("groups", **given).failures == {}
     assert loaded(any_lab, "data_group_id", "mp_name") == {(COMPANY, "Acme & Co"), ("5", "New")}

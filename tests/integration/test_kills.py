@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from mixpanel_source.jobs.sync import open_pipeline
+from mixpanel_source import open_pipeline
 from mixpanel_source.windows import iter_days
 from tests.integration.fidelity import select_all
 from tests.integration.jobs import TODAY, YESTERDAY, Lab, add_event, open_lab

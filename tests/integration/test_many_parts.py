@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from mixpanel_source.commands.plan import Plan, make_plan
-from mixpanel_source.commands.reader import open_reader
+from mixpanel_source.commands.plan import Plan
+from mixpanel_source.commands.plan import plan as make_plan
 from mixpanel_source.errors import PausedError, RequestError
+from mixpanel_source.tables.package import TablePart
 from tests.integration.jobs import Lab, make_project, open_lab
 
 HOUR_S = 3_600
@@ -41,8 +42,7 @@ def busy() -> Iterator[Lab]:
 
 def plan(lab: Lab) -> Plan:
     """What a sync would ask for now."""
-    with open_reader("duckdb", dataset="mixpanel", name="mixpanel") as reader:
-        return make_plan(TABLES, reader, clock=lab.clock, **lab.settings)
+    return make_plan(TABLES, clock=lab.clock, **lab.settings)
 
 
 def loaded_parts(lab: Lab, table: str) -> set[str]:
@@ -53,10 +53,10 @@ def loaded_parts(lab: Lab, table: str) -> set[str]:
 
 def test_plan_says_what_the_run_keeps_to(busy: Lab) -> None:
     """It costs what was said, Mixpanel never refuses for the quota, and one failure is one."""
-    assert not plan(busy).tables[-1].is_known
+    assert not plan(busy).tables[-1].is_exact
     report = busy.sync(*TABLES)
-    assert list(report.failures) == ["funnels: gone"]
-    assert isinstance(report.failures["funnels: gone"], RequestError)
+    assert list(report.failures) == [TablePart("funnels", "gone")]
+    assert isinstance(report.failures[TablePart("funnels", "gone")], RequestError)
     assert loaded_parts(busy, "segmentation") == {one["name"] for one in COUNTED}
     assert loaded_parts(busy, "event_names") == {one["name"] for one in NAMES}
     assert loaded_parts(busy, "cohort_members") == {str(number) for number in range(1, 21)}
@@ -72,9 +72,9 @@ def test_hour_that_is_used_up_is_waited_for(busy: Lab) -> None:
     """Two runs within the hour are more than it allows: what was read is loaded, then it waits."""
     busy.sync(*TABLES)
     began_at = busy.clock.now
-    assert plan(busy).least_s > HOUR_S * 0.9
+    assert plan(busy).min_s > HOUR_S * 0.9
     report = busy.sync(*TABLES)
-    assert list(report.failures) == ["funnels: gone"]
+    assert list(report.failures) == [TablePart("funnels", "gone")]
     assert HOUR_S * 0.9 < busy.clock.now - began_at < HOUR_S * 1.1
     assert 429 not in {record.status for record in busy.sandbox.requests}
 
@@ -84,6 +84,6 @@ def test_each_part_has_its_turn_though_no_run_reaches_all(busy: Lab) -> None:
     busy.given["requests_per_hour"] = 8
     for _ in range(3):
         report = busy.sync("segmentation", max_wait_s=0)
-        assert isinstance(report.failures["segmentation"], PausedError)
+        assert isinstance(report.failures[TablePart("segmentation")], PausedError)
         busy.clock.advance(seconds=HOUR_S)
     assert loaded_parts(busy, "segmentation") == {one["name"] for one in COUNTED}

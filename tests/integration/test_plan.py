@@ -9,17 +9,16 @@ from typing import Any
 
 import pytest
 
-from mixpanel_source.commands.plan import Plan, count_windows, make_plan
-from mixpanel_source.commands.reader import open_reader
-from mixpanel_source.tables.context import Checkpoint
+from mixpanel_source.commands.plan import Plan, count_windows
+from mixpanel_source.commands.plan import plan as make_plan
+from mixpanel_source.tables.package import Checkpoint
 from mixpanel_source.windows import iter_days
 from tests.integration.jobs import ALL_DAYS, ANCHOR, LOOKBACK, Lab
 
 
 def plan(lab: Lab, tables: Sequence[str] = ("export",), **given: Any) -> Plan:
     """What a job of the lab would fetch now."""
-    with open_reader("duckdb", dataset="mixpanel", name="mixpanel") as reader:
-        return make_plan(tables, reader, clock=lab.clock, **{**lab.settings, **given})
+    return make_plan(tables, clock=lab.clock, **{**lab.settings, **given})
 
 
 def test_plan_before_anything_is_loaded(lab: Lab) -> None:
@@ -70,19 +69,19 @@ def test_plan_of_a_backfill_is_what_is_left_of_it(lab: Lab) -> None:
 
 def test_plan_knows_what_the_quota_allows(lab: Lab) -> None:
     """Eight requests at three an hour take two hours, and one more where the hour is used up."""
-    assert plan(lab, requests_per_hour=3).least_s == pytest.approx(7_200, abs=1)
+    assert plan(lab, requests_per_hour=3).min_s == pytest.approx(7_200, abs=1)
     lab.backfill(f"{ALL_DAYS[0]},{ALL_DAYS[2]}", requests_per_hour=3)
     planned = plan(lab, requests_per_hour=3)
     assert planned.used == {"query": 0, "export": 3}
-    assert planned.least_s == pytest.approx(10_800, abs=120)
+    assert planned.min_s == pytest.approx(10_800, abs=120)
 
 
 def test_plan_of_auto_has_two_ends(lab: Lab) -> None:
     """What is asked for depends on the answers: the plan tells the best and the worst."""
     planned = plan(lab, ("export", "engage"), window_days="auto", requests_per_hour=3)
-    assert (planned.requests, planned.most_requests) == (5, 9)
-    assert planned.least_s == pytest.approx(3_600, abs=1)
-    assert planned.most_s == pytest.approx(7_200, abs=1)
+    assert (planned.requests, planned.max_requests) == (5, 9)
+    assert planned.min_s == pytest.approx(3_600, abs=1)
+    assert planned.max_s == pytest.approx(7_200, abs=1)
 
 
 def test_a_year_of_quiet_days_takes_16_requests() -> None:

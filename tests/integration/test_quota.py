@@ -18,7 +18,7 @@ import pytest
 from mixpanel_sandbox import Fault, Sandbox
 from mixpanel_source import cli
 from mixpanel_source.errors import PausedError
-from mixpanel_source.tables.context import Checkpoint
+from mixpanel_source.tables.package import Checkpoint, TablePart
 from mixpanel_source.windows import DAY, iter_days
 from tests.integration.jobs import (
     ANCHOR,
@@ -167,7 +167,7 @@ def test_count_survives_a_restart() -> None:
 def stop_for_now(lab: Lab, **given: Any) -> PausedError:
     """Run a sync that has not the patience for the quota, and give its reason."""
     report = lab.sync("export", requests_per_hour=5, max_wait_s=600, **given)
-    failure = report.failures["export"]
+    failure = report.failures[TablePart("export")]
     assert isinstance(failure, PausedError)
     assert max(lab.clock.naps, default=0) < LONG_S
     return failure
@@ -200,7 +200,7 @@ def test_new_days_are_not_kept_waiting() -> None:
             for late in iter_days(first, new - DAY):
                 add_event(lab.project, late, 0, **{"$insert_id": f"{late}, late on {new}"})
             lab.clock.advance(days=1)
-            assert isinstance(lab.sync("export").failures["export"], PausedError)
+            assert isinstance(lab.sync("export").failures[TablePart("export")], PausedError)
             assert lab.exported[0] == str(new)
             assert len(lab.exported) == 3
         lab.clock.advance(seconds=HOUR_S)
@@ -222,7 +222,7 @@ def test_failures_that_use_up_the_quota(monkeypatch: pytest.MonkeyPatch, max_wai
             anchor_date="2026-11-13",
         )
         if max_wait_s < HOUR_S:
-            assert isinstance(report.failures["export"], PausedError)
+            assert isinstance(report.failures[TablePart("export")], PausedError)
             assert missing == []
             assert statuses(lab) == [200, 200, 503]
             lab.assert_events_kept(last=date(2026, 11, 14))

@@ -11,8 +11,7 @@ import pytest
 from mixpanel_sandbox import Fault
 from mixpanel_source import cli
 from mixpanel_source.commands.event_counts import Comparison
-from mixpanel_source.commands.reader import open_reader
-from mixpanel_source.commands.reconcile import Reconciliation, compare_counts
+from mixpanel_source.commands.reconcile import Reconciliation, reconcile
 from mixpanel_source.errors import ConfigError, PausedError, PlanError
 from tests.integration.jobs import ANCHOR, EVENTS_A_DAY, YESTERDAY, Lab, add_event, set_environment
 
@@ -25,8 +24,7 @@ def compared(lab: Lab, **given: Any) -> Reconciliation:
     """What the project of the lab counts beside what is loaded."""
     lab.sandbox.forget_requests()
     destination = lab.pipeline.destination.destination_name
-    with open_reader(destination, dataset="mixpanel", name="mixpanel") as reader:
-        return compare_counts(reader, clock=lab.clock, **{**lab.settings, **given})
+    return reconcile(destination=destination, clock=lab.clock, **{**lab.settings, **given})
 
 
 def asked(lab: Lab) -> list[str]:

@@ -14,13 +14,14 @@ import orjson
 import pytest
 
 from mixpanel_sandbox import Fault, Project
-from mixpanel_source import constants
+from mixpanel_source import Checkpoint
+from mixpanel_source.catalog.tables import REPORT_TABLES
 from mixpanel_source.cli.exits import FAILED
 from mixpanel_source.config.providers import load_config
 from mixpanel_source.config.reports import endpoint_of
 from mixpanel_source.errors import ConfigError
-from mixpanel_source.jobs.sync import Checkpoint
-from mixpanel_source.tables.reports import requests_for
+from mixpanel_source.tables.package import TablePart
+from mixpanel_source.tables.reports.loading import count_requests
 from tests.integration.jobs import (
     TODAY,
     YESTERDAY,
@@ -127,9 +128,9 @@ def test_tables_are_what_is_served(any_lab: Lab) -> None:
     made = saved_project()
     any_lab.project.funnels, any_lab.project.jql = made.funnels, made.jql
     any_lab.project.bookmarks, any_lab.project.events = made.bookmarks, made.events
-    source = any_lab.source(*constants.REPORT_TABLES, reports=EVERYTHING)
+    source = any_lab.source(*REPORT_TABLES, reports=EVERYTHING)
     any_lab.pipeline.run(source, loader_file_format="parquet")
-    for table in constants.REPORT_TABLES:
+    for table in REPORT_TABLES:
         rows, reply = rows_of(any_lab, table), served(any_lab, table)
         assert rows, table
         assert {row["report"] for row in rows} == {f"My {table}"}
@@ -195,11 +196,11 @@ def test_requests_are_foretold(saved: Lab) -> None:
     """As many as are declared; for funnels, as many as there were, and one for the list."""
     given = {**saved.settings, "reports": [ORDERS, {**ORDERS, "name": "Two"}]}
     config = load_config(given)
-    assert requests_for(config, "segmentation", {}) == 2
-    assert requests_for(config, "funnels", {}) is None
+    assert count_requests("segmentation", config, {}) == 2
+    assert count_requests("funnels", config, {}) is None
     saved.sync("funnels")
     state: Any = saved.pipeline.state["sources"]
-    assert requests_for(config, "funnels", state["mixpanel"]["resources"]["funnels"]) == 3
+    assert count_requests("funnels", config, state["mixpanel"]["resources"]["funnels"]) == 3
     assert len(saved.sandbox.requests) == 3
     # a package for each, and still the list is asked for once
     saved.sync("funnels", checkpoint=Checkpoint(bytes=1))
@@ -217,7 +218,7 @@ def test_failed_report_does_not_stop_the_others() -> None:
     with open_lab(saved_project(), faults=faults) as lab:
         report = lab.sync("reports", reports=reports)
         assert [window.requests for window in report.windows] == [2, 1]
-        assert list(report.failures) == ["segmentation: B"]
+        assert list(report.failures) == [TablePart("segmentation", "B")]
         assert report.exit_code == FAILED
         assert {row["report"] for row in lab.rows("segmentation")} == {"A", "C"}
         assert lab.sync("reports", reports=reports).failures == {}
@@ -332,7 +333,7 @@ def test_script_in_a_file(saved: Lab, tmp_path: Path) -> None:
     (record,) = saved.sandbox.requests
     assert record.params["script"] == "function main() { return Äpfel }"
     (tmp_path / "people.js").unlink()
-    failure = saved.sync("reports").failures["jql: J"]
+    failure = saved.sync("reports").failures[TablePart("jql", "J")]
     assert isinstance(failure, ConfigError)
     assert re.search("reports J: script_file .*people.js cannot be read", str(failure))
 

@@ -10,6 +10,7 @@ import pytest
 
 from mixpanel_sandbox import Fault, made_up_project
 from mixpanel_source.errors import PlanError, TruncatedError
+from mixpanel_source.tables.package import TablePart
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import YESTERDAY, Lab, open_lab
 
@@ -145,7 +146,7 @@ def test_reply_that_is_no_list_is_refused(fault: str) -> None:
         before = lab.rows("annotations")
         lab.sandbox.inject(Fault(fault, table="annotations", times=6))
         report = lab.sync("annotations", "lookup_tables")
-        assert isinstance(report.failures["annotations"], TruncatedError)
+        assert isinstance(report.failures[TablePart("annotations")], TruncatedError)
         assert lab.rows("annotations") == before
         assert lab.rows("lookup_tables")
 
@@ -156,5 +157,5 @@ def test_free_plan_has_all_but_cohorts() -> None:
         lab.project.plan = "free"
         report = lab.sync(*SNAPSHOTS)
         assert {table: type(error) for table, error in report.failures.items()} == {
-            "cohorts": PlanError
+            TablePart("cohorts"): PlanError
         }

@@ -14,7 +14,7 @@ from dlt.sources import SourceReference
 
 from mixpanel_sandbox import SECRET, USERNAME
 from mixpanel_source import mixpanel_source
-from mixpanel_source.constants import TABLES
+from mixpanel_source.catalog.tables import TABLE_NAMES
 from mixpanel_source.errors import AuthError, ConfigError
 from tests.integration.jobs import (
     ALL_DAYS,
@@ -36,14 +36,14 @@ def test_offers_every_table() -> None:
     """Its name is `mixpanel`; events and profiles are selected, the others are there to be."""
     source = mixpanel_source(**REQUIRED)
     assert (source.name, source.section) == ("mixpanel", "mixpanel_source")
-    assert list(source.resources) == list(TABLES)
+    assert list(source.resources) == list(TABLE_NAMES)
     assert list(source.selected_resources) == ["export", "engage"]
 
 
 def test_found_by_name() -> None:
     """It is found by the name of the package, as `pipeline.run` takes it too."""
     found: Any = SourceReference.find("mixpanel_source.mixpanel_source")
-    assert list(found(**REQUIRED).resources) == list(TABLES)
+    assert list(found(**REQUIRED).resources) == list(TABLE_NAMES)
 
 
 def test_call_asks_nothing(lab: Lab) -> None:

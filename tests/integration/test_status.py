@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mixpanel_sandbox import Fault
-from mixpanel_source.commands.reader import open_reader
-from mixpanel_source.commands.status import Status, find_gaps, read_status
+from mixpanel_source.commands.status import Status, find_gaps
+from mixpanel_source.commands.status import status as read_status
 from mixpanel_source.errors import BusyError, MixpanelError
 from mixpanel_source.jobs.history import LastRun, read_last_run, write_last_run
 from mixpanel_source.jobs.pipeline import last_run_path, open_pipeline, pipeline_lock
@@ -21,8 +21,7 @@ from tests.integration.jobs import ANCHOR, NOON, YESTERDAY, Lab, make_project, o
 
 def status(lab: Lab, destination: str = "duckdb", **given: Any) -> Status:
     """The status of the lab's database."""
-    with open_reader(destination, dataset="mixpanel", name="mixpanel") as reader:
-        return read_status("mixpanel", reader, clock=lab.clock, **{**lab.settings, **given})
+    return read_status(destination=destination, clock=lab.clock, **{**lab.settings, **given})
 
 
 def test_status_before_anything_is_loaded(lab: Lab) -> None:

@@ -11,10 +11,10 @@ from datetime import date
 import pytest
 
 from mixpanel_sandbox import Fault
+from mixpanel_source import open_pipeline
 from mixpanel_source.errors import BusyError, ConfigError, PlanError, ServerError, TruncatedError
-from mixpanel_source.jobs.sync import open_pipeline
-from mixpanel_source.tables.context import Checkpoint
 from mixpanel_source.tables.load_log import WindowLoad
+from mixpanel_source.tables.package import Checkpoint, TablePart
 from tests.integration.fidelity import served_events
 from tests.integration.jobs import (
     ALL_DAYS,
@@ -265,8 +265,8 @@ def test_change_of_filters_is_said(lab: Lab, caplog: pytest.LogCaptureFixture) -
 def test_reaching_the_limit_is_an_error(lab: Lab) -> None:
     """As many events as `limit` may be fewer than there are: nothing is loaded, and it is said."""
     report = lab.sync("export", limit=EVENTS_A_DAY)
-    assert isinstance(report.failures["export"], TruncatedError)
-    assert f"limit ({EVENTS_A_DAY})" in str(report.failures["export"])
+    assert isinstance(report.failures[TablePart("export")], TruncatedError)
+    assert f"limit ({EVENTS_A_DAY})" in str(report.failures[TablePart("export")])
     assert report.windows == []
     assert lab.sync("export", limit=EVENTS_A_DAY + 1).failures == {}
     lab.assert_events_kept()
@@ -286,8 +286,8 @@ def test_failed_window_keeps_those_before_it(lab: Lab) -> None:
     """What came before a window that fails is loaded; the next sync goes on with that window."""
     lab.sandbox.inject(Fault("503", day=MIDDLE))
     report = lab.sync("export", retries=0)
-    assert isinstance(report.failures["export"], ServerError)
-    assert "export 2026-11-17" in str(report.failures["export"])
+    assert isinstance(report.failures[TablePart("export")], ServerError)
+    assert "export 2026-11-17" in str(report.failures[TablePart("export")])
     lab.assert_events_kept(last=date(2026, 11, 16))
     assert lab.sync("export").failures == {}
     # the 16th is read again for its late events
@@ -299,7 +299,7 @@ def test_failure_in_the_first_window_loads_nothing(lab: Lab) -> None:
     """Nothing is loaded and no cursor moves when the first window fails; the next sync has all."""
     lab.sandbox.inject(Fault("half_line", times=6))
     report = lab.sync("export")
-    assert isinstance(report.failures["export"], TruncatedError)
+    assert isinstance(report.failures[TablePart("export")], TruncatedError)
     assert lab.exported == ["2026-11-13"] * 6
     lab.sync("export")
     assert lab.exported == ALL_DAYS
@@ -310,7 +310,7 @@ def test_tables_fail_apart() -> None:
     """A plan without cohorts does not keep events and profiles from being loaded."""
     with open_lab(make_project(), unavailable=("cohorts",)) as lab:
         report = lab.sync("cohorts", "export", "engage")
-        assert isinstance(report.failures.pop("cohorts"), PlanError)
+        assert isinstance(report.failures.pop(TablePart("cohorts")), PlanError)
         assert report.failures == {}
         lab.assert_events_kept()
         lab.assert_profiles_kept()
@@ -323,7 +323,7 @@ def test_table_that_cannot_be_written_does_not_stop_the_next(lab: Lab) -> None:
         name = client.make_qualified_table_name("engage")
         client.execute_sql(f"CREATE VIEW {name} AS SELECT 1 AS one")
     report = lab.sync("engage", "cohorts")
-    assert list(report.failures) == ["engage"]
+    assert list(report.failures) == [TablePart("engage")]
     assert [row["name"] for row in lab.rows("cohorts")] == ["All"]
     with lab.pipeline.sql_client() as client:
         client.execute_sql(f"DROP VIEW {name}")

@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from mixpanel_sandbox import Project, made_up_project
+from mixpanel_source import open_pipeline
 from mixpanel_source.errors import ConfigError
-from mixpanel_source.jobs.sync import open_pipeline
 from mixpanel_source.views import create_views
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import ANCHOR, YESTERDAY, Lab, add_event, open_lab

@@ -50,12 +50,12 @@ def test_line_tells_how_far_a_table_is() -> None:
     """Days, rows, bytes, rate, the time that is left and what is under way are on the line."""
     watch = Watch()
     board = Board(watch, lambda _table, _requests: 0.0)
-    board.planned("export", 4)
-    board.asked("export 2026-11-13")
-    board.received("export 2026-11-13", 1_500_000)
+    board.days_planned("export", 4)
+    board.request_sent("export", "2026-11-13")
+    board.bytes_received("export", 1_500_000)
     watch.now += 10
     assert board.texts()[0][-1] == "fetching 2026-11-13, 1.5 MB"
-    board.took("export", 1, 2_000, 3_000_000)
+    board.window_loaded("export", days=1, rows=2_000, size=3_000_000)
     assert board.texts() == [
         [
             "export",
@@ -67,11 +67,11 @@ def test_line_tells_how_far_a_table_is() -> None:
             "fetching 2026-11-13, 1.5 MB",
         ]
     ]
-    board.loading("export")
+    board.package_loading("export")
     assert board.texts()[0][-1] == "loading"
-    board.loaded("export")
+    board.package_loaded("export")
     # the rest comes in the next load package
-    board.planned("export", 3)
+    board.days_planned("export", 3)
     assert board.texts()[0][1] == "1 of 4 days"
 
 
@@ -85,10 +85,10 @@ def test_time_left_is_not_less_than_the_quota_makes_it() -> None:
 
     watch = Watch()
     board = Board(watch, forecast)
-    board.planned("export", 180)
+    board.days_planned("export", 180)
     watch.now += 60
     for _ in range(30):
-        board.took("export", 2, 100, 1_000)
+        board.window_loaded("export", days=2, rows=100, size=1_000)
     assert board.texts()[0][5] == "2 h left"
     assert asked == [("export", 60)]
 
@@ -97,11 +97,11 @@ def test_waits_say_what_for_and_until_when() -> None:
     """A wait is on the line until it is over or the request is made."""
     watch = Watch()
     board = Board(watch, lambda _table, _requests: 0.0)
-    board.asked("engage page 0")
-    board.waiting("engage page 0", NOON + 90, for_quota=True)
+    board.request_sent("engage", "page 0")
+    board.waiting("engage", NOON + 90, for_quota=True)
     assert board.texts()[0][-1].startswith("waits for the quota until ")
     assert board.texts()[0][-1].endswith("(1 min 30 s)")
-    board.waiting("engage page 0", NOON + 20, for_quota=False)
+    board.waiting("engage", NOON + 20, for_quota=False)
     assert board.texts()[0][-1].startswith("tries again at ")
-    board.asked("engage page 0")
+    board.request_sent("engage", "page 0")
     assert board.texts()[0][-1] == "fetching page 0, 0.0 MB"

@@ -165,7 +165,7 @@ def test_nothing_is_forgotten_after_years_away() -> None:
 def looked(state: dict[str, Any], **newest: float) -> list[str]:
     """Look through March at `NOON`; tells the days that are late then."""
     days = {date(2026, 3, int(day[1:])): at for day, at in newest.items()}
-    Ledger(state).record_look(window(1, 31), at=NOON, newest=days)
+    Ledger(state).record_search(window(1, 31), at=NOON, newest=days)
     return [str(day) for day in reopened(state).late_days]
 
 
@@ -215,6 +215,6 @@ def test_what_has_arrived_is_known_until_the_reading_or_the_look() -> None:
 
     looked(state)
     ledger = reopened(state)
-    assert ledger.looked_at == NOON
+    assert ledger.searched_at == NOON
     assert ledger.known_until([*window(1, 3).days]) == NOON - 3_600
     assert ledger.known_until([*window(3, 3).days]) == NOON + DAY_S - 3_600

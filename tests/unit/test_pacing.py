@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.api.pacing import HOUR_S, LONGEST_BELIEVED_S, Pace, Retries, asked_wait
+from mixpanel_source.api.rate_limit import Pace
+from mixpanel_source.api.retry import HOUR_S, MAX_RETRY_AFTER_S, RetryBudget, parse_retry_after
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc).timestamp()
 
@@ -152,40 +153,39 @@ def test_clock_set_back() -> None:
 
 def test_failures_double_the_wait_until_given_up() -> None:
     """Each failure waits twice as long as the one before it, and after the last comes the end."""
-    retries = Retries(3, base_s=10)
-    delays = [retries.next_delay(NOW, asked_s=None, limited=False) for _ in range(4)]
+    budget = RetryBudget(3, base_s=10)
+    delays = [budget.next_delay(NOW, retry_after_s=None, limited=False) for _ in range(4)]
     assert delays == [10, 20, 40, None]
-    assert retries.tries == 4
 
 
 @pytest.mark.parametrize("limited", [True, False])
 def test_wait_that_was_asked_for(*, limited: bool) -> None:
     """What Mixpanel asks for goes before the schedule."""
-    assert Retries(3, base_s=10).next_delay(NOW, asked_s=77.0, limited=limited) == 77.0
+    assert RetryBudget(3, base_s=10).next_delay(NOW, retry_after_s=77.0, limited=limited) == 77.0
 
 
 @pytest.mark.parametrize("limited", [True, False])
 def test_wait_of_no_time(*, limited: bool) -> None:
     """To be asked for zero seconds would be to hammer: the schedule holds."""
-    retries = Retries(3, base_s=10)
-    delays = [retries.next_delay(NOW, asked_s=0.0, limited=limited) for _ in range(3)]
+    budget = RetryBudget(3, base_s=10)
+    delays = [budget.next_delay(NOW, retry_after_s=0.0, limited=limited) for _ in range(3)]
     assert delays == [10, 20, 40]
 
 
 def test_failures_asked_to_wait_are_counted() -> None:
     """A server that keeps asking for patience is given up as any other."""
-    retries = Retries(1, base_s=10)
-    assert retries.next_delay(NOW, asked_s=5.0, limited=False) == 5.0
-    assert retries.next_delay(NOW, asked_s=5.0, limited=False) is None
+    budget = RetryBudget(1, base_s=10)
+    assert budget.next_delay(NOW, retry_after_s=5.0, limited=False) == 5.0
+    assert budget.next_delay(NOW, retry_after_s=5.0, limited=False) is None
 
 
 def test_quota_is_waited_out_without_end() -> None:
     """Refusals wait as any failure does, then for the end of their hour, then of the next."""
-    retries = Retries(2, base_s=10)
+    budget = RetryBudget(2, base_s=10)
     now = NOW
     ends: list[float] = []
     for _ in range(5):
-        delay_s = retries.next_delay(now, asked_s=None, limited=True)
+        delay_s = budget.next_delay(now, retry_after_s=None, limited=True)
         assert delay_s is not None
         now += delay_s
         ends.append(now - NOW)
@@ -194,8 +194,8 @@ def test_quota_is_waited_out_without_end() -> None:
 
 def test_quota_is_waited_out_without_retries() -> None:
     """With no retries a refusal for the quota waits for what is asked, or for the hour."""
-    assert Retries(0, base_s=10).next_delay(NOW, asked_s=30.0, limited=True) == 30.0
-    assert Retries(0, base_s=10).next_delay(NOW, asked_s=None, limited=True) == HOUR_S
+    assert RetryBudget(0, base_s=10).next_delay(NOW, retry_after_s=30.0, limited=True) == 30.0
+    assert RetryBudget(0, base_s=10).next_delay(NOW, retry_after_s=None, limited=True) == HOUR_S
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ def test_quota_is_waited_out_without_retries() -> None:
         pytest.param({"Retry-After": "?", "RateLimit": '"a";r=0;t=10'}, 10, id="second-of-both"),
     ],
 )
-def test_asked_wait(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     """The wait is read from either header; what makes no sense is no answer."""
-    assert asked_wait(headers, NOW) == seconds
+    assert parse_retry_after(headers, NOW) == seconds
 
 
 @pytest.fixture
@@ -250,8 +250,8 @@ def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("far_east")
 def test_date_without_zone_is_utc() -> None:
     """Wherever the machine is, a date that names no zone is in UTC."""
-    assert asked_wait({"Retry-After": "Sat, 21 Nov 2026 12:01:00 -0000"}, NOW) == 60
-    assert asked_wait({"Retry-After": "Sat, 21 Nov 2026 12:01:00"}, NOW) == 60
+    assert parse_retry_after({"Retry-After": "Sat, 21 Nov 2026 12:01:00 -0000"}, NOW) == 60
+    assert parse_retry_after({"Retry-After": "Sat, 21 Nov 2026 12:01:00"}, NOW) == 60
 
 
 date_like = st.from_regex(
@@ -262,8 +262,8 @@ header = st.text() | st.from_regex(r"\d+(\.\d+)?", fullmatch=True) | date_like
 
 
 @given(retry_after=header, rate_limit=header | st.just('"a";r=0;t=') | st.integers(0).map(str))
-def test_asked_wait_is_sound_or_none(retry_after: str, rate_limit: str) -> None:
+def test_retry_after_is_sound_or_none(retry_after: str, rate_limit: str) -> None:
     """Whatever a proxy puts into the headers, no error comes of it and no endless wait."""
     headers = {"Retry-After": retry_after, "RateLimit": f'"a";r=0;t={rate_limit}'}
-    seconds = asked_wait(headers, NOW)
-    assert seconds is None or 0 <= seconds <= LONGEST_BELIEVED_S
+    seconds = parse_retry_after(headers, NOW)
+    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_S

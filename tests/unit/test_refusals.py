@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.api.error_mapping import SAID_CHARACTERS, error_for
+from mixpanel_source.api.error_mapping import MAX_QUOTED_CHARACTERS, error_from_refusal
+from mixpanel_source.api.request import Request
+from mixpanel_source.catalog.endpoints import endpoint
 from mixpanel_source.config.model import Config, build_config
 from mixpanel_source.errors import (
     AccessError,
@@ -19,11 +22,12 @@ from mixpanel_source.errors import (
     RequestError,
     ServerError,
 )
+from mixpanel_source.windows import Window
 
 SECRET = "hunter2-XyZ"
 USERNAME = "robot.1a2b.mp-service-account"
 WHERE = 'properties["credential_secret"] == "a@b.example"'
-WHAT = "export 2026-01-31"
+EXPORT = Request(endpoint("export"), "export", window=Window(date(2026, 1, 31), date(2026, 1, 31)))
 
 
 def config(**given: Any) -> Config:
@@ -33,7 +37,7 @@ def config(**given: Any) -> Config:
 
 def refuse(status: int, text: str, **given: Any) -> MixpanelError:
     """The error for a reply to an export."""
-    return error_for(status, text, what=WHAT, config=config(**given))
+    return error_from_refusal(status, text, request=EXPORT, config=config(**given))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +79,7 @@ def refuse(status: int, text: str, **given: Any) -> MixpanelError:
         (401, "", AuthError, "Check username and secret"),
         (402, "Your plan does not allow API calls.", PlanError, "leave the table export out"),
         (402, "", PlanError, "upgrade the plan"),
-        (403, "Date range exceeds 90 days into the past", AccessError, "ask for newer days"),
+        (403, "Date range exceeds 90 days into the past", AccessError, "request newer days"),
         (403, "the service account may not read this", AccessError, "role in project_id 424242"),
         (403, "", AccessError, "Give the service account a role"),
         (403, "not a project member", AuthError, "must be a member"),
@@ -96,7 +100,7 @@ def test_refusal(status: int, text: str, kind: type[MixpanelError], words: str) 
     """The kind decides what the run does next; the words say what was asked and what to do."""
     error = refuse(status, text)
     assert type(error) is kind
-    assert str(error).startswith(f"{WHAT}: ")
+    assert str(error).startswith("export 2026-01-31: ")
     assert words in str(error)
 
 
@@ -108,7 +112,7 @@ def test_wrong_region_is_thought_of(text: str) -> None:
 
 def test_rate_limit_keeps_the_wait() -> None:
     """How long Mixpanel asks us to wait goes along."""
-    error = error_for(429, "", what=WHAT, config=config(), retry_after_s=30.0)
+    error = error_from_refusal(429, "", request=EXPORT, config=config(), retry_after_s=30.0)
     assert isinstance(error, RateLimitedError)
     assert error.retry_after_s == 30.0
 
@@ -125,7 +129,12 @@ def test_declaration_of_a_report_is_at_fault() -> None:
     """What a report asks wrongly is in its declaration, whose filters are not shown either."""
     declared = [{"name": "R", "table": "retention", "params": {"born_where": WHERE}}]
     text = f"Error in from_date: bad year, where: {WHERE}"
-    error = error_for(400, text, what="retention R", config=config(reports=declared))
+    error = error_from_refusal(
+        400,
+        text,
+        request=Request(endpoint("retention"), "retention", part="R"),
+        config=config(reports=declared),
+    )
     assert str(error) == (
         'retention R: status 400, "Error in from_date: bad year, where: ...". '
         "Check what reports declares for R."
@@ -151,4 +160,4 @@ def test_message_is_short_and_on_one_line(status: int) -> None:
     assert '"see for more blah' in message
     assert "https" not in message
     assert len(message.splitlines()) == 1
-    assert message.count("blah") <= SAID_CHARACTERS // len("blah ")
+    assert message.count("blah") <= MAX_QUOTED_CHARACTERS // len("blah ")

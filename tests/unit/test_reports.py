@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source import constants
-from mixpanel_source.catalog import endpoint
+from mixpanel_source.catalog.endpoints import endpoint
+from mixpanel_source.catalog.tables import REPORT_TABLES
 from mixpanel_source.config.reports import (
     CHOICES,
     OURS,
@@ -53,7 +53,7 @@ def least(table: str) -> dict[str, Any]:
     return {name: words[name][0] if name in words else 1 for name in names}
 
 
-@pytest.mark.parametrize("table", constants.REPORT_TABLES)
+@pytest.mark.parametrize("table", REPORT_TABLES)
 def test_every_table_can_be_declared(table: str) -> None:
     """With what is required and no more; without it, it is refused by name."""
     assert parse(table=table, params=least(table)).table == table

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source import constants
+from mixpanel_source.catalog.tables import REPORT_TABLES
 from mixpanel_source.config.reports import endpoint_of
 from mixpanel_source.errors import TruncatedError
-from mixpanel_source.tables.report_shapes import Measure, ReportQuery, Rows, days_of, parse_report
+from mixpanel_source.tables.reports.shapes import Measure, ReportQuery, Rows, days_of, parse_report
 from mixpanel_source.windows import Window
 
 yaml: Any = pytest.importorskip("yaml", reason="needs the package pyyaml")
@@ -122,7 +122,7 @@ def test_each_number_is_in_one_row(name: str, data: st.DataObject, chance: rando
     assert parse_report(shuffled(envelop(table, made), chance), ask(table, **params)) == rows
 
 
-@given(st.sampled_from(constants.REPORT_TABLES), st.data())
+@given(st.sampled_from(REPORT_TABLES), st.data())
 def test_nothing_but_our_error(table: str, data: st.DataObject) -> None:
     """Whatever comes instead of a reply is rows or a `TruncatedError`."""
     anything = st.recursive(
@@ -174,7 +174,7 @@ def examples() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("table", sorted(set(constants.REPORT_TABLES) - {"jql"}))
+@pytest.mark.parametrize("table", sorted(set(REPORT_TABLES) - {"jql"}))
 def test_examples_of_the_specification(table: str, examples: dict[str, Any]) -> None:
     """Every number of the documented replies is in a row; every event, every name too."""
     reply = examples[endpoint_of(table).path]

@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from mixpanel_source.catalog import ENDPOINTS
-from mixpanel_source.constants import TABLES
+from mixpanel_source.catalog.endpoints import ENDPOINTS
+from mixpanel_source.catalog.tables import TABLE_NAMES
 from mixpanel_source.errors import ConfigError
 from mixpanel_source.views import Property, build_views
 
@@ -198,5 +198,5 @@ def test_events_without_insert_id_stay_apart(database: Database) -> None:
 
 def test_views_are_beside_the_tables() -> None:
     """No view has the name of a table, for both are in one schema."""
-    loaded = {*TABLES, *(one.name for one in ENDPOINTS)}
+    loaded = {*TABLE_NAMES, *(one.name for one in ENDPOINTS)}
     assert not {*build_views("mixpanel", [], funnel=("A", "B"))} & loaded

@@ -16,7 +16,7 @@ from mixpanel_source.windows import (
     Window,
     WindowQueue,
     WindowSizer,
-    days_to_look_through,
+    days_to_search,
     days_to_sync,
     iter_days,
     newest_day,
@@ -274,7 +274,7 @@ def test_catch_up_begins_where_the_look_back_ends(
 ) -> None:
     """Each day since the anchor is either read again by syncs or looked through, none by both."""
     yesterday, anchor = START + DAY * 60, START + DAY * (60 - age)
-    wanted = days_to_look_through(
+    wanted = days_to_search(
         anchor=anchor,
         yesterday=yesterday,
         catch_up_days=catch_up_days,

@@ -1,17 +1,14 @@
-"""Every address that Mixpanel's API can be read at, in one table.
+"""Every address at which Mixpanel's API can be read, in one table.
 
-Pure data: what is asked where, what it counts against and what the reply holds. What a table of the
-destination is made of is said by the resources; how a reply is taken apart by `tidy`.
+Pure data: what is requested where, which quota it counts against, where the rows are in the reply.
+Which tables are loaded from them is in `tables`.
 
 Source: https://developer.mixpanel.com/reference/overview, and the page that each row names.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
-
-from .errors import ConfigError
 
 PAGES: Final = "https://developer.mixpanel.com/reference/"
 APP: Final = "/api/app/projects/{project_id}"
@@ -19,50 +16,50 @@ QUERY: Final = "/api/query"
 PIPELINES: Final = "/api/2.0/nessie/pipeline"
 
 QUOTAS: Final = ("query", "export")
-"""What requests are counted in, each for itself. The rest of the API is not counted by the hour;
-the Lexicon allows five requests a minute, to all projects of an organisation together."""
+"""The hourly quotas, counted separately. The rest of the API has none; the Lexicon allows five
+requests a minute to all projects of an organisation together."""
 
 UNMETERED_QUERIES: Final = ("annotations", "custom_events", "workspaces", "project")
-"""First parts of a path below /api/query that count against no quota."""
+"""First path segments below /api/query that count against no quota."""
 
 
 class Endpoint(NamedTuple):
     """One address of the API, read only."""
 
     name: str
-    """Ours: that of the table it is loaded to, where there is one."""
+    """Ours: the name of the table it is loaded to, if there is one."""
     path: str
-    """With `{project_id}` and what else has to be filled in."""
+    """With placeholders: `{project_id}` and others."""
     page: str
-    """Of the reference."""
+    """Page of the reference."""
     required: tuple[str, ...] = ()
-    """Parameters that it does not answer without."""
+    """Required parameters."""
     optional: tuple[str, ...] = ()
     method: str = "GET"
     host: str = "query"
     """`query`, `export` or `ingestion`."""
     quota: str | None = "query"
-    """Out of `QUOTAS`; None for what is not counted."""
+    """One of `QUOTAS`; None if it is unmetered."""
     rows: str | None = None
-    """Key of the reply under which the rows are; None for the reply itself."""
+    """Key of the reply that holds the rows; None if the reply itself does."""
     key: tuple[str, ...] = ()
-    """Columns that tell the rows of its table apart; none where it has no table."""
+    """Columns that identify a row of its table; empty if it has no table."""
     incremental: bool = False
-    """Whether it can be asked for some days alone."""
+    """Whether it can be limited to some days."""
 
     @property
     def params(self) -> tuple[str, ...]:
-        """All parameters, other than those of the path and those that every request has."""
+        """All parameters, without those of the path and those that every request has."""
         return (*self.required, *self.optional)
 
     @property
     def paid(self) -> bool:
-        """Whether free plans answer it with status 402."""
+        """Whether free plans refuse it with status 402."""
         return self.quota == "query"
 
     @property
     def source(self) -> str:
-        """Address of the page that describes it."""
+        """URL of its page in the reference."""
         return PAGES + self.page
 
 
@@ -357,67 +354,10 @@ ENDPOINTS: Final = (
         key=("id",),
     ),
 )
-"""The rows of the table: a name, a path and a page of the reference each."""
 
 _BY_NAME: Final = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 
 
 def endpoint(name: str) -> Endpoint:
-    """The endpoint of that name, which must exist."""
+    """The endpoint of that name; raises KeyError if there is none."""
     return _BY_NAME[name]
-
-
-def find_endpoint(method: str, path: str) -> Endpoint:
-    """The endpoint that a request as a user writes it goes to, with the path filled in.
-
-    Any path that can be asked for by GET is taken; one that is not in the table counts against the
-    quota that its path says.
-
-    Args:
-        method: GET or POST.
-        path: of the URL, with or without `{project_id}`, without parameters.
-
-    Raises:
-        ConfigError: it is no path of the API, or the request might change something.
-    """
-    method, path = method.upper(), path.rstrip("/")
-    if not re.fullmatch(r"/(api/|lookup-tables)([^\s?#{}]|\{project_id\})*", path):
-        raise ConfigError(
-            f"path is {path!r}; it must be one of Mixpanel's API, such as /api/query/events/names, "
-            "with the parameters given by -p."
-        )
-    # of .../annotations/{annotation_id} and .../annotations/tags the latter
-    known = sorted((one for one in ENDPOINTS if _matches(one, path)), key=_blanks)
-    for one in known:
-        if method in (one.method, "GET"):
-            return one._replace(path=path, method=method)
-    if method != "GET":
-        raise ConfigError(
-            f"method is {method}; {path} must be read by {known[0].method if known else 'GET'}: "
-            "nothing that might change the project is sent."
-        )
-    return Endpoint(
-        "request", path, "overview", host=_host(path), quota=_quota(path), method=method
-    )
-
-
-def _matches(one: Endpoint, path: str) -> bool:
-    aliased = re.sub(r"^/api/2\.0/(?!export|nessie)", f"{QUERY}/", path)
-    pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(one.path))
-    return re.fullmatch(pattern, aliased) is not None
-
-
-def _blanks(one: Endpoint) -> int:
-    return one.path.count("{")
-
-
-def _host(path: str) -> str:
-    if path.startswith(("/api/2.0/export", "/api/2.0/nessie")):
-        return "export"
-    return "ingestion" if path.startswith("/lookup-tables") else "query"
-
-
-def _quota(path: str) -> str | None:
-    part = re.match(r"/api/(?:query|2\.0)/([^/]+)", path)
-    counted = part is not None and part[1] not in (*UNMETERED_QUERIES, "nessie")
-    return "query" if counted else None

@@ -21,29 +21,29 @@ from mixpanel_source.commands.event_counts import (
 from mixpanel_source.errors import ConfigError
 from mixpanel_source.windows import DAY, Window, iter_days
 
-UTC = Calendar("UTC", filed=True)
+UTC = Calendar("UTC", same_for_export=True)
 FIRST, LAST = date(2026, 10, 1), date(2026, 11, 20)
 LOADED = {*iter_days(FIRST, LAST)}
 SETTLED = date(2026, 11, 15)
 
 
-def filed_under(zone: str, day: date) -> list[str]:
+def export_days(zone: str, day: date) -> list[str]:
     """The days, in UTC, that hold the events of a day in a zone."""
-    return [str(part) for part in Calendar(zone, filed=False).filed_under(day)]
+    return [str(part) for part in Calendar(zone, same_for_export=False).export_days(day)]
 
 
 def test_day_in_a_zone_is_part_of_two() -> None:
     """East of Greenwich it begins the day before, west of it it ends the day after."""
     day = date(2026, 11, 3)
-    assert filed_under("Asia/Tokyo", day) == ["2026-11-02", "2026-11-03"]
-    assert filed_under("US/Pacific", day) == ["2026-11-03", "2026-11-04"]
-    assert filed_under("Etc/UTC", day) == ["2026-11-03"]
-    assert [*Calendar("Asia/Tokyo", filed=True).filed_under(day)] == [day]
+    assert export_days("Asia/Tokyo", day) == ["2026-11-02", "2026-11-03"]
+    assert export_days("US/Pacific", day) == ["2026-11-03", "2026-11-04"]
+    assert export_days("Etc/UTC", day) == ["2026-11-03"]
+    assert [*Calendar("Asia/Tokyo", same_for_export=True).export_days(day)] == [day]
 
 
 def test_day_the_clocks_change_has_another_length() -> None:
     """Its bounds are the instants at which it is midnight there."""
-    first, end = Calendar("Europe/Berlin", filed=False).bounds(date(2026, 10, 25))
+    first, end = Calendar("Europe/Berlin", same_for_export=False).bounds(date(2026, 10, 25))
     assert first == datetime(2026, 10, 24, 22, tzinfo=timezone.utc)
     assert end == datetime(2026, 10, 25, 23, tzinfo=timezone.utc)
 
@@ -62,8 +62,8 @@ def test_only_days_that_are_loaded_whole() -> None:
         zone: [day.day for day in days_to_compare(loaded, calendar, settled=SETTLED, wanted=wanted)]
         for zone, calendar in {
             "UTC": UTC,
-            "east": Calendar("Asia/Tokyo", filed=False),
-            "west": Calendar("US/Pacific", filed=False),
+            "east": Calendar("Asia/Tokyo", same_for_export=False),
+            "west": Calendar("US/Pacific", same_for_export=False),
         }.items()
     }
     assert days == {"UTC": [1, 2, 3, 5, 6], "east": [2, 3, 6], "west": [1, 2, 5, 6]}
@@ -72,7 +72,7 @@ def test_only_days_that_are_loaded_whole() -> None:
 @pytest.mark.parametrize("loaded", [set(), {LAST}])
 def test_nothing_to_compare(loaded: set[date]) -> None:
     """Where no day is loaded, or none is settled, there is nothing to say."""
-    with pytest.raises(ConfigError, match=r"No day of .* is loaded whole.*sync first"):
+    with pytest.raises(ConfigError, match=r"No day of .* is completely loaded.*sync first"):
         days_to_compare(loaded, UTC, settled=SETTLED, wanted=None)
 
 

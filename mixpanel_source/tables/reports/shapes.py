@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from ..decode.framing import dump_json
-from ..decode.json_values import (
+from ...decode.framing import dump_json
+from ...decode.json_values import (
     find_day,
     is_number,
     iter_numbers,
@@ -27,7 +27,7 @@ from ..decode.json_values import (
     to_float,
     unexpected,
 )
-from ..windows import Window, iter_days
+from ...windows import Window, iter_days
 
 OVERALL = "$overall"
 """The segment of everybody, as Mixpanel calls it, where a report is not broken down."""

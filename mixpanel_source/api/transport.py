@@ -1,0 +1,92 @@
+"""The only module that opens sockets: one authenticated HTTP request at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import requests
+import urllib3
+from requests.auth import HTTPBasicAuth
+
+from .. import constants
+from ..catalog.endpoints import QUERY, Endpoint
+from ..config.model import Config
+from ..errors import ServerError, TruncatedError
+from .request import Request
+
+
+class Transport:
+    """Sends requests to the hosts of one project, once each."""
+
+    def __init__(self, config: Config) -> None:
+        """Prepare a session; nothing is sent."""
+        self._config = config
+        self._hosts = {
+            "query": config.base_url,
+            "export": config.export_base_url,
+            "ingestion": config.ingestion_base_url,
+        }
+        self._session = requests.Session()
+        # as bytes: for text that is not latin-1 requests raises an error that shows it
+        self._session.auth = HTTPBasicAuth(config.username.encode(), config.secret.encode())
+        self._session.headers.update({"Accept-Encoding": "gzip", "User-Agent": "mixpanel-source"})
+
+    def open(self, request: Request) -> requests.Response:
+        """Send a request and return the response, whose body is still to be read.
+
+        Raises:
+            requests.RequestException: there was no response; see `mapped_errors`.
+        """
+        return self._session.request(
+            request.endpoint.method,
+            self._hosts[request.endpoint.host] + self._path(request),
+            params={**self._scope(request.endpoint), **request.params},
+            data=request.form,
+            stream=True,
+            allow_redirects=False,
+            timeout=(constants.CONNECT_TIMEOUT_SECONDS, constants.READ_TIMEOUT_SECONDS),
+        )
+
+    def _path(self, request: Request) -> str:
+        values = {name: quote(value, safe="") for name, value in request.path_params.items()}
+        return request.endpoint.path.format(project_id=self._config.project_id, **values)
+
+    def _scope(self, endpoint: Endpoint) -> dict[str, str]:
+        """The project and, where the API has them, the data view."""
+        scope = {"project_id": str(self._config.project_id)}
+        if self._config.workspace_id is not None and endpoint.path.startswith(QUERY):
+            scope["workspace_id"] = str(self._config.workspace_id)
+        return scope
+
+
+def never_arrived(error: requests.RequestException) -> bool:
+    """Whether no connection was made, so that Mixpanel cannot have counted the request."""
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)
+
+
+@contextmanager
+def mapped_errors(request: Request) -> Iterator[None]:
+    """Turn errors of the HTTP library, and of readers of the reply, into ours."""
+    subject = request.label
+    try:
+        yield
+    except TruncatedError as error:
+        raise TruncatedError(f"{error.reason}.", subject=subject) from error
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise ServerError("Mixpanel did not answer in time.", subject=subject) from error
+    except (
+        requests.exceptions.ChunkedEncodingError,
+        urllib3.exceptions.ProtocolError,
+        urllib3.exceptions.SSLError,
+    ) as error:
+        raise TruncatedError("the connection broke before the end.", subject=subject) from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        host = request.endpoint.host
+        setting = "base_url" if host == "query" else f"{host}_base_url"
+        raise ServerError(
+            f"no connection to the {host} host. Check the network, region and {setting}.",
+            subject=subject,
+        ) from error

@@ -1,0 +1,1 @@
+"""What Mixpanel offers to read: the endpoints of its API, and the tables loaded from them."""

@@ -1,0 +1,63 @@
+"""What the requests for windows of one run share: their sizes, their retries and the prefetch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..api.client import Client
+from ..api.retry import RetryBudget
+from ..config.model import Config
+from ..windows import Window, WindowQueue, WindowSizer
+from .prefetch import Check, Prefetch
+
+
+class WindowRequests:
+    """Sizes windows, keeps the retry budget of each, and holds the window being prefetched."""
+
+    def __init__(self, config: Config, client: Client) -> None:
+        """Start with nothing requested."""
+        self.sizer = WindowSizer(config.window_days)
+        """Decides how many days a request covers; learns over all packages."""
+        self._client = client
+        self._retries = config.retries
+        self._budgets: dict[Window, RetryBudget] = {}
+        self._prefetch: Prefetch[Window, Any] | None = None
+
+    def budget(self, window: Window) -> RetryBudget:
+        """The retries of a window, which its halves share."""
+        if window not in self._budgets:
+            halvings = (window.length_days - 1).bit_length()
+            self._budgets[window] = self._client.new_budget(halvings=halvings)
+        return self._budgets[window]
+
+    def max_tries(self, window: Window) -> int | None:
+        """Tries of a window before it is halved; None for a single day, which cannot be."""
+        if window.length_days == 1:
+            return None
+        return 2 if self._retries else 1
+
+    def halve(self, window: Window, queue: WindowQueue) -> bool:
+        """Put the halves of a window that failed back into the queue; False for a single day."""
+        budget = self.budget(window)
+        for half in window.halves() or ():
+            self._budgets[half] = budget
+        return queue.split(window)
+
+    def start_prefetch(self, window: Window, fetch: Callable[[Window, Check], object]) -> None:
+        """Begin to fetch a window on a thread of its own."""
+        self._prefetch = Prefetch(window, fetch)
+
+    def take_prefetch(self, window: Window) -> Prefetch[Window, Any] | None:
+        """The prefetch of a window; any other is cancelled, so that a request may be made."""
+        prefetch, self._prefetch = self._prefetch, None
+        if prefetch is not None and prefetch.work != window:
+            prefetch.cancel()
+            return None
+        return prefetch
+
+    def cancel_prefetch(self) -> None:
+        """Give up the window being prefetched, so that another request may be made."""
+        if self._prefetch is not None:
+            self._prefetch.cancel()
+            self._prefetch = None
