@@ -84,11 +84,9 @@ class Client:
         """A client for other hosts that shares this one's pace."""
         return Client(config, clock=self._clock, directory=self._directory, pace=self._pace)
 
-    def new_budget(self, *, halvings: int = 0) -> RetryBudget:
+    def new_budget(self) -> RetryBudget:
         """The retries that the settings allow one unit of work, see `RetryBudget`."""
-        return RetryBudget(
-            self._config.retries, base_s=self._config.retry_base_seconds, halvings=halvings
-        )
+        return RetryBudget(self._config.retries, base_s=self._config.retry_base_seconds)
 
     def send(
         self,

@@ -30,16 +30,14 @@ class RetryBudget:
     zero seconds counts as not being asked.
     """
 
-    def __init__(self, retries: int, *, base_s: float, halvings: int = 0) -> None:
+    def __init__(self, retries: int, *, base_s: float) -> None:
         """Start with no failure.
 
         Args:
             retries: maximum retries in a row.
             base_s: seconds before the first retry.
-            halvings: additional failures that a window may have on its way to single days.
         """
-        self._doublings = max(retries - 1, 0)
-        self._limit = retries + halvings
+        self._retries = retries
         self._base_s = base_s
         self._refused_since: float | None = None
         self._failures = 0
@@ -56,11 +54,11 @@ class RetryBudget:
         self._failures += 1
         if limited and self._refused_since is None:
             self._refused_since = now
-        within = self._failures + self._restarts <= self._limit
+        within = self._failures + self._restarts <= self._retries
         if retry_after_s and (limited or within):
             return retry_after_s
         if within:
-            return self._base_s * float(2 ** min(self._failures - 1, self._doublings))
+            return self._base_s * float(2 ** (self._failures - 1))
         if not limited or self._refused_since is None:
             return None
         # one hour after another, in case other clients use the quota too
@@ -72,10 +70,14 @@ class RetryBudget:
         self._failures = 0
         self._refused_since = None
 
+    def note_halving(self) -> None:
+        """Note that the unit goes on in two halves: the failure that led to it does not count."""
+        self._failures -= 1
+
     def may_restart(self) -> bool:
         """Draw one start from the beginning; False if the budget does not allow it."""
         self._restarts += 1
-        return self._restarts <= self._limit
+        return self._failures + self._restarts <= self._retries
 
 
 def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -27,8 +27,7 @@ class WindowRequests:
     def budget(self, window: Window) -> RetryBudget:
         """The retries of a window, which its halves share."""
         if window not in self._budgets:
-            halvings = (window.length_days - 1).bit_length()
-            self._budgets[window] = self._client.new_budget(halvings=halvings)
+            self._budgets[window] = self._client.new_budget()
         return self._budgets[window]
 
     def max_tries(self, window: Window) -> int | None:
@@ -39,9 +38,12 @@ class WindowRequests:
 
     def halve(self, window: Window, queue: WindowQueue) -> bool:
         """Put the halves of a window that failed back into the queue; False for a single day."""
+        halves = window.halves()
+        if halves is None:
+            return False
         budget = self.budget(window)
-        for half in window.halves() or ():
-            self._budgets[half] = budget
+        budget.note_halving()
+        self._budgets |= dict.fromkeys(halves, budget)
         return queue.split(window)
 
     def start_prefetch(self, window: Window, fetch: Callable[[Window, Check], object]) -> None:

@@ -43,11 +43,11 @@ class Fate(Progress, Collector):
         self._awaited = what, int(number)
         self._happened: Counter[str] = Counter()
 
-    def received(self, *_args: object, **_more: object) -> None:
+    def bytes_received(self, *_args: object, **_more: object) -> None:
         """Bytes came."""
         self._meet("received")
 
-    def loaded(self, *_args: object, **_more: object) -> None:
+    def package_loaded(self, *_args: object, **_more: object) -> None:
         """All is in the destination, and the pipeline is still to be told."""
         self._meet("loaded")
 

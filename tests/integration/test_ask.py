@@ -90,7 +90,7 @@ def test_requests_count_and_are_noted(lab: Lab) -> None:
     more = {"page_size": "2", "session_id": first["session_id"], "page": "1"}
     assert json.loads(body(lab, "POST", "/api/query/engage", more, **one))["results"]
     body(lab, "GET", "/api/app/me", {}, **one)
-    with pytest.raises(PausedError, match=r"^request event_names: the requests of this hour"):
+    with pytest.raises(PausedError, match=r"^request event_names: hourly quota"):
         body(lab, "GET", "/api/query/events/names", {"type": "general"}, **one)
 
 
@@ -157,11 +157,11 @@ def test_what_mixpanel_repeats_is_hidden(lab: Lab) -> None:
 MALFORMED = [
     (["GET", "/api/query/events", "-p", "type"], "-p 'type' must be key=value"),
     (["GET", "/api/query/events", "-p", "=general"], "-p '=general' must be key=value"),
-    (["GET", "/api/query/events", "-p", "a=1", "--param", "a=2"], "-p a is there twice"),
+    (["GET", "/api/query/events", "-p", "a=1", "--param", "a=2"], "-p a is given twice"),
     (["GET", EXPORT, "-p", "project_id=1"], "-p project_id must be left out"),
     (["GET", "/nowhere"], "path is '/nowhere'; it must be one of Mixpanel's API"),
     (["DELETE", EXPORT], f"method is DELETE; {EXPORT} must be read by GET"),
-    (["POST", "/api/app/projects/1/annotations"], "nothing that might change the project"),
+    (["POST", "/api/app/projects/1/annotations"], "requests that might change the project"),
     (["GET", EXPORT, "--table", "Events"], "--table is 'Events'; it must be lower-case"),
     (["GET", EXPORT, "--table", "_mixpanel_loads"], "--table is '_mixpanel_loads'"),
     (["GET", EXPORT, "--table", "export"], "--table is export, which a sync loads"),

@@ -116,5 +116,5 @@ def test_a_window_that_changed_on_the_disk_is_refused(tmp_path: Path) -> None:
     verified.reads.clear()
     path.write_bytes(b"".join(lines[1:]))
     lay = partial(export_layout, index=verified.index, zone="UTC")
-    with pytest.raises(TruncatedError, match="was changed on the disk"):
+    with pytest.raises(TruncatedError, match="changed on disk"):
         [*iter_tables(spooled, verified, decoder, lay, ColumnMap(EXPORT_COLUMNS))]

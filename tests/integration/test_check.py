@@ -105,7 +105,7 @@ def test_region_that_only_the_data_knows_is_found() -> None:
 def test_project_that_is_nowhere() -> None:
     """Then the refusal stands, and says which regions were asked as well."""
     with open_world() as world:
-        message = r"member of project_id 42\. Its projects are 1234567.* eu, in say no as well"
+        message = r"member of project_id 42\. Its projects are 1234567.* eu, in refuse it too"
         with pytest.raises(AuthError, match=message):
             world.check(project_id=42)
         assert world.asked == {"us": 1, "eu": 1, "in": 1}

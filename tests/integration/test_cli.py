@@ -220,7 +220,7 @@ def test_spent_quota_is_for_later(sandbox: Sandbox, run: Any) -> None:
     sandbox.inject(Fault("429", table="export", request=2, seconds=1800))
     done = run("sync", "--tables", "export", "--max-wait", "5")
     assert done.code == cli.LATER
-    assert_one_line(done.err, "of this hour", "run again")
+    assert_one_line(done.err, "hourly quota", "run again")
     assert "0 an hour" not in done.err.replace("60 an hour", "")
     assert count("export") == 3
     assert run("sync").code == cli.DONE

@@ -94,7 +94,7 @@ def test_wrong_total_is_refused(paged: Lab, page: int) -> None:
     served = list(paged.project.profiles)
     paged.project.add_profile("u7", {})
     paged.project.add_profile("u8", {})
-    paged.sandbox.inject(Fault("short_page", page=page, times=4))
+    paged.sandbox.inject(Fault("short_page", page=page, times=6))
     report = paged.sync("engage")
     assert isinstance(report.failures[TablePart("engage")], TruncatedError)
     assert "9 profiles were announced" in str(report.failures[TablePart("engage")])

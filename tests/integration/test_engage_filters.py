@@ -164,7 +164,7 @@ def test_update_that_is_cut_short_is_refused(lab: Lab) -> None:
     lab.clock.advance(days=1)
     for number in range(3):
         put(lab, f"u{number}", plan="pro")
-    lab.sandbox.inject(Fault("short_page", page=0, times=4))
+    lab.sandbox.inject(Fault("short_page", page=0, times=6))
     assert list(lab.sync("engage", engage_page_size=10, **WEEKLY).failures) == [TablePart("engage")]
     assert set(plans(lab).values()) == {"free"}
     lab.sync("engage", **WEEKLY)

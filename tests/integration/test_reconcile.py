@@ -103,7 +103,10 @@ def test_why_there_is_nothing_to_compare(lab: Lab) -> None:
         ({"tolerance": "much"}, "tolerance is 'much'; it must be a number from 0 to 1"),
         ({"tolerance": 1.5}, "tolerance is 1.5"),
         ({"days": "2026-11-13"}, "range is '2026-11-13'"),
-        ({"days": "2020-01-01,2020-01-31"}, "No day of 2020-01-01..2020-01-31 is loaded whole"),
+        (
+            {"days": "2020-01-01,2020-01-31"},
+            "No day of 2020-01-01..2020-01-31 is completely loaded",
+        ),
         ({"where": 'properties["plan"] == "pro"'}, "where is set"),
         ({"project_id": 42}, "but the dataset holds project 1234567"),
     ):

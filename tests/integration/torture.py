@@ -39,8 +39,8 @@ SHARE_OF_A_RUN = 0.2
 
 CHILD = """
 import sys, time
-from mixpanel_source.resources.session import Checkpoint
-from mixpanel_source.sync import open_pipeline, sync
+
+from mixpanel_source import Checkpoint, open_pipeline, sync
 
 class Clock:
     sleep = staticmethod(time.sleep)

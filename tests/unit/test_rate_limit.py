@@ -267,3 +267,49 @@ def test_retry_after_is_sound_or_none(retry_after: str, rate_limit: str) -> None
     headers = {"Retry-After": retry_after, "RateLimit": f'"a";r=0;t={rate_limit}'}
     seconds = parse_retry_after(headers, NOW)
     assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_S
+
+
+def test_success_restores_the_budget() -> None:
+    """Failures count in a row: a request that succeeds lets the next one fail as often again."""
+    budget = RetryBudget(2, base_s=10)
+    for _ in range(3):
+        delays = [budget.next_delay(NOW, retry_after_s=None, limited=False) for _ in range(2)]
+        assert delays == [10, 20]
+        budget.note_success()
+
+
+def test_restarts_are_never_restored() -> None:
+    """Starting over draws on the budget for good, so that a dump ends however its pages go."""
+    budget = RetryBudget(2, base_s=10)
+    for _ in range(2):
+        assert budget.may_restart()
+        budget.note_success()
+    assert not budget.may_restart()
+
+
+def test_layers_draw_on_one_budget() -> None:
+    """What pages have used up is not there for a restart, and the other way round."""
+    spent = RetryBudget(1, base_s=10)
+    assert spent.next_delay(NOW, retry_after_s=None, limited=False) == 10
+    assert spent.next_delay(NOW, retry_after_s=None, limited=False) is None
+    assert not spent.may_restart()
+
+    restarted = RetryBudget(1, base_s=10)
+    assert restarted.may_restart()
+    assert restarted.next_delay(NOW, retry_after_s=None, limited=False) is None
+
+
+@pytest.mark.parametrize("retries", [0, 1, 5])
+def test_window_that_is_halved_has_one_budget(retries: int) -> None:
+    """A month that fails throughout costs two requests a halving, and what retries are left."""
+    budget = RetryBudget(retries, base_s=10)
+    requests = 0
+    for _ in range(5):
+        for _ in range(2):
+            requests += 1
+            if budget.next_delay(NOW, retry_after_s=None, limited=False) is None:
+                break
+        budget.note_halving()
+    while budget.next_delay(NOW, retry_after_s=None, limited=False) is not None:
+        requests += 1
+    assert requests + 1 <= 6 + retries
