@@ -4,13 +4,13 @@
 account `USERNAME` with `SECRET`, the project `PROJECT_ID`.
 """
 
-from .auth import PROJECT_SECRET, SECRET, USERNAME
+from .fake_data.generator import made_up_project
+from .fault_kinds import KINDS
 from .faults import Fault, parse_fault
-from .handler import Record
-from .kinds import KINDS
-from .made_up import made_up_project
 from .project import PROJECT_ID, Project
-from .server import Sandbox
+from .sandbox import Sandbox
+from .server.auth import PROJECT_SECRET, SECRET, USERNAME
+from .server.connection import Record
 
 __all__ = [
     "KINDS",

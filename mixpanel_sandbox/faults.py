@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from .kinds import KINDS, Kind
-from .message import Reply, Request
+from .fault_kinds import KINDS, Kind
+from .messages import Reply, Request
 from .routes import TABLES
 
 

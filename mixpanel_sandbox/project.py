@@ -9,7 +9,7 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from .message import json_bytes
+from .messages import json_bytes
 
 _Json = TypeVar("_Json")
 

@@ -6,22 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from . import (
+from .context import World
+from .endpoints import app_api, data_pipelines, engage, export, lists
+from .messages import Params, Reply, Request
+from .reports import (
     activity,
-    app,
-    cohorts,
-    engage,
-    export,
     funnels,
     insights,
     jql,
-    pipelines,
     rankings,
-    reports,
     retention,
+    segmentation,
 )
-from .message import Params, Reply, Request
-from .world import World
 
 Handler = Callable[[World, Request], Reply]
 
@@ -41,11 +37,11 @@ class Route:
 
 
 _QUERIES: dict[str, tuple[str, Handler]] = {
-    "cohorts/list": ("cohorts", cohorts.list_cohorts),
+    "cohorts/list": ("cohorts", lists.list_cohorts),
     "engage": ("engage", engage.engage),
-    "events": ("event_counts", reports.event_counts),
+    "events": ("event_counts", segmentation.event_counts),
     "events/names": ("event_names", rankings.event_names),
-    "events/properties": ("event_properties", reports.event_properties),
+    "events/properties": ("event_properties", segmentation.event_properties),
     "events/properties/top": ("top_properties", rankings.top_properties),
     "events/properties/values": ("property_values", rankings.property_values),
     "events/top": ("top_events", rankings.top_events),
@@ -55,10 +51,10 @@ _QUERIES: dict[str, tuple[str, Handler]] = {
     "jql": ("jql", jql.jql),
     "retention": ("retention", retention.retention),
     "retention/addiction": ("frequency", retention.frequency),
-    "segmentation": ("segmentation", reports.segmentation),
-    "segmentation/average": ("segmentation_average", reports.segmentation_average),
-    "segmentation/numeric": ("segmentation_numeric", reports.segmentation_numeric),
-    "segmentation/sum": ("segmentation_sum", reports.segmentation_sum),
+    "segmentation": ("segmentation", segmentation.segmentation),
+    "segmentation/average": ("segmentation_average", segmentation.segmentation_average),
+    "segmentation/numeric": ("segmentation_numeric", segmentation.segmentation_numeric),
+    "segmentation/sum": ("segmentation_sum", segmentation.segmentation_sum),
     "stream/query": ("activity", activity.activity),
 }
 _POSTED = frozenset({"cohorts/list", "engage", "jql"})
@@ -67,18 +63,18 @@ _PROJECT = "/api/app/projects/{project_id}"
 _PIPELINE = "/api/2.0/nessie/pipeline"
 _OTHERS: dict[str, tuple[str, str, Handler]] = {
     "/api/2.0/export": ("export", "export", export.export),
-    "/api/app/me": ("projects", "app", app.describe_account),
-    f"{_PROJECT}/annotations": ("annotations", "app", app.list_annotations),
+    "/api/app/me": ("projects", "app", app_api.describe_account),
+    f"{_PROJECT}/annotations": ("annotations", "app", app_api.list_annotations),
     # before the one with an id, which it fits as well
-    f"{_PROJECT}/annotations/tags": ("annotations", "app", app.list_annotation_tags),
-    f"{_PROJECT}/annotations/{{id}}": ("annotations", "app", app.get_annotation),
-    f"{_PROJECT}/schemas": ("lexicon", "lexicon", app.list_schemas),
-    f"{_PROJECT}/schemas/{{entity_type}}": ("lexicon", "lexicon", app.list_schemas),
-    f"{_PROJECT}/schemas/{{entity_type}}/{{name}}": ("lexicon", "lexicon", app.get_schema),
-    f"{_PIPELINE}/jobs": ("data_pipelines", "app", pipelines.list_pipelines),
-    f"{_PIPELINE}/status": ("data_pipelines", "app", pipelines.get_pipeline_status),
-    f"{_PIPELINE}/timeline": ("data_pipelines", "app", pipelines.get_pipeline_timeline),
-    "/lookup-tables": ("lookup_tables", "ingestion", pipelines.list_lookup_tables),
+    f"{_PROJECT}/annotations/tags": ("annotations", "app", app_api.list_annotation_tags),
+    f"{_PROJECT}/annotations/{{id}}": ("annotations", "app", app_api.get_annotation),
+    f"{_PROJECT}/schemas": ("lexicon", "lexicon", app_api.list_schemas),
+    f"{_PROJECT}/schemas/{{entity_type}}": ("lexicon", "lexicon", app_api.list_schemas),
+    f"{_PROJECT}/schemas/{{entity_type}}/{{name}}": ("lexicon", "lexicon", app_api.get_schema),
+    f"{_PIPELINE}/jobs": ("data_pipelines", "app", data_pipelines.list_pipelines),
+    f"{_PIPELINE}/status": ("data_pipelines", "app", data_pipelines.get_pipeline_status),
+    f"{_PIPELINE}/timeline": ("data_pipelines", "app", data_pipelines.get_pipeline_timeline),
+    "/lookup-tables": ("lookup_tables", "ingestion", data_pipelines.list_lookup_tables),
 }
 
 ROUTES: dict[str, Route] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mixpanel_sandbox.values import WhereError
-from mixpanel_sandbox.where import compile_where
+from mixpanel_sandbox.endpoints.expression_values import WhereError
+from mixpanel_sandbox.endpoints.expressions import compile_where
 
 ROW = {
     "plan": "pro",

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from .asking import parse_choice, parse_count, parse_days, parse_segments, parse_where
-from .buckets import LONG_UNITS, Buckets, scramble_keys
+from ..context import World
+from ..endpoints.params import parse_choice, parse_count, parse_days, parse_segments, parse_where
+from ..messages import RefusedError, Reply, Request, json_reply
+from .events import Event, read_events
 from .funnels import OVERALL
-from .happened import Event, read_events
-from .message import RefusedError, Reply, Request, json_reply
-from .world import World
+from .time_buckets import LONG_UNITS, Buckets, scramble_keys
 
 MAX_INTERVAL_DAYS = 90
 TOP_VALUES = 255

@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .asking import parse_where
-from .message import Params, Reply, Request, json_bytes, refused
-from .world import World
+from ..context import World
+from ..messages import Params, Reply, Request, json_bytes, refused
+from .params import parse_where
 
 MAX_PAGE_SIZE = 10_000
 MAX_MOVING_ROWS = 1000

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .asking import parse_words
-from .message import Reply, Request, json_reply, refused
-from .world import World
+from ..context import World
+from ..messages import Reply, Request, json_reply, refused
+from .params import parse_words
 
 ACCOUNT_ID = 4242
 ORGANIZATION_ID = 100

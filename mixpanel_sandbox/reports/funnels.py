@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from .asking import (
+from ..context import World
+from ..endpoints.params import (
     Properties,
     parse_choice,
     parse_count,
@@ -20,10 +21,9 @@ from .asking import (
     parse_segments,
     parse_where,
 )
-from .buckets import LONG_UNITS, Buckets, scramble_keys
-from .happened import Event, read_events
-from .message import Reply, Request, json_reply, refused
-from .world import World
+from ..messages import Reply, Request, json_reply, refused
+from .events import Event, read_events
+from .time_buckets import LONG_UNITS, Buckets, scramble_keys
 
 MAX_LENGTH_S = 90 * 86_400
 TOP_VALUES = 255

@@ -10,7 +10,9 @@ import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from .asking import (
+from ..context import World
+from ..endpoints.expression_values import UNDEFINED, Value, is_number
+from ..endpoints.params import (
     list_segments,
     parse_choice,
     parse_count,
@@ -21,12 +23,10 @@ from .asking import (
     parse_where,
     require,
 )
-from .buckets import UNITS, Buckets, scramble_keys
-from .happened import Event, read_events
-from .message import Reply, Request, json_reply, refused
-from .tally import Kind, count_events, fill, keep_top, parse_kind, series_reply
-from .values import UNDEFINED, Value, is_number
-from .world import World
+from ..messages import Reply, Request, json_reply, refused
+from .counts import Kind, count_events, fill, keep_top, parse_kind, series_reply
+from .events import Event, read_events
+from .time_buckets import UNITS, Buckets, scramble_keys
 
 TOP_SEGMENTS = 60
 TOP_VALUES = 255

@@ -11,13 +11,13 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from .asking import list_segments, parse_id
-from .buckets import Buckets, scramble_keys
+from ..context import World
+from ..endpoints.expression_values import UNDEFINED
+from ..endpoints.params import list_segments, parse_id
+from ..messages import Reply, Request, json_reply, refused
+from .events import Event, read_events
 from .funnels import OVERALL
-from .happened import Event, read_events
-from .message import Reply, Request, json_reply, refused
-from .values import UNDEFINED
-from .world import World
+from .time_buckets import Buckets, scramble_keys
 
 
 @dataclass(frozen=True)

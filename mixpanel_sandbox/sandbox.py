@@ -13,13 +13,13 @@ from http.server import ThreadingHTTPServer
 from types import TracebackType
 from typing import Literal
 
-from .auth import PROJECT_SECRET, SECRET, USERNAME, Doorkeeper
+from .context import Sessions, World
 from .faults import Fault
-from .handler import Handler, Record, Site
 from .project import Project
-from .quota import CONCURRENT_EXPORTS, Limits, Quota
-from .service import Service
-from .world import Sessions, World
+from .server.auth import PROJECT_SECRET, SECRET, USERNAME, Doorkeeper
+from .server.connection import Handler, Record, Site
+from .server.dispatcher import Service
+from .server.rate_limits import CONCURRENT_EXPORTS, Limits, Quota
 
 Incoming = socket.socket | tuple[bytes, socket.socket]
 

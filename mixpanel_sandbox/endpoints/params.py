@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from typing import Any
 
-from .message import Request, refused
-from .values import UNDEFINED, Value, WhereError, label_value
-from .where import compile_expression, compile_where
+from ..messages import Request, refused
+from .expression_values import UNDEFINED, Value, WhereError, label_value
+from .expressions import compile_expression, compile_where
 
 FIRST_YEAR = 2000
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from .message import Ending, Reply, json_bytes, json_reply
+from .messages import Ending, Reply, json_bytes, json_reply
 from .routes import TABLES
 
 Change = Callable[[Reply, float], Reply]

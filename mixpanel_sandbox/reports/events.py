@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from .world import World
+from ..context import World
 
 LAST_DAYS = 31
 """The days that questions without dates are about.

@@ -6,8 +6,8 @@ from copy import deepcopy
 from datetime import date, timedelta
 from typing import Any
 
-from .message import json_bytes
-from .project import Project
+from ..messages import json_bytes
+from ..project import Project
 
 GROUP_KEY = "-1405123841946871899"
 """A `data_group_id`; they are 64 bits, often negative, and come as text."""

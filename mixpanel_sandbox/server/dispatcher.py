@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from ..context import World
+from ..endpoints.engage import is_free
+from ..faults import Fault, FaultBox, Occasion
+from ..messages import RefusedError, Reply, Request, refused
+from ..routes import Route, find_route
 from .auth import Doorkeeper
-from .engage import is_free
-from .faults import Fault, FaultBox, Occasion
-from .message import RefusedError, Reply, Request, refused
-from .quota import Quota
-from .routes import Route, find_route
-from .world import World
+from .rate_limits import Quota
 
 PLAN_ERROR = "Your plan does not allow API calls. Upgrade at mixpanel.com/pricing"
 

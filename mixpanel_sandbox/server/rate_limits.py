@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .message import RefusedError, Request, json_reply
+from ..messages import RefusedError, Request, json_reply
 
 HOUR_S = 3600
 MINUTE_S = 60

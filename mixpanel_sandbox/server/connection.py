@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 
-from .message import Ending, Params, Reply, Request, parse_request
-from .service import Service
-from .wire import iter_wire
+from ..messages import Ending, Params, Reply, Request, parse_request
+from .dispatcher import Service
+from .encoding import iter_wire
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from .asking import parse_days, parse_strings, require
-from .happened import Event, read_events
-from .message import Reply, Request, json_reply
-from .world import World
+from ..context import World
+from ..endpoints.params import parse_days, parse_strings, require
+from ..messages import Reply, Request, json_reply
+from .events import Event, read_events
 
 
 def activity(world: World, request: Request) -> Reply:

@@ -9,12 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from .asking import list_segments, parse_count, parse_days, require
-from .buckets import scramble_keys
-from .happened import Event, last_days, read_events
-from .message import Reply, Request, json_reply
-from .tally import Kind, measure, parse_kind
-from .world import World
+from ..context import World
+from ..endpoints.params import list_segments, parse_count, parse_days, require
+from ..messages import Reply, Request, json_reply
+from .counts import Kind, measure, parse_kind
+from .events import Event, last_days, read_events
+from .time_buckets import scramble_keys
 
 TOP_EVENTS = 100
 TOP_NAMES = 255

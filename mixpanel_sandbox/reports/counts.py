@@ -8,10 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, cast
 
-from .asking import parse_choice
-from .buckets import Buckets, scramble, scramble_keys
-from .happened import Event
-from .message import Reply, Request, json_reply
+from ..endpoints.params import parse_choice
+from ..messages import Reply, Request, json_reply
+from .events import Event
+from .time_buckets import Buckets, scramble, scramble_keys
 
 Kind = Literal["general", "unique", "average"]
 KINDS_OF_COUNT = ("general", "unique", "average")

@@ -12,9 +12,9 @@ from datetime import date, timedelta
 from itertools import chain, islice
 from typing import Any
 
-from .asking import parse_days, parse_where
-from .message import Reply, Request, refused
-from .world import World
+from ..context import World
+from ..messages import Reply, Request, refused
+from .params import parse_days, parse_where
 
 MAX_LIMIT = 100_000
 LINES_PER_BLOCK = 1000

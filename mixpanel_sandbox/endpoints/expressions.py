@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .values import (
+from .expression_values import (
     COMPARISONS,
     FUNCTIONS,
     OPERATIONS,

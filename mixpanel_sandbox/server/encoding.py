@@ -8,7 +8,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from itertools import chain
 
-from .message import Ending, Reply
+from ..messages import Ending, Reply
 
 GZIP_OVER_BYTES = 1400
 """Smaller bodies are never compressed. https://developer.mixpanel.com/reference/raw-event-export"""

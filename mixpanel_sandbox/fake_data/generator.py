@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta, timezone
 
-from .message import json_bytes
-from .project import Project
-from .saved import add_saved
+from ..messages import json_bytes
+from ..project import Project
+from .saved_objects import add_saved
 from .shop import Properties, Shopper, describe_event, make_shopper, make_uuid, make_visit
 
 EVENTS_A_DAY = 290

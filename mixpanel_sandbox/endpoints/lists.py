@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .message import Reply, Request, json_reply
-from .world import World
+from ..context import World
+from ..messages import Reply, Request, json_reply
 
 
 def list_cohorts(world: World, _request: Request) -> Reply:

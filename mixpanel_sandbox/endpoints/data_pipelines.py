@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .asking import parse_words, require
-from .message import Reply, Request, json_reply, refused
-from .world import World
+from ..context import World
+from ..messages import Reply, Request, json_reply, refused
+from .params import parse_words, require
 
 STATES = ("pending", "running", "retried", "failed", "canceled", "succeeded", "timed_out")
 

@@ -11,10 +11,10 @@ from collections import Counter
 from datetime import date
 from typing import Any
 
-from .asking import require
-from .happened import last_days, read_events
-from .message import RefusedError, Reply, Request, json_reply, refused
-from .world import World
+from ..context import World
+from ..endpoints.params import require
+from ..messages import RefusedError, Reply, Request, json_reply, refused
+from .events import last_days, read_events
 
 _STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))

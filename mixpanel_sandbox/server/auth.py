@@ -11,7 +11,7 @@ import binascii
 from dataclasses import dataclass
 from typing import Literal
 
-from .message import RefusedError, Request, refused
+from ..messages import RefusedError, Request, refused
 
 USERNAME = "sandbox.a1b2c3.mp-service-account"
 SECRET = "sandbox-secret"  # noqa: S105 - the made-up account of a made-up project

@@ -1,0 +1,1 @@
+"""Endpoints that serve stored data, and the parameters they read."""

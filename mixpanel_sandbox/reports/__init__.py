@@ -1,0 +1,1 @@
+"""Report endpoints, and the engine that counts events for them."""
