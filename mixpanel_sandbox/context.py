@@ -1,4 +1,4 @@
-"""What the handlers of the sandbox may look at and change."""
+"""State shared by all endpoints: the project, the clock and the profile query sessions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .project import Project
 
 
 class Sessions:
-    """The profile queries whose pages are being read; a session holds what its first page saw."""
+    """Result snapshots of profile queries, which clients page through by session id."""
 
     def __init__(self) -> None:
         """Start without sessions."""
@@ -22,44 +22,50 @@ class Sessions:
         self._rows: dict[str, tuple[Params, Sequence[bytes]]] = {}
 
     def start(self, query: Params, rows: Sequence[bytes]) -> str:
-        """Keep the rows of a query and return the id of their session."""
+        """Store the rows of a query and return the new session id."""
         session_id = f"{uuid.uuid4().int >> 94:010d}-SANDBX"
         with self._lock:
             self._rows[session_id] = (query, rows)
         return session_id
 
     def find(self, session_id: str, query: Params) -> Sequence[bytes] | None:
-        """Return the rows of a session, or None: unknown, expired or of another query."""
+        """Return the rows of a session.
+
+        Returns:
+            None if the session is unknown, expired or belongs to another query.
+        """
         with self._lock:
             started_with, rows = self._rows.get(session_id, ({}, ()))
             known = session_id in self._rows
         return rows if known and started_with == query else None
 
     def expire(self) -> None:
-        """Forget all sessions."""
+        """Drop all sessions."""
         with self._lock:
             self._rows.clear()
 
 
 @dataclass(frozen=True)
-class World:
-    """One project at one time, as every handler sees it."""
+class Context:
+    """What an endpoint reads to answer a request."""
 
     project: Project
     clock: Callable[[], float]
-    """Epoch seconds."""
+    """Returns epoch seconds."""
     sessions: Sessions
     page_size: int
+    """Default profiles per page."""
     total_on_every_page: bool
+    """Whether profile pages after the first have `total` and `page_size`."""
 
     def now(self) -> datetime:
-        """Return the time in UTC."""
+        """Return the current time in UTC."""
         return datetime.fromtimestamp(self.clock(), tz=timezone.utc)
 
     def local_now(self) -> datetime:
-        """Return the time in the zone of the project."""
+        """Return the current time in the project timezone."""
         return self.now().astimezone(ZoneInfo(self.project.timezone))
 
     def today(self) -> date:
-        """Return the date in the zone of the project."""
+        """Return the current date in the project timezone."""
         return self.local_now().date()

@@ -1,4 +1,4 @@
-"""What can go wrong: a table of faults, each one change of the reply that would have been right."""
+"""The faults that can be injected, each a transformation of the correct response."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from .messages import Ending, Reply, json_bytes, json_reply
+from .messages import Ending, Response, json_bytes, json_response
 from .routes import TABLES
 
-Change = Callable[[Reply, float], Reply]
-"""From the right reply, and seconds that some faults need, to the wrong one."""
-Spoil = Callable[[bytes], bytes]
-"""From the last block of a body to what is sent of it."""
+Change = Callable[[Response, float], Response]
+"""Turns the correct response into the faulty one; the number is the fault's seconds."""
+Edit = Callable[[bytes], bytes]
+"""Edits the last block of a body."""
 
 EXPORT = frozenset({"export"})
 ENGAGE = frozenset({"engage"})
@@ -23,161 +23,170 @@ _PROPERTIES = re.compile(rb'"properties"\s*:\s*\{(?=\s*")')
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One way to fail."""
+class FaultKind:
+    """A kind of fault."""
 
-    what: str
-    """Said in one line."""
+    description: str
+    """One line."""
     change: Change
     tables: frozenset[str] = TABLES
     needs_gzip: bool = False
-    """Only strikes where the client accepts gzip."""
+    """Whether it only applies if the client accepts gzip."""
     expires_sessions: bool = False
+    """Whether all profile query sessions are dropped first."""
     seconds: float = 0.0
-    """What the change gets as seconds unless the fault says otherwise."""
+    """Default seconds passed to `change`."""
 
 
-def _keep(reply: Reply, _seconds: float) -> Reply:
-    return reply
+def _unchanged(response: Response, _seconds: float) -> Response:
+    return response
 
 
-def _answer(status: int, body: bytes, content_type: str = "application/json") -> Change:
-    return lambda _reply, _seconds: Reply(status, (body,), content_type)
+def _respond(status: int, body: bytes, content_type: str = "application/json") -> Change:
+    return lambda _response, _seconds: Response(status, (body,), content_type)
 
 
-def _answer_html(status: int) -> Change:
+def _html(status: int) -> Change:
     phrase = HTTPStatus(status).phrase
     page = f"<html><head><title>{status} {phrase}</title></head><body>{phrase}</body></html>\n"
-    return _answer(status, page.encode(), "text/html; charset=utf-8")
+    return _respond(status, page.encode(), "text/html; charset=utf-8")
 
 
-def _answer_error(status: int, error: str) -> Change:
-    return _answer(status, json_bytes({"error": error}))
+def _error(status: int, error: str) -> Change:
+    return _respond(status, json_bytes({"error": error}))
 
 
-def _answer_429(*headers: str) -> Change:
-    def change(_reply: Reply, seconds: float) -> Reply:
+def _rate_limited(*headers: str) -> Change:
+    def change(_response: Response, seconds: float) -> Response:
         values = {
             "Retry-After": f"{seconds:.0f}",
             "RateLimit": f'"project";r=0;t={seconds:.0f}',
             "RateLimit-Policy": '"project";q=60;w=3600',
         }
         body = {"error": "Query rate limit exceeded for this project"}
-        return json_reply(body, 429, headers={name: values[name] for name in headers})
+        return json_response(body, 429, headers={name: values[name] for name in headers})
 
     return change
 
 
-def _delay(reply: Reply, seconds: float) -> Reply:
-    return replace(reply, delay_s=seconds)
+def _delay(response: Response, seconds: float) -> Response:
+    return replace(response, delay_s=seconds)
 
 
-def _stall(reply: Reply, seconds: float) -> Reply:
-    return replace(reply, stall_s=seconds)
+def _stall(response: Response, seconds: float) -> Response:
+    return replace(response, stall_s=seconds)
 
 
-def _end(ending: Ending, spoil: Spoil = bytes) -> Change:
-    def change(reply: Reply, _seconds: float) -> Reply:
-        return replace(reply, ending=ending, blocks=_spoil_last(reply.blocks, spoil))
+def _end(ending: Ending, edit: Edit = bytes) -> Change:
+    """Edit the last block, then end the response as given."""
+
+    def change(response: Response, _seconds: float) -> Response:
+        return replace(response, ending=ending, blocks=_edit_last(response.blocks, edit))
 
     return change
 
 
-def _spoil_last(blocks: Iterable[bytes], spoil: Spoil) -> Iterator[bytes]:
+def _edit_last(blocks: Iterable[bytes], edit: Edit) -> Iterator[bytes]:
     held = b""
     for block in blocks:
         if held:
             yield held
         held = block
-    yield spoil(held)
+    yield edit(held)
 
 
 def _cut_in_line(block: bytes) -> bytes:
+    """Cut off the second half or more, in the middle of a line."""
     start = block.rfind(b"\n", 0, len(block) // 2) + 1
     end = block.find(b"\n", start)
     return block[: (start + (end if end > 0 else len(block))) // 2]
 
 
 def _cut_at_line(block: bytes) -> bytes:
+    """Cut off the second half or more, at the end of a line if the block has lines."""
     if b"\n" not in block:
         return block[: len(block) // 2]
     return block[: block.rfind(b"\n", 0, len(block) // 2) + 1]
 
 
-def _append(text: bytes) -> Spoil:
+def _append(text: bytes) -> Edit:
     return lambda block: _cut_at_line(block) + text
 
 
 def _insert(text: bytes) -> Change:
-    """Put `text` into a string of a property that the first event gets on top."""
+    """Add a property to the first event whose string value contains `text`."""
     note = b'"properties":{"note":"before' + text + b'after",'
 
     def insert(blocks: Iterable[bytes]) -> Iterator[bytes]:
         for number, block in enumerate(blocks):
             yield block if number else _PROPERTIES.sub(lambda _: note, block, count=1)
 
-    return lambda reply, _seconds: replace(reply, blocks=insert(reply.blocks))
+    return lambda response, _seconds: replace(response, blocks=insert(response.blocks))
 
 
-def _halve_results(reply: Reply, _seconds: float) -> Reply:
-    body = json.loads(b"".join(reply.blocks))
+def _halve_results(response: Response, _seconds: float) -> Response:
+    body = json.loads(b"".join(response.blocks))
     body["results"] = body["results"][: len(body["results"]) // 2]
-    return replace(reply, blocks=(json_bytes(body),))
+    return replace(response, blocks=(json_bytes(body),))
 
 
-KINDS: dict[str, Kind] = {
-    "429": Kind("429 that says Retry-After", _answer_429("Retry-After"), seconds=10),
-    "429_headers": Kind(
-        "429 with RateLimit headers only", _answer_429("RateLimit", "RateLimit-Policy"), seconds=10
+KINDS: dict[str, FaultKind] = {
+    "429": FaultKind("429 with Retry-After", _rate_limited("Retry-After"), seconds=10),
+    "429_headers": FaultKind(
+        "429 with RateLimit headers only",
+        _rate_limited("RateLimit", "RateLimit-Policy"),
+        seconds=10,
     ),
-    "429_bare": Kind("429 that says nothing about when", _answer_429()),
+    "429_bare": FaultKind("429 without any hint when to retry", _rate_limited()),
     **{
-        f"{status}": Kind(f"{status} with a page of HTML", _answer_html(status))
+        f"{status}": FaultKind(f"{status} with an HTML page", _html(status))
         for status in (500, 502, 503, 504)
     },
     **{
-        f"{status}_empty": Kind(f"{status} without a body", _answer(status, b""))
+        f"{status}_empty": FaultKind(f"{status} without a body", _respond(status, b""))
         for status in (500, 502, 503, 504)
     },
-    "html": Kind("200 with a page of HTML", _answer_html(200)),
-    "timeout": Kind("400 that means a timeout", _answer_error(400, "Timeout Error.")),
-    "401": Kind("401, credentials refused", _answer_error(401, "Invalid credentials")),
-    "402": Kind(
-        "402, not on this plan",
-        _answer_error(402, "Your plan does not allow API calls. Upgrade at mixpanel.com/pricing"),
+    "html": FaultKind("200 with an HTML page", _html(200)),
+    "timeout": FaultKind("400 reporting a timeout", _error(400, "Timeout Error.")),
+    "401": FaultKind("401, credentials rejected", _error(401, "Invalid credentials")),
+    "402": FaultKind(
+        "402, not available on the plan",
+        _error(402, "Your plan does not allow API calls. Upgrade at mixpanel.com/pricing"),
     ),
-    "403": Kind("403, no permission", _answer_error(403, "Permission denied")),
-    "slow": Kind("first byte after some seconds", _delay, seconds=0.2),
-    "stall": Kind("last bytes after some seconds", _stall, seconds=0.2),
-    "closed": Kind("connection closed before the status line", _end(Ending.SILENCE)),
-    "reset": Kind("connection reset in mid-body", _end(Ending.RESET, _cut_in_line)),
-    "unterminated": Kind(
-        "connection closed at a line border, framing not ended",
+    "403": FaultKind("403, no permission", _error(403, "Permission denied")),
+    "slow": FaultKind("first byte delayed by some seconds", _delay, seconds=0.2),
+    "stall": FaultKind("last bytes delayed by some seconds", _stall, seconds=0.2),
+    "closed": FaultKind("connection closed before the status line", _end(Ending.NOTHING_SENT)),
+    "reset": FaultKind("connection reset mid-body", _end(Ending.RESET, _cut_in_line)),
+    "unterminated": FaultKind(
+        "connection closed at a line boundary, framing incomplete",
         _end(Ending.UNTERMINATED, _cut_at_line),
     ),
-    "half_line": Kind(
-        "body ends in mid-line, framing whole", _end(Ending.WHOLE, _cut_in_line), EXPORT
+    "half_line": FaultKind(
+        "body ends mid-line, framing complete",
+        _end(Ending.COMPLETE, _cut_in_line),
+        EXPORT,
     ),
-    "open_gzip": Kind(
-        "gzip stream without an end, framing whole",
-        _end(Ending.OPEN_GZIP, _cut_at_line),
+    "open_gzip": FaultKind(
+        "unfinished gzip stream, framing complete",
+        _end(Ending.UNFINISHED_GZIP, _cut_at_line),
         EXPORT,
         needs_gzip=True,
     ),
-    "no_newline": Kind(
-        "last line without its newline, all else whole",
-        _end(Ending.WHOLE, lambda block: block.removesuffix(b"\n")),
+    "no_newline": FaultKind(
+        "no newline after the last line, otherwise complete",
+        _end(Ending.COMPLETE, lambda block: block.removesuffix(b"\n")),
         EXPORT,
     ),
-    "short": Kind(
-        "lines missing at the end, nothing shows it", _end(Ending.WHOLE, _cut_at_line), EXPORT
+    "short": FaultKind(
+        "lines missing at the end, undetectable", _end(Ending.COMPLETE, _cut_at_line), EXPORT
     ),
-    "error_fragment": Kind(
-        'last line is {"error":', _end(Ending.WHOLE, _append(b'{"error":')), EXPORT
+    "error_fragment": FaultKind(
+        'last line is {"error":', _end(Ending.COMPLETE, _append(b'{"error":')), EXPORT
     ),
     **{
-        name: Kind(
-            f"last line is {text}", _end(Ending.WHOLE, _append(text.encode() + b"\n")), EXPORT
+        name: FaultKind(
+            f"last line is {text}", _end(Ending.COMPLETE, _append(text.encode() + b"\n")), EXPORT
         )
         for name, text in (
             ("terminated_early", "terminated early"),
@@ -186,11 +195,11 @@ KINDS: dict[str, Kind] = {
             ("terminated_early_upper", "EXPORT TERMINATED EARLY"),
         )
     },
-    "raw_newline": Kind("newline inside a string", _insert(b"\n"), EXPORT),
-    "line_separator": Kind("U+2028 inside a string", _insert("\u2028".encode()), EXPORT),
-    "expired_session": Kind(
-        "every session is forgotten first", _keep, ENGAGE, expires_sessions=True
+    "raw_newline": FaultKind("newline inside a string", _insert(b"\n"), EXPORT),
+    "line_separator": FaultKind("U+2028 inside a string", _insert("\u2028".encode()), EXPORT),
+    "expired_session": FaultKind(
+        "all profile query sessions expire first", _unchanged, ENGAGE, expires_sessions=True
     ),
-    "short_page": Kind("a page holds half of its results", _halve_results, ENGAGE),
+    "short_page": FaultKind("page with half of its results", _halve_results, ENGAGE),
 }
-"""Every fault by name."""
+"""Fault name -> kind."""

@@ -1,4 +1,4 @@
-"""What the sandbox is asked and what it answers, before either is bytes on a socket."""
+"""HTTP messages as endpoints see them: parsed requests and responses not yet encoded."""
 
 from __future__ import annotations
 
@@ -14,62 +14,65 @@ Params = dict[str, str]
 
 
 class Ending(Enum):
-    """How the bytes of a reply end."""
+    """How the bytes of a response end."""
 
-    WHOLE = auto()
+    COMPLETE = auto()
     UNTERMINATED = auto()
-    """The connection closes before the framing says the body is over."""
+    """The connection closes before the framing marks the end of the body."""
     RESET = auto()
-    """The connection is reset (RST) before the framing says the body is over."""
-    OPEN_GZIP = auto()
-    """The framing is whole, but the gzip stream in it has no end."""
-    SILENCE = auto()
-    """The connection closes and not a byte was sent."""
+    """The connection is reset (RST) before the framing marks the end of the body."""
+    UNFINISHED_GZIP = auto()
+    """The framing is complete, but the gzip stream inside it has no end."""
+    NOTHING_SENT = auto()
+    """The connection closes before any byte is sent."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request, its URL and body parameters merged."""
+    """A parsed request."""
 
     method: str
     target: str
-    """The path and the query as they came."""
+    """Raw path and query string."""
     path: str
-    """The path without a trailing slash."""
+    """Path without a trailing slash."""
     params: Params
+    """Parameters of the query string and of the body; those of the body take precedence."""
     authorization: str = ""
+    """Value of the `Authorization` header."""
     accepts_gzip: bool = False
-    captured: Params = field(default_factory=dict)
-    """What the path says, by the names its route has for it."""
+    path_params: Params = field(default_factory=dict)
+    """Values of the placeholders in the path of the route."""
 
 
 @dataclass(frozen=True)
-class Reply:
-    """One reply; `blocks` is its body in the order of sending, not yet compressed or framed."""
+class Response:
+    """A response before compression and framing."""
 
     status: int = 200
     blocks: Iterable[bytes] = ()
+    """The body, in the order it is sent."""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     chunked: bool = False
-    ending: Ending = Ending.WHOLE
+    ending: Ending = Ending.COMPLETE
     delay_s: float = 0.0
-    """Before the first byte."""
+    """Seconds to wait before the first byte."""
     stall_s: float = 0.0
-    """Before the last bytes."""
+    """Seconds to wait before the last bytes."""
 
 
-class RefusedError(Exception):
-    """The request gets `reply` instead of what it asked for."""
+class ApiError(Exception):
+    """Aborts a request with an error response."""
 
-    def __init__(self, reply: Reply) -> None:
-        """Keep the reply to send."""
-        super().__init__(reply.status)
-        self.reply = reply
+    def __init__(self, response: Response) -> None:
+        """Store the response to send."""
+        super().__init__(response.status)
+        self.response = response
 
 
 def json_bytes(value: object) -> bytes:
-    """Return `value` as compact JSON; what UTF-8 cannot hold is escaped."""
+    """Serialise `value` as compact JSON; lone surrogates, which UTF-8 cannot hold, are escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
         return text.encode()
@@ -77,26 +80,26 @@ def json_bytes(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
-def json_reply(
+def json_response(
     value: object, status: int = 200, *, headers: Mapping[str, str] | None = None
-) -> Reply:
-    """Return a reply whose body is `value` as JSON."""
-    return Reply(status=status, blocks=(json_bytes(value),), headers=headers or {})
+) -> Response:
+    """Return a response with `value` as its JSON body."""
+    return Response(status=status, blocks=(json_bytes(value),), headers=headers or {})
 
 
-def refused(status: int, error: str, request: Request | None = None) -> RefusedError:
-    """Return the error to raise for a reply in the words of the host that was asked.
+def api_error(status: int, error: str, request: Request | None = None) -> ApiError:
+    """Return the exception to raise for an error response.
 
     Args:
         status: HTTP status.
-        error: The text under `error`.
-        request: Decides the envelope; the query and export hosts echo it under `request`. Without
-            it the body has `error` only.
+        error: Error message.
+        request: Decides the JSON envelope, which differs by host: the query and export hosts echo
+            the request target under `request`. Without it the body has only `error`.
     """
-    return RefusedError(json_reply(_describe_error(status, error, request), status))
+    return ApiError(json_response(_error_body(status, error, request), status))
 
 
-def _describe_error(status: int, error: str, request: Request | None) -> dict[str, object]:
+def _error_body(status: int, error: str, request: Request | None) -> dict[str, object]:
     if request is None:
         return {"error": error}
     if request.path.startswith(("/api/app/", "/api/2.0/nessie/")):
@@ -107,7 +110,7 @@ def _describe_error(status: int, error: str, request: Request | None) -> dict[st
 
 
 def parse_request(method: str, target: str, headers: Message, body: bytes) -> Request:
-    """Return the request with the parameters of its body over those of its URL."""
+    """Parse a request, merging the parameters of its query string and its body."""
     url = urlsplit(target)
     return Request(
         method=method,
@@ -120,7 +123,7 @@ def parse_request(method: str, target: str, headers: Message, body: bytes) -> Re
 
 
 def _parse_body(body: bytes) -> Params:
-    # the content type is not looked at: clients send JSON under the type of a form
+    # the content type is ignored: clients send JSON labelled as a form
     text = body.decode("utf-8", errors="replace")
     try:
         parsed = json.loads(text)

@@ -1,1 +1,1 @@
-"""Endpoints that serve stored data, and the parameters they read."""
+"""Endpoints that serve the stored data of a project, and the parsing of request parameters."""

@@ -1,6 +1,6 @@
-"""The app API: the account and its project, annotations and Lexicon schemas.
+"""The app API: account, annotations and Lexicon schemas.
 
-All in the envelope {"status": "ok", "results": ...}, but for two replies that have none.
+Responses have the envelope {"status": "ok", "results": ...} unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..context import World
-from ..messages import Reply, Request, json_reply, refused
-from .params import parse_words
+from ..context import Context
+from ..messages import Request, Response, api_error, json_response
+from .params import parse_string_set
 
 ACCOUNT_ID = 4242
 ORGANIZATION_ID = 100
@@ -19,12 +19,12 @@ ENTITY_TYPES = ("event", "profile")
 _DATE_LENGTH = len("2026-11-20")
 
 
-def describe_account(world: World, _request: Request) -> Reply:
-    """Answer with the service account and its one project.
+def describe_account(context: Context, _request: Request) -> Response:
+    """Return the service account and its only project.
 
-    Undocumented; the zone of the project is under `results.projects.<id>.timezone`.
+    Undocumented; the project timezone is at `results.projects.<id>.timezone`.
     """
-    project = world.project
+    project = context.project
     described = {
         "name": "Sandbox",
         "organization_id": ORGANIZATION_ID,
@@ -44,80 +44,72 @@ def describe_account(world: World, _request: Request) -> Reply:
     )
 
 
-def list_annotations(world: World, request: Request) -> Reply:
-    """Answer with the annotations of some days, of some tags, or with all.
+def list_annotations(context: Context, request: Request) -> Response:
+    """Return the annotations, optionally of a date range and of some tags.
 
     Source: https://developer.mixpanel.com/reference/list-all-annotations-for-project
     """
     first = request.params.get("fromDate") or ""
     last = request.params.get("toDate") or "9999-12-31"
-    tags = parse_words(request, "tags")
+    tags = parse_string_set(request, "tags")
     return _ok(
         [
-            one
-            for one in world.project.annotations
-            if first <= one["date"][:_DATE_LENGTH] <= last
-            and (not tags or tags & {str(tag["id"]) for tag in one.get("tags", ())})
+            annotation
+            for annotation in context.project.annotations
+            if first <= annotation["date"][:_DATE_LENGTH] <= last
+            and (not tags or tags & {str(tag["id"]) for tag in annotation.get("tags", ())})
         ]
     )
 
 
-def get_annotation(world: World, request: Request) -> Reply:
-    """Answer with one annotation.
+def get_annotation(context: Context, request: Request) -> Response:
+    """Return an annotation by its id.
 
     Source: https://developer.mixpanel.com/reference/get-annotation
 
     Raises:
-        RefusedError: 404, there is no such annotation.
+        ApiError: 404, the annotation does not exist.
     """
-    for one in world.project.annotations:
-        if str(one["id"]) == request.captured["id"]:
-            return _ok(one)
-    raise refused(404, "Annotation not found", request)
+    for annotation in context.project.annotations:
+        if str(annotation["id"]) == request.path_params["id"]:
+            return _ok(annotation)
+    raise api_error(404, "Annotation not found", request)
 
 
-def list_annotation_tags(world: World, _request: Request) -> Reply:
-    """Answer with all tags as a bare array.
-
-    Source: https://developer.mixpanel.com/reference/get-annotation-tags
-    """
-    return json_reply(world.project.annotation_tags)
-
-
-def list_schemas(world: World, request: Request) -> Reply:
-    """Answer with the Lexicon schemas that were saved, of one type of entity if the path has one.
+def list_schemas(context: Context, request: Request) -> Response:
+    """Return the saved Lexicon schemas, optionally of one entity type and name.
 
     Source: https://developer.mixpanel.com/reference/list-all-schemas-for-project
 
     Raises:
-        RefusedError: 400, there is no such type of entity.
+        ApiError: 400, unknown entity type.
     """
-    return _ok(list(_find_schemas(world, request, request.params.get("entity_name"))))
+    return _ok(list(_find_schemas(context, request, request.params.get("entity_name"))))
 
 
-def get_schema(world: World, request: Request) -> Reply:
-    """Answer with the schema of one event or profile alone.
+def get_schema(context: Context, request: Request) -> Response:
+    """Return the schema of an event or of profiles, without an envelope.
 
     Source: https://developer.mixpanel.com/reference/list-schemas-by-entity-and-name
 
     Raises:
-        RefusedError: 400, there is no such type of entity; 404, it has no schema.
+        ApiError: 400, unknown entity type; 404, the entity has no schema.
     """
-    for entry in _find_schemas(world, request, request.captured["name"]):
-        return json_reply(entry["schemaJson"])
-    raise refused(404, "Schema not found", request)
+    for entry in _find_schemas(context, request, request.path_params["name"]):
+        return json_response(entry["schemaJson"])
+    raise api_error(404, "Schema not found", request)
 
 
-def _find_schemas(world: World, request: Request, name: str | None) -> Iterable[dict[str, Any]]:
-    entity_type = request.captured.get("entity_type")
+def _find_schemas(context: Context, request: Request, name: str | None) -> Iterable[dict[str, Any]]:
+    entity_type = request.path_params.get("entity_type")
     if entity_type is not None and entity_type not in ENTITY_TYPES:
-        raise refused(400, f"entity type must be one of {', '.join(ENTITY_TYPES)}", request)
+        raise api_error(400, f"entity type must be one of {', '.join(ENTITY_TYPES)}", request)
     return (
         entry
-        for entry in world.project.schemas
+        for entry in context.project.schemas
         if entity_type in {None, entry["entityType"]} and name in {None, "", entry["name"]}
     )
 
 
-def _ok(results: object) -> Reply:
-    return json_reply({"status": "ok", "results": results})
+def _ok(results: object) -> Response:
+    return json_response({"status": "ok", "results": results})

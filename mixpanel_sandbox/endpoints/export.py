@@ -1,4 +1,4 @@
-"""The raw event export: one JSON object a line, by whole days.
+"""The raw event export: one JSON object per line, by whole days.
 
 Source: https://developer.mixpanel.com/reference/raw-event-export
 """
@@ -12,56 +12,56 @@ from datetime import date, timedelta
 from itertools import chain, islice
 from typing import Any
 
-from ..context import World
-from ..messages import Reply, Request, refused
-from .params import parse_days, parse_where
+from ..context import Context
+from ..messages import Request, Response, api_error
+from .params import parse_date_range, parse_where
 
 MAX_LIMIT = 100_000
 LINES_PER_BLOCK = 1000
 
 _TIME_KEY = re.compile(rb'"time"\s*:\s*')
-# up to eleven digits: seconds until the year 5138, milliseconds only before 1973
+# 11 digits are seconds up to the year 5138; as milliseconds they would be before 1973
 _SECONDS = re.compile(rb"\d{1,11}(?=\s*[,}])")
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
 
 Event = dict[str, Any]
 
 
-def export(world: World, request: Request) -> Reply:
-    """Answer with the events of whole days, both ends included.
+def export(context: Context, request: Request) -> Response:
+    """Return the events from `from_date` to `to_date`, both included.
 
     Raises:
-        RefusedError: 400, a parameter is missing or wrong.
+        ApiError: 400, a parameter is missing or invalid.
     """
-    first, last = parse_days(request, today=world.today())
-    lines = _select(_read_days(world, first, last), request)
+    first, last = parse_date_range(request, today=context.today())
+    lines = _filter(_read_lines(context, first, last), request)
     if _is_true(request.params.get("time_in_ms")):
         lines = map(to_milliseconds, lines)
-    return Reply(content_type="text/plain", blocks=_join(lines), chunked=True)
+    return Response(content_type="text/plain", blocks=_join(lines), chunked=True)
 
 
 def to_milliseconds(line: bytes) -> bytes:
-    """Return an event with its `time` in milliseconds; only whole seconds are changed.
+    """Convert the `time` of an event to milliseconds, if it is in whole seconds.
 
     Args:
-        line: An event as it is stored; all its other bytes stay as they are.
+        line: A stored event; its other bytes are not changed.
     """
-    at = _find_time(line)
-    seconds = _SECONDS.match(line, at) if at else None
+    start = _find_time(line)
+    seconds = _SECONDS.match(line, start) if start else None
     return line if seconds is None else line[: seconds.end()] + b"000" + line[seconds.end() :]
 
 
-def _read_days(world: World, first: date, last: date) -> Iterator[bytes]:
-    events = world.project.events
+def _read_lines(context: Context, first: date, last: date) -> Iterator[bytes]:
+    events = context.project.events
     days = (first + timedelta(days=n) for n in range((last - first).days + 1))
     return chain.from_iterable(list(events.get(day, ())) for day in days)
 
 
-def _select(lines: Iterable[bytes], request: Request) -> Iterable[bytes]:
-    keep = _parse_filter(request)
-    if keep is not None:
-        # at once, so that an expression that fails on a row is still a 400
-        lines = [line for line in lines if keep(json.loads(line))]
+def _filter(lines: Iterable[bytes], request: Request) -> Iterable[bytes]:
+    matches = _parse_filter(request)
+    if matches is not None:
+        # eagerly: an expression that fails on an event is a 400, so no head may be sent yet
+        lines = [line for line in lines if matches(json.loads(line))]
     limit = _parse_limit(request)
     return lines if limit is None else islice(lines, limit)
 
@@ -70,13 +70,13 @@ def _parse_filter(request: Request) -> Callable[[Event], bool] | None:
     names = _parse_names(request)
     if names is None and not request.params.get("where"):
         return None
-    matches = parse_where(request)
+    matches_where = parse_where(request)
 
-    def keep(event: Event) -> bool:
-        named = names is None or event.get("event") in names
-        return named and matches(event.get("properties", {}))
+    def matches(event: Event) -> bool:
+        name_matches = names is None or event.get("event") in names
+        return name_matches and matches_where(event.get("properties", {}))
 
-    return keep
+    return matches
 
 
 def _parse_names(request: Request) -> frozenset[str] | None:
@@ -88,7 +88,7 @@ def _parse_names(request: Request) -> frozenset[str] | None:
     except ValueError:
         names = None
     if not isinstance(names, list):
-        raise refused(400, "Error in event: must be a JSON array of event names", request)
+        raise api_error(400, "Error in event: must be a JSON array of event names", request)
     return frozenset(str(name) for name in names)
 
 
@@ -97,7 +97,7 @@ def _parse_limit(request: Request) -> int | None:
     if not text:
         return None
     if not text.isdecimal() or not 0 < int(text) <= MAX_LIMIT:
-        raise refused(400, f"Error in limit: must be between 1 and {MAX_LIMIT}", request)
+        raise api_error(400, f"Error in limit: must be between 1 and {MAX_LIMIT}", request)
     return int(text)
 
 
@@ -113,11 +113,11 @@ def _join(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _find_time(line: bytes) -> int | None:
-    """Return where the value of `properties.time` starts."""
+    """Return the offset of the value of `properties.time`."""
     if line.count(b'"time"') == 1:
-        found = _TIME_KEY.search(line)
-        return found.end() if found else None
-    # the word is there more than once: the key is the one two objects deep
+        match = _TIME_KEY.search(line)
+        return match.end() if match else None
+    # several candidates: only the key two objects deep is meant
     depth = 0
     for token in _TOKEN.finditer(line):
         if token[0] in b"{[":

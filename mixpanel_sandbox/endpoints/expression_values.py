@@ -1,4 +1,4 @@
-"""The values of segmentation expressions, and what comparing, adding and casting them gives.
+"""Values of segmentation expressions, and the operators and functions that work on them.
 
 A value is a string, a number, a boolean, None, a list or undefined.
 
@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 Value = object
 
 UNDEFINED = object()
-"""What a property that is not there is, and a comparison that makes no sense."""
+"""The value of a missing property and of invalid operations, such as comparing other types."""
 
 _ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -27,47 +27,47 @@ _ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-class WhereError(ValueError):
-    """An expression the API refuses; the text says what is wrong with it."""
+class ExpressionError(ValueError):
+    """An expression the API rejects; the message gives the reason."""
 
 
-class Moment(float):
-    """Epoch seconds that also compare with the ISO times of profiles."""
+class Timestamp(float):
+    """Epoch seconds that can also be compared with the ISO times of profiles."""
 
 
-def parse_moment(value: Value) -> Moment:
-    """Return the argument of `datetime()`, seconds or an ISO time (UTC without an offset).
+def parse_timestamp(value: Value) -> Timestamp:
+    """Convert the argument of `datetime()`: epoch seconds, or an ISO time (UTC without an offset).
 
     Raises:
-        WhereError: It is neither.
+        ExpressionError: The value is neither.
     """
     if is_number(value):
-        return Moment(value)
+        return Timestamp(value)
     if isinstance(value, str):
         try:
             parsed = datetime.fromisoformat(value)
         except ValueError:
-            raise WhereError(f"not a date and time: {value}") from None
-        return Moment(_in_utc(parsed).timestamp())
-    raise WhereError("datetime() takes a string or a number")
+            raise ExpressionError(f"not a date and time: {value}") from None
+        return Timestamp(_as_utc(parsed).timestamp())
+    raise ExpressionError("datetime() takes a string or a number")
 
 
-def truth(value: Value) -> bool:
-    """Return whether a condition holds; undefined does not.
+def as_condition(value: Value) -> bool:
+    """Return whether a condition holds; undefined counts as false.
 
     Raises:
-        WhereError: The value is no boolean.
+        ExpressionError: The value is not a boolean.
     """
     if value is UNDEFINED:
         return False
     if isinstance(value, bool):
         return value
-    raise WhereError(f"expected true or false but found a {type(value).__name__}")
+    raise ExpressionError(f"expected true or false but found a {type(value).__name__}")
 
 
 def _equal(left: Value, right: Value) -> bool:
     left, right = _align(left, right)
-    return _kind(left) == _kind(right) and bool(left == right)
+    return _type_name(left) == _type_name(right) and bool(left == right)
 
 
 def _not_equal(left: Value, right: Value) -> bool:
@@ -87,38 +87,38 @@ def _ordering(name: str) -> Callable[[Value, Value], Value]:
 
     def ordered(left: Value, right: Value) -> Value:
         left, right = _align(left, right)
-        comparable = _kind(left) == _kind(right) and _kind(left) in {"number", "str"}
+        comparable = _type_name(left) == _type_name(right) and _type_name(left) in {"number", "str"}
         return compare(left, right) if comparable else UNDEFINED
 
     return ordered
 
 
 def _align(left: Value, right: Value) -> tuple[Value, Value]:
-    """Turn the ISO time of a profile into a moment where it meets one."""
-    if isinstance(left, Moment) and isinstance(right, str):
-        return left, _read_iso(right)
-    if isinstance(right, Moment) and isinstance(left, str):
-        return _read_iso(left), right
+    """Convert the ISO time of a profile to epoch seconds if the other value is a timestamp."""
+    if isinstance(left, Timestamp) and isinstance(right, str):
+        return left, _parse_iso(right)
+    if isinstance(right, Timestamp) and isinstance(left, str):
+        return _parse_iso(left), right
     return left, right
 
 
-def _read_iso(text: str) -> Value:
+def _parse_iso(text: str) -> Value:
     try:
-        return _in_utc(datetime.fromisoformat(text.replace("Z", "+00:00"))).timestamp()
+        return _as_utc(datetime.fromisoformat(text.replace("Z", "+00:00"))).timestamp()
     except ValueError:
         return UNDEFINED
 
 
-def _in_utc(moment: datetime) -> datetime:
+def _as_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
 
 
 def is_number(value: Value) -> TypeGuard[float]:
-    """Return whether a value is a number; a boolean is none."""
+    """Return whether a value is a number; booleans are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _kind(value: Value) -> str:
+def _type_name(value: Value) -> str:
     return "number" if is_number(value) else type(value).__name__
 
 
@@ -128,7 +128,7 @@ COMPARISONS: dict[str, Callable[[Value, Value], Value]] = {
     "in": _in,
     **{name: _ordering(name) for name in _ORDERINGS},
 }
-"""What each operator gives for two values."""
+"""Comparison operators."""
 
 
 def _arithmetic(operate: Callable[[Any, Any], Any]) -> Callable[[Value, Value], Value]:
@@ -160,7 +160,7 @@ OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
     "/": _arithmetic(operator.truediv),
     "%": _arithmetic(operator.mod),
 }
-"""What each sign gives for two values; undefined where they are no numbers."""
+"""Arithmetic operators; undefined for operands that are not numbers. `+` also joins strings."""
 
 
 def _to_number(value: Value) -> Value:
@@ -173,7 +173,7 @@ def _to_number(value: Value) -> Value:
 
 
 def _to_string(value: Value) -> Value:
-    return UNDEFINED if value is UNDEFINED else label_value(value)
+    return UNDEFINED if value is UNDEFINED else format_value(value)
 
 
 def _to_boolean(value: Value) -> Value:
@@ -195,11 +195,11 @@ FUNCTIONS: dict[str, Callable[[Value], Value]] = {
     "ceil": _rounding(math.ceil),
     "round": _rounding(round),
 }
-"""What each function gives for a value."""
+"""Functions of one value."""
 
 
-def label_value(value: Value) -> str:
-    """Return how a report names a value: text as it is, anything else as JSON."""
+def format_value(value: Value) -> str:
+    """Return the name of a value in a report: strings unchanged, others as JSON."""
     if value is UNDEFINED:
         return "undefined"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

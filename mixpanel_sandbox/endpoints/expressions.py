@@ -1,7 +1,7 @@
-"""Segmentation expressions: the useful part of the language of `where` and `on`.
+"""Compiles segmentation expressions, the language of `where` and `on` (list selectors excepted).
 
-Compiles `properties["plan"] == "pro" and not defined(properties["churned"])` to a function of the
-properties.
+`properties["plan"] == "pro" and not defined(properties["churned"])` becomes a Python function of
+the properties.
 
 Source: https://developer.mixpanel.com/reference/segmentation-expressions
 """
@@ -18,21 +18,21 @@ from .expression_values import (
     FUNCTIONS,
     OPERATIONS,
     UNDEFINED,
+    ExpressionError,
     Value,
-    WhereError,
-    parse_moment,
-    truth,
+    as_condition,
+    parse_timestamp,
 )
 
 Scope = Mapping[str, Any]
 Node = Callable[[Scope], Value]
 
-_WORD = re.compile(
+_TOKEN = re.compile(
     r"""\s*(?:
     [0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?  # number
     | "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*'  # string
     | [A-Za-z_]\w*                           # name
-    | == | != | <= | >= | [-+*/%<>()\[\],]  # sign
+    | == | != | <= | >= | [-+*/%<>()\[\],]   # operator or bracket
     )""",
     re.VERBOSE,
 )
@@ -41,31 +41,31 @@ _CALLS = {"defined", "datetime", *FUNCTIONS}
 _SCOPES = {"properties", "user", "event"}
 
 
-def compile_where(text: str) -> Callable[[Scope], bool]:
-    """Return a function that says whether an event or a profile matches.
+def compile_condition(text: str) -> Callable[[Scope], bool]:
+    """Compile a filter.
 
     Args:
-        text: The expression. There is no list selector.
+        text: The expression.
 
     Returns:
-        A function of the properties; `$time` is `time` where there is no `$time`. It raises
-        `WhereError` where `and`, `or` or `not` meets a value that is not a boolean.
+        A predicate on properties, in which `$time` falls back to `time`. It raises
+        `ExpressionError` if an operand of `and`, `or` or `not`, or the result, is not a boolean.
 
     Raises:
-        WhereError: The expression cannot be read.
+        ExpressionError: Syntax error.
     """
     node = compile_expression(text)
-    return lambda scope: truth(node(scope))
+    return lambda scope: as_condition(node(scope))
 
 
 def compile_expression(text: str) -> Node:
-    """Return a function that gives what an expression is for an event or a profile.
+    """Compile an expression to a function of the properties.
 
     Args:
-        text: The expression, as `compile_where` takes it.
+        text: The expression.
 
     Raises:
-        WhereError: The expression cannot be read.
+        ExpressionError: Syntax error.
     """
     parser = _Parser(text)
     node = parser.parse_or()
@@ -74,40 +74,43 @@ def compile_expression(text: str) -> Node:
 
 
 class _Parser:
-    """Recursive descent; each method returns a function of the properties."""
+    """Recursive descent parser; its methods return functions of the properties."""
 
     def __init__(self, text: str) -> None:
-        self._words = _split(text)
+        self._tokens = _tokenize(text)
         self._at = 0
 
-    def expect(self, word: str) -> None:
-        if self._peek() != word:
-            wanted = word or "the end"
-            raise WhereError(f"expected {wanted} but found {self._peek() or 'the end'}")
+    def expect(self, token: str) -> None:
+        if self._peek() != token:
+            found = self._peek() or "the end"
+            raise ExpressionError(f"expected {token or 'the end'} but found {found}")
         self._at += 1
 
     def parse_or(self) -> Node:
         nodes = [self._parse_and()]
         while self._take("or"):
             nodes.append(self._parse_and())
-        return nodes[0] if len(nodes) == 1 else lambda row: any(truth(node(row)) for node in nodes)
+        if len(nodes) == 1:
+            return nodes[0]
+        return lambda row: any(as_condition(node(row)) for node in nodes)
 
     def _parse_and(self) -> Node:
         nodes = [self._parse_not()]
         while self._take("and"):
             nodes.append(self._parse_not())
-        return nodes[0] if len(nodes) == 1 else lambda row: all(truth(node(row)) for node in nodes)
+        if len(nodes) == 1:
+            return nodes[0]
+        return lambda row: all(as_condition(node(row)) for node in nodes)
 
     def _parse_not(self) -> Node:
         if self._take("not"):
             node = self._parse_not()
-            return lambda row: not truth(node(row))
+            return lambda row: not as_condition(node(row))
         return self._parse_comparison()
 
     def _parse_comparison(self) -> Node:
         left = self._parse_sum()
-        word = self._peek()
-        compare = COMPARISONS.get(word)
+        compare = COMPARISONS.get(self._peek())
         if compare is None:
             return left
         self._at += 1
@@ -127,20 +130,20 @@ class _Parser:
         return node
 
     def _parse_value(self) -> Node:
-        word = self._next()
-        if word == "(":
+        first = self._next()
+        if first == "(":
             node = self.parse_or()
             self.expect(")")
             return node
-        if word == "[":
+        if first == "[":
             return self._parse_list()
-        if word == "-":
+        if first == "-":
             return _operation("-", _constant(0), self._parse_value())
-        if word in _SCOPES:
+        if first in _SCOPES:
             return self._parse_property()
-        if word in _CALLS:
-            return self._parse_call(word)
-        return _constant(_parse_literal(word))
+        if first in _CALLS:
+            return self._parse_call(first)
+        return _constant(_parse_literal(first))
 
     def _parse_list(self) -> Node:
         nodes: list[Node] = []
@@ -154,7 +157,7 @@ class _Parser:
         self.expect("[")
         name = _parse_literal(self._next())
         if not isinstance(name, str):
-            raise WhereError("expected the name of a property in quotes")
+            raise ExpressionError("expected the name of a property in quotes")
         self.expect("]")
         if name == "$time":
             return lambda row: row.get(name, row.get("time", UNDEFINED))
@@ -169,45 +172,46 @@ class _Parser:
         if name in FUNCTIONS:
             function = FUNCTIONS[name]
             return lambda row: function(node(row))
-        return _constant(parse_moment(node({})))
+        return _constant(parse_timestamp(node({})))
 
     def _peek(self) -> str:
-        return self._words[self._at]
+        return self._tokens[self._at]
 
     def _next(self) -> str:
-        word = self._peek()
-        if not word:
-            raise WhereError("the expression ends too early")
+        token = self._peek()
+        if not token:
+            raise ExpressionError("the expression ends too early")
         self._at += 1
-        return word
+        return token
 
-    def _take(self, word: str) -> bool:
-        found = self._peek() == word
-        self._at += found
-        return found
+    def _take(self, token: str) -> bool:
+        matches = self._peek() == token
+        self._at += matches
+        return matches
 
 
-def _split(text: str) -> list[str]:
-    words = []
+def _tokenize(text: str) -> list[str]:
+    """Split an expression into tokens; an empty string marks the end."""
+    tokens = []
     at = 0
     while text[at:].strip():
-        match = _WORD.match(text, at)
+        match = _TOKEN.match(text, at)
         if match is None:
-            raise WhereError(f"cannot read the expression from {text[at:].strip()[:20]}")
-        words.append(match[0].strip())
+            raise ExpressionError(f"cannot read the expression from {text[at:].strip()[:20]}")
+        tokens.append(match[0].strip())
         at = match.end()
-    return [*words, ""]
+    return [*tokens, ""]
 
 
-def _parse_literal(word: str) -> Value:
-    if word in _LITERALS:
-        return _LITERALS[word]
-    if word[0] == "'":
-        word = json.dumps(word[1:-1].replace("\\'", "'"))
+def _parse_literal(token: str) -> Value:
+    if token in _LITERALS:
+        return _LITERALS[token]
+    if token[0] == "'":
+        token = json.dumps(token[1:-1].replace("\\'", "'"))
     try:
-        return json.loads(word)
+        return json.loads(token)
     except ValueError:
-        raise WhereError(f"unexpected {word}") from None
+        raise ExpressionError(f"unexpected {token}") from None
 
 
 def _constant(value: Value) -> Node:

@@ -1,14 +1,27 @@
-"""The cohort list: a reply without pages or filters."""
+"""Endpoints that serve a whole list, without pages or filters."""
 
 from __future__ import annotations
 
-from ..context import World
-from ..messages import Reply, Request, json_reply
+from collections.abc import Callable, Mapping
+
+from ..context import Context
+from ..messages import Request, Response, json_response
+from ..project import Project
 
 
-def list_cohorts(world: World, _request: Request) -> Reply:
-    """Answer with all cohorts as a bare array.
+def serve_list(
+    read: Callable[[Project], object], *, envelope: Mapping[str, object] | None = None
+) -> Callable[[Context, Request], Response]:
+    """Return an endpoint that serves a list of the project.
 
-    Source: https://developer.mixpanel.com/reference/cohorts-list
+    Args:
+        read: Returns the list.
+        envelope: Fields beside `results`, such as `{"status": "ok"}` in the app API; None serves
+            a bare array.
     """
-    return json_reply(world.project.cohorts)
+
+    def endpoint(context: Context, _request: Request) -> Response:
+        results = read(context.project)
+        return json_response(results if envelope is None else {**envelope, "results": results})
+
+    return endpoint

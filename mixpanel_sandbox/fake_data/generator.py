@@ -1,4 +1,4 @@
-"""A made-up project: a shop's events, profiles and reports, awkward in the ways real ones are."""
+"""Generates the made-up project."""
 
 from __future__ import annotations
 
@@ -8,66 +8,72 @@ from datetime import date, datetime, time, timedelta, timezone
 
 from ..messages import json_bytes
 from ..project import Project
-from .saved_objects import add_saved
+from .saved_objects import add_saved_objects
 from .shop import Properties, Shopper, describe_event, make_shopper, make_uuid, make_visit
 
-EVENTS_A_DAY = 290
-GROWTH_A_DAY = 0.004
+EVENTS_PER_DAY = 290
+GROWTH_PER_DAY = 0.004
 NOISE = (0.93, 1.07)
-# Monday to Sunday
+"""Bounds of the random factor on the events of a day."""
 WEEKDAYS = (0.95, 0.9, 0.95, 1.0, 1.05, 1.15, 1.05)
+"""Factors on the events of a day, Monday to Sunday."""
 DAY_S = 86_400
-# most visits are in the evening
-BUSIEST_S = 70_000
+PEAK_S = 70_000
+"""Seconds after midnight UTC with the most visits: in the evening."""
 
-SHOPPERS_BEFORE = 160
-SHOPPERS_A_DAY = 3
-DAYS_BEFORE = 90
+INITIAL_SHOPPERS = 160
+NEW_SHOPPERS_PER_DAY = 3
+DAYS_BEFORE_START = 90
 
 ANONYMOUS = 0.25
-NAMELESS = 0.01
+"""Share of visits without a login."""
+EMPTY_ID = 0.01
+"""Share of events of known shoppers with an empty distinct id."""
 LATE = 0.02
-KNOWN = 0.9
-DUPLICATES_A_DAY = 2
-FROM_SERVER = frozenset({"Order Completed", "Plan Upgraded"})
+"""Share of events received up to two hours late."""
+PROPERTY_IS_SET = 0.9
+"""Share of custom profile properties that are set."""
+DUPLICATES_PER_DAY = 2
+SERVER_SIDE = frozenset({"Order Completed", "Plan Upgraded"})
 
 FIRST_COHORT_ID = 1000
-BIG_SPENDER = 200
+BIG_SPENDER_EUR = 200
 
 
 def made_up_project(*, last_day: date, days: int = 30, seed: int = 7) -> Project:
-    """Return a project with the data of a small shop: about 300 events a day, 250 profiles.
+    """Generate the project of a small shop: about 300 events per day, 250 profiles.
 
-    The same arguments give the same bytes. With the same first day and the same seed, a longer
-    project repeats the events of a shorter one and adds days to them.
+    The same arguments give the same bytes. With the same first day and seed, a longer project has
+    the events of a shorter one and further days.
 
     Args:
         last_day: UTC date of the newest events.
-        days: How many days have events, `last_day` included.
-        seed: Another seed is another shop.
+        days: Number of days with events, `last_day` included.
+        seed: Random seed.
     """
     first_day = last_day - timedelta(days=days - 1)
     rng = random.Random(seed)
     shoppers = [
-        make_shopper(rng, first_day - timedelta(days=rng.randint(1, DAYS_BEFORE)))
-        for _ in range(SHOPPERS_BEFORE)
+        make_shopper(rng, first_day - timedelta(days=rng.randint(1, DAYS_BEFORE_START)))
+        for _ in range(INITIAL_SHOPPERS)
     ]
     project = Project()
     for number in range(days):
         day = first_day + timedelta(days=number)
-        dice = random.Random(f"{seed} {day}")
-        shoppers += [make_shopper(dice, day) for _ in range(SHOPPERS_A_DAY)]
-        size = EVENTS_A_DAY * (1 + GROWTH_A_DAY * number) * WEEKDAYS[day.weekday()]
-        project.events[day] = _make_day(dice, day, round(size * dice.uniform(*NOISE)), shoppers)
+        day_rng = random.Random(f"{seed} {day}")
+        shoppers += [make_shopper(day_rng, day) for _ in range(NEW_SHOPPERS_PER_DAY)]
+        size = EVENTS_PER_DAY * (1 + GROWTH_PER_DAY * number) * WEEKDAYS[day.weekday()]
+        size = round(size * day_rng.uniform(*NOISE))
+        project.events[day] = _make_day(day_rng, day, size, shoppers)
     for shopper in shoppers:
         project.add_profile(shopper.distinct_id, _describe_shopper(shopper, last_day))
     _add_cohorts(project, shoppers, last_day)
-    add_saved(project, last_day)
+    add_saved_objects(project, last_day)
     return project
 
 
 def _make_day(rng: random.Random, day: date, size: int, shoppers: Sequence[Shopper]) -> list[bytes]:
-    """Return at least `size` events of a day as lines, in no order, some of them twice."""
+    """Return at least `size` events of a day as lines, unordered, with duplicates."""
     events = [
         _make_event(rng, _pick_moment(rng, day), shopper, "Signed up")
         for shopper in shoppers
@@ -78,9 +84,9 @@ def _make_day(rng: random.Random, day: date, size: int, shoppers: Sequence[Shopp
         moment = _pick_moment(rng, day)
         for name in make_visit(rng):
             events.append(_make_event(rng, moment, shopper, name))
-            # the visit ends at midnight: all of it is filed under this day
+            # clamped to the end of the day, under which all events are stored
             moment = min(moment + rng.randint(2, 180), _midnight(day) + DAY_S - 1)
-    events += [_serve_again(rng, event) for event in rng.sample(events, DUPLICATES_A_DAY)]
+    events += [_duplicate(rng, event) for event in rng.sample(events, DUPLICATES_PER_DAY)]
     rng.shuffle(events)
     return [json_bytes(event) for event in events]
 
@@ -98,7 +104,7 @@ def _make_event(rng: random.Random, moment: int, shopper: Shopper | None, name: 
         "mp_processing_time_ms": received_ms + rng.randint(80, 900),
         "clientTime": datetime.fromtimestamp(moment, tz=timezone.utc).isoformat(),
     }
-    if name in FROM_SERVER:
+    if name in SERVER_SIDE:
         properties |= {"$import": True, "mp_lib": "python", "$lib_version": "4.10.1"}
     else:
         properties |= {**_describe_device(rng, shopper), "mp_lib": "web", "$lib_version": "2.55.1"}
@@ -109,7 +115,7 @@ def _identify(rng: random.Random, shopper: Shopper | None) -> Properties:
     if shopper is None:
         device_id = make_uuid(rng)
         return {"distinct_id": f"$device:{device_id}", "$device_id": device_id}
-    if rng.random() < NAMELESS:
+    if rng.random() < EMPTY_ID:
         return {"distinct_id": ""}
     distinct_id = shopper.distinct_id
     return {"distinct_id": distinct_id, "$user_id": distinct_id, "$device_id": shopper.device_id}
@@ -135,8 +141,8 @@ def _describe_device(rng: random.Random, shopper: Shopper | None) -> Properties:
     }
 
 
-def _serve_again(rng: random.Random, event: Properties) -> Properties:
-    """Return the event as a retry of the app stored it: the same, processed later."""
+def _duplicate(rng: random.Random, event: Properties) -> Properties:
+    """Return the event as stored after a retry by the app: equal, but processed later."""
     properties: Properties = event["properties"]
     later_ms = properties["mp_processing_time_ms"] + rng.randint(1_000, 60_000)
     return {**event, "properties": {**properties, "mp_processing_time_ms": later_ms}}
@@ -161,21 +167,24 @@ def _describe_shopper(shopper: Shopper, last_day: date) -> Properties:
         "loyalty points": rng.choice((points, points, str(points))),
         "newsletter": rng.choice((True, False, None)),
     }
-    # profiles have what was ever set on them, not all of the same
+    # profiles only have the properties that were ever set, which differ
     return {
         name: value
         for name, value in described.items()
-        if name.startswith("$") or rng.random() < KNOWN
+        if name.startswith("$") or rng.random() < PROPERTY_IS_SET
     }
 
 
 def _add_cohorts(project: Project, shoppers: Sequence[Shopper], last_day: date) -> None:
     month_ago = last_day - timedelta(days=30)
+    big_spenders = [shopper for shopper in shoppers if shopper.spent > BIG_SPENDER_EUR]
+    new = [shopper for shopper in shoppers if shopper.joined > month_ago]
+    paying = [shopper for shopper in shoppers if shopper.plan != "free"]
     members = {
-        "Big spenders": [one.distinct_id for one in shoppers if one.spent > BIG_SPENDER],
-        "New this month": [one.distinct_id for one in shoppers if one.joined > month_ago],
-        # the last one was seen, but never had a profile
-        "Paying": [one.distinct_id for one in shoppers if one.plan != "free"] + ["no-profile"],
+        "Big spenders": [shopper.distinct_id for shopper in big_spenders],
+        "New this month": [shopper.distinct_id for shopper in new],
+        # cohorts can have members without a profile
+        "Paying": [*(shopper.distinct_id for shopper in paying), "no-profile"],
         "Empty cohort": [],
     }
     for cohort_id, (name, ids) in enumerate(members.items(), FIRST_COHORT_ID):
@@ -195,7 +204,7 @@ def _add_cohorts(project: Project, shoppers: Sequence[Shopper], last_day: date) 
 
 
 def _pick_moment(rng: random.Random, day: date) -> int:
-    return _midnight(day) + int(rng.triangular(0, DAY_S, BUSIEST_S))
+    return _midnight(day) + int(rng.triangular(0, DAY_S, PEAK_S))
 
 
 def _midnight(day: date) -> int:

@@ -1,4 +1,4 @@
-"""What the people of the made-up shop saved in its project: reports, notes, descriptions."""
+"""What users saved in the made-up project: funnels, reports, annotations, schemas and more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..messages import json_bytes
 from ..project import Project
 
 GROUP_KEY = "-1405123841946871899"
-"""A `data_group_id`; they are 64 bits, often negative, and come as text."""
+"""A `data_group_id`: a signed 64-bit integer, served as a string."""
 
 FUNNELS = [
     {
@@ -91,15 +91,15 @@ LOOKUP_TABLES = [
 ]
 PIPELINE = "events-daily-bigquery-monoschema"
 RUNS = ("succeeded", "succeeded", "failed", "pending")
-"""The states of the runs of the pipeline, those of older days first."""
+"""States of the pipeline runs, oldest day first."""
 
 
-def add_saved(project: Project, last_day: date) -> None:
+def add_saved_objects(project: Project, last_day: date) -> None:
     """Add funnels, reports, annotations, schemas, lookup tables, a pipeline and a group.
 
     Args:
-        project: Gets copies of its own.
-        last_day: The day before which it all happened.
+        project: The project to add them to, as copies.
+        last_day: UTC date of the newest of them.
     """
     project.funnels = deepcopy(FUNNELS)
     project.bookmarks = deepcopy(BOOKMARKS)

@@ -1,4 +1,4 @@
-"""The made-up shop: who buys, what is sold, and what its app tells Mixpanel about it."""
+"""The made-up shop: its customers, its products and the events of its app."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 Properties = dict[str, Any]
 
-# prices come as the app has them: whole or not
+# integers and fractions, as the app sends them
 PRODUCTS = (
     ("MUG-01", "Enamel mug", "Kitchen", 14),
     ("KET-02", "Pour-over kettle", "Kitchen", 59.9),
@@ -49,7 +49,7 @@ CHANNELS = ("newsletter", "google", "instagram", None, None)
 
 @dataclass(frozen=True)
 class Shopper:
-    """A person with a profile."""
+    """A customer with a profile."""
 
     distinct_id: str
     device_id: str
@@ -62,12 +62,12 @@ class Shopper:
 
     @property
     def email(self) -> str:
-        """An address that cannot exist."""
+        """An address in a reserved domain."""
         return f"{self.distinct_id[:8]}@example.com"
 
 
 def make_shopper(rng: random.Random, joined: date) -> Shopper:
-    """Return a new shopper who signed up that day."""
+    """Return a shopper who signed up on the given day."""
     return Shopper(
         distinct_id=make_uuid(rng),
         device_id=make_uuid(rng),
@@ -81,12 +81,12 @@ def make_shopper(rng: random.Random, joined: date) -> Shopper:
 
 
 def make_uuid(rng: random.Random) -> str:
-    """Return a UUID that depends on the dice only."""
+    """Return a UUID that depends only on the random generator."""
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
 def make_visit(rng: random.Random) -> list[str]:
-    """Return the events of one visit, in their order: each step loses some visitors."""
+    """Return the names of the events of a visit, in order; each step loses some visitors."""
     steps = [rng.choice(("Page Viewed", "Page Viewed", "appOpened", "search"))]
     for name, chance in (
         ("Product Viewed", 0.75),
@@ -103,7 +103,7 @@ def make_visit(rng: random.Random) -> list[str]:
 
 
 def describe_event(name: str, rng: random.Random) -> Properties:
-    """Return the properties of an event that the shop itself sends."""
+    """Return the custom properties of an event."""
     return _DESCRIBERS[name](rng)
 
 
@@ -131,7 +131,7 @@ def _product_viewed(rng: random.Random) -> Properties:
 
 def _added_to_cart(rng: random.Random) -> Properties:
     quantity = rng.randint(1, 4)
-    # an old version of the app sends the number as text
+    # an old version of the app sends strings
     sent = rng.choice((quantity, quantity, quantity, str(quantity)))
     return {**_product_viewed(rng), "quantity": sent}
 

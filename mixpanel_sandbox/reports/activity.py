@@ -1,4 +1,4 @@
-"""What some people did, event by event.
+"""The activity stream: the events of some users.
 
 Source: https://developer.mixpanel.com/reference/activity-stream-query
 """
@@ -7,37 +7,35 @@ from __future__ import annotations
 
 from datetime import date
 
-from ..context import World
-from ..endpoints.params import parse_days, parse_strings, require
-from ..messages import Reply, Request, json_reply
+from ..context import Context
+from ..endpoints.params import parse_date_range, parse_strings, require
+from ..messages import Request, Response, json_response
 from .events import Event, read_events
 
 
-def activity(world: World, request: Request) -> Reply:
-    """Answer with the events of some distinct ids, oldest first; all of them without days.
+def activity(context: Context, request: Request) -> Response:
+    """Return the events of some distinct ids, oldest first; without dates, all of them.
 
     Raises:
-        RefusedError: 400, a parameter is missing or wrong.
+        ApiError: 400, a parameter is missing or invalid.
     """
     require(request, "distinct_ids")
-    people = frozenset(parse_strings(request, "distinct_ids") or ())
-    events = [
-        one for one in read_events(world, *_find_days(world, request)) if one.person in people
-    ]
-    results = {"events": [_describe(event) for event in events]}
-    return json_reply({"status": "ok", "results": results})
+    ids = frozenset(parse_strings(request, "distinct_ids") or ())
+    events = read_events(context, *_parse_date_range(context, request))
+    results = {"events": [_describe(event) for event in events if event.distinct_id in ids]}
+    return json_response({"status": "ok", "results": results})
 
 
-def _find_days(world: World, request: Request) -> tuple[date, date]:
+def _parse_date_range(context: Context, request: Request) -> tuple[date, date]:
     if request.params.get("from_date") or request.params.get("to_date"):
-        return parse_days(request, today=world.today())
-    return min(world.project.events, default=world.today()), world.today()
+        return parse_date_range(request, today=context.today())
+    return min(context.project.events, default=context.today()), context.today()
 
 
 def _describe(event: Event) -> dict[str, object]:
-    # the id has another name here than in the export
-    renamed = {
+    # unlike the export, this endpoint calls the id $distinct_id
+    properties = {
         "$distinct_id" if name == "distinct_id" else name: value
         for name, value in event.properties.items()
     }
-    return {"event": event.name, "properties": renamed}
+    return {"event": event.name, "properties": properties}

@@ -1,4 +1,4 @@
-"""Events counted by segment and bucket, and the envelope such counts are served in."""
+"""Counts of events by segment and time bucket, and the response envelope for them."""
 
 from __future__ import annotations
 
@@ -9,91 +9,95 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, cast
 
 from ..endpoints.params import parse_choice
-from ..messages import Reply, Request, json_reply
+from ..messages import Request, Response, json_response
 from .events import Event
-from .time_buckets import Buckets, scramble, scramble_keys
+from .time_buckets import TimeBuckets, shuffle, shuffle_keys
 
-Kind = Literal["general", "unique", "average"]
-KINDS_OF_COUNT = ("general", "unique", "average")
+CountType = Literal["general", "unique", "average"]
+"""Number of events, of users, or of events per user."""
+COUNT_TYPES = ("general", "unique", "average")
 
 Counts = dict[str, dict[str, float]]
 """Segment -> bucket -> count."""
 
+OVERALL = "$overall"
+"""Segment of all events, beside those of an expression or a property."""
 
-def parse_kind(request: Request, *, default: str | None = None) -> Kind:
-    """Return whether events, people or events by person are counted.
+
+def parse_count_type(request: Request, *, default: str | None = None) -> CountType:
+    """Return what to count, from the parameter `type`.
 
     Raises:
-        RefusedError: 400, it is missing without a default, or another word.
+        ApiError: 400, it is invalid, or missing without a default.
     """
-    return cast("Kind", parse_choice(request, "type", KINDS_OF_COUNT, default=default))
+    return cast("CountType", parse_choice(request, "type", COUNT_TYPES, default=default))
 
 
 def count_events(
     events: Iterable[Event],
-    buckets: Buckets,
+    buckets: TimeBuckets,
     *,
-    kind: Kind,
+    count_type: CountType,
     split: Callable[[Event], Iterable[str]],
 ) -> Counts:
-    """Count events by segment and bucket; a bucket without events is absent.
+    """Count events by segment and bucket; buckets without events are absent.
 
     Args:
-        events: What is counted.
-        buckets: Where in time.
-        kind: What is counted of them.
-        split: The segments an event is in.
+        events: The events to count.
+        buckets: Time buckets.
+        count_type: What to count.
+        split: Returns the segments of an event.
     """
-    people: defaultdict[str, defaultdict[str, Counter[str]]]
-    people = defaultdict(lambda: defaultdict(Counter))
+    users: defaultdict[str, defaultdict[str, Counter[str]]]
+    users = defaultdict(lambda: defaultdict(Counter))
     for event in events:
-        key = buckets.key_of(event.local)
+        key = buckets.key_of(event.local_time)
         for segment in split(event):
-            people[segment][key][event.person] += 1
+            users[segment][key][event.distinct_id] += 1
     return {
-        segment: {key: measure(seen, kind) for key, seen in by_key.items()}
-        for segment, by_key in people.items()
+        segment: {key: aggregate(by_user, count_type) for key, by_user in by_key.items()}
+        for segment, by_key in users.items()
     }
 
 
-def measure(people: Counter[str], kind: Kind) -> float:
-    """Return the count of `kind` for how often each person did something."""
-    if kind == "unique":
-        return len(people)
-    return people.total() / len(people) if kind == "average" else people.total()
+def aggregate(by_user: Counter[str], count_type: CountType) -> float:
+    """Return a count from the number of events of each user."""
+    if count_type == "unique":
+        return len(by_user)
+    return by_user.total() / len(by_user) if count_type == "average" else by_user.total()
 
 
-def keep_top(counts: Counts, limit: int) -> Counts:
-    """Return the segments that count most, `limit` of them."""
+def top_segments(counts: Counts, limit: int) -> Counts:
+    """Return the `limit` segments with the highest total."""
     largest = sorted(counts, key=lambda segment: (-sum(counts[segment].values()), segment))
     return {segment: counts[segment] for segment in largest[:limit]}
 
 
-def fill(counts: Mapping[str, Mapping[str, float]], keys: Iterable[str]) -> Counts:
-    """Return the counts with a 0 in each bucket that has none, and without other buckets."""
-    wanted = list(keys)
+def fill_gaps(counts: Mapping[str, Mapping[str, float]], keys: Iterable[str]) -> Counts:
+    """Return the counts of exactly the given buckets, 0 where there are none."""
+    buckets = list(keys)
     return {
-        segment: {key: by_key.get(key, 0) for key in wanted} for segment, by_key in counts.items()
+        segment: {key: by_key.get(key, 0) for key in buckets} for segment, by_key in counts.items()
     }
 
 
-def series_reply(request: Request, keys: Iterable[str], counts: Counts) -> Reply:
-    """Return counts in the envelope of segmentation, or as CSV where `format` says so.
+def series_response(request: Request, keys: Iterable[str], counts: Counts) -> Response:
+    """Return counts in the envelope of segmentation, or as CSV if `format` requests it.
 
     Shape: {"data": {"series": [bucket], "values": {segment: {bucket: count}}}, "legend_size": int}
     """
     if request.params.get("format") == "csv":
-        return _csv_reply(list(keys), counts)
-    values = {segment: scramble_keys(by_key) for segment, by_key in scramble_keys(counts).items()}
-    data = {"series": scramble(keys), "values": values}
-    return json_reply({"data": data, "legend_size": len(values)})
+        return _csv_response(list(keys), counts)
+    values = {segment: shuffle_keys(by_key) for segment, by_key in shuffle_keys(counts).items()}
+    data = {"series": shuffle(keys), "values": values}
+    return json_response({"data": data, "legend_size": len(values)})
 
 
-def _csv_reply(keys: list[str], counts: Counts) -> Reply:
+def _csv_response(keys: list[str], counts: Counts) -> Response:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["date", *counts])
     for key in keys:
         writer.writerow([key, *(by_key.get(key, 0) for by_key in counts.values())])
     body = text.getvalue().encode("utf-8", "backslashreplace")
-    return Reply(content_type="text/csv", blocks=(body,))
+    return Response(content_type="text/csv", blocks=(body,))

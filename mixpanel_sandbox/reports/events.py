@@ -1,4 +1,4 @@
-"""The events of a project as reports see them: each once, at its time in the project's zone."""
+"""The events of a project as reports see them: deduplicated, with local times."""
 
 from __future__ import annotations
 
@@ -9,100 +9,122 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..context import World
+from ..context import Context
+from ..endpoints.params import parse_where
+from ..messages import Request
 
-LAST_DAYS = 31
-"""The days that questions without dates are about.
+DEFAULT_DAYS = 31
+"""Days covered by queries without dates.
 
 Source: https://developer.mixpanel.com/reference/query-months-top-event-names
 """
 
-# more would be seconds after the year 5138
-_MILLISECONDS_FROM = 10**11
+# larger times are milliseconds: as seconds they would be after the year 5138
+_MIN_MILLISECONDS = 10**11
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event that happened."""
+    """An event as reports count it."""
 
     name: str
-    person: str
-    """Its distinct id."""
+    distinct_id: str
     time_s: float
     """Epoch seconds."""
-    local: datetime
-    """The same in the zone of the project."""
+    local_time: datetime
+    """The same moment in the project timezone."""
     properties: dict[str, Any]
 
 
 def read_events(
-    world: World, first: date, last: date, *, names: Collection[str] | None = None
+    context: Context, first: date, last: date, *, names: Collection[str] | None = None
 ) -> list[Event]:
-    """Return the events of some days in the order of their time.
+    """Return the events of a date range, ordered by time.
 
-    What shares event, distinct id, time and `$insert_id` is returned once, though the export
-    serves it as often as it came. Events without a time are in no report.
+    Events with the same name, distinct id, time and `$insert_id` are deduplicated, which the export
+    does not do. Events without a valid time are in no report.
 
     Args:
-        world: Where they happened.
-        first: First day, in the zone of the project.
+        context: Provides the project.
+        first: First day, in the project timezone.
         last: Last day, included.
-        names: Only these events; None, all of them.
+        names: Only events with these names; None for all.
     """
-    zone = ZoneInfo(world.project.timezone)
+    zone = ZoneInfo(context.project.timezone)
     seen: set[tuple[object, ...]] = set()
     events = []
-    for line in _read_lines(world, first, last):
+    for line in _read_lines(context, first, last):
         event = _parse(line, zone)
-        if event is None or not first <= event.local.date() <= last:
+        if event is None or not first <= event.local_time.date() <= last:
             continue
-        if (names is None or event.name in names) and not _is_repeated(event, seen):
+        if (names is None or event.name in names) and not _is_duplicate(event, seen):
             events.append(event)
     return sorted(events, key=lambda event: event.time_s)
 
 
-def last_days(world: World) -> tuple[date, date]:
-    """Return the first and the last of the days that questions without dates are about."""
-    today = world.today()
-    return today - timedelta(days=LAST_DAYS - 1), today
+def read_matching(
+    context: Context, request: Request, first: date, last: date, *, name: str | None
+) -> list[Event]:
+    """Return the events of a date range that match the parameter `where` of a request.
+
+    Args:
+        context: Provides the project.
+        request: The request with the filter.
+        first: First day, in the project timezone.
+        last: Last day, included.
+        name: Only events with this name; None or empty for all.
+
+    Raises:
+        ApiError: 400, the filter is invalid.
+    """
+    matches = parse_where(request)
+    events = read_events(context, first, last, names=[name] if name else None)
+    return [event for event in events if matches(event.properties)]
 
 
-def _read_lines(world: World, first: date, last: date) -> Iterator[bytes]:
-    # no zone is more than a day away from UTC, by whose days events are filed
+def default_date_range(context: Context) -> tuple[date, date]:
+    """Return the first and the last day covered by queries without dates."""
+    today = context.today()
+    return today - timedelta(days=DEFAULT_DAYS - 1), today
+
+
+def _read_lines(context: Context, first: date, last: date) -> Iterator[bytes]:
+    # events are stored by UTC date, which differs from the local date by at most a day
     for number in range(-1, (last - first).days + 2):
-        yield from list(world.project.events.get(first + timedelta(days=number), ()))
+        yield from list(context.project.events.get(first + timedelta(days=number), ()))
 
 
 def _parse(line: bytes, zone: ZoneInfo) -> Event | None:
     try:
-        found = json.loads(line)
-        properties = found["properties"]
-        time_s = _read_time(properties["time"])
-        local = datetime.fromtimestamp(time_s, zone)
+        event = json.loads(line)
+        properties = event["properties"]
+        time_s = _parse_time(properties["time"])
+        local_time = datetime.fromtimestamp(time_s, zone)
     except (ValueError, KeyError, TypeError, OverflowError, OSError):
         return None
     return Event(
-        str(found.get("event", "")),
-        str(properties.get("distinct_id", "")),
-        time_s,
-        local,
-        properties,
+        name=str(event.get("event", "")),
+        distinct_id=str(properties.get("distinct_id", "")),
+        time_s=time_s,
+        local_time=local_time,
+        properties=properties,
     )
 
 
-def _read_time(time: str | float) -> float:
+def _parse_time(time: str | float) -> float:
+    """Convert an ISO time (UTC without an offset), seconds or milliseconds to epoch seconds."""
     if isinstance(time, str):
         parsed = datetime.fromisoformat(time.replace("Z", "+00:00"))
         utc = parsed.replace(tzinfo=parsed.tzinfo or timezone.utc)
         return utc.timestamp()
-    return float(time) / 1000 if time >= _MILLISECONDS_FROM else float(time)
+    return float(time) / 1000 if time >= _MIN_MILLISECONDS else float(time)
 
 
-def _is_repeated(event: Event, seen: set[tuple[object, ...]]) -> bool:
-    inserted = event.properties.get("$insert_id")
-    if inserted is None:
+def _is_duplicate(event: Event, seen: set[tuple[object, ...]]) -> bool:
+    insert_id = event.properties.get("$insert_id")
+    if insert_id is None:
         return False
-    key = event.name, event.person, event.time_s, str(inserted)
+    key = event.name, event.distinct_id, event.time_s, str(insert_id)
     if key in seen:
         return True
     seen.add(key)

@@ -1,4 +1,4 @@
-"""Scripts: nothing runs them here, so each gets one answer.
+"""JQL scripts, which are not executed: all of them get the same result.
 
 Source: https://developer.mixpanel.com/reference/query-jql
 """
@@ -11,36 +11,36 @@ from collections import Counter
 from datetime import date
 from typing import Any
 
-from ..context import World
+from ..context import Context
 from ..endpoints.params import require
-from ..messages import RefusedError, Reply, Request, json_reply, refused
-from .events import last_days, read_events
+from ..messages import ApiError, Request, Response, api_error, json_response
+from .events import default_date_range, read_events
 
 _STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 _DATE_LENGTH = len("2026-11-20")
 
 
-def jql(world: World, request: Request) -> Reply:
-    """Answer with `Project.jql`, or with the count of each event between two days.
+def jql(context: Context, request: Request) -> Response:
+    """Return `Project.jql`, or the number of events by name in a date range.
 
-    The days are `from_date` and `to_date` of `params`, else the last 31.
+    The range is `from_date` to `to_date` of the JSON object `params`, by default the last 31 days.
 
     Raises:
-        RefusedError: 400, a parameter is missing or wrong; 412, the script throws or its brackets
-            do not match.
+        ApiError: 400, a parameter is missing or invalid; 412, the script throws or has unbalanced
+            brackets.
     """
     script = require(request, "script")
     error = _find_error(script)
     if error:
-        raise RefusedError(json_reply({"request": request.target, "error": error}, 412))
+        raise ApiError(json_response({"request": request.target, "error": error}, 412))
     params = _parse_params(request)
-    if world.project.jql is not None:
-        return json_reply(world.project.jql)
-    first, last = _find_days(world, request, params)
-    counts = Counter(event.name for event in read_events(world, first, last))
+    if context.project.jql is not None:
+        return json_response(context.project.jql)
+    first, last = _parse_date_range(context, request, params)
+    counts = Counter(event.name for event in read_events(context, first, last))
     rows = [{"key": [name], "value": count} for name, count in sorted(counts.items())]
-    return json_reply(rows)
+    return json_response(rows)
 
 
 def _find_error(script: str) -> str | None:
@@ -58,17 +58,19 @@ def _parse_params(request: Request) -> dict[str, Any]:
     except ValueError:
         params = None
     if not isinstance(params, dict):
-        raise refused(400, "Error in params: must be a JSON object", request)
+        raise api_error(400, "Error in params: must be a JSON object", request)
     return params
 
 
-def _find_days(world: World, request: Request, params: dict[str, Any]) -> tuple[date, date]:
-    first, last = last_days(world)
+def _parse_date_range(
+    context: Context, request: Request, params: dict[str, Any]
+) -> tuple[date, date]:
+    first, last = default_date_range(context)
     try:
-        return _read_day(params.get("from_date"), first), _read_day(params.get("to_date"), last)
+        return _parse_date(params.get("from_date"), first), _parse_date(params.get("to_date"), last)
     except ValueError as error:
-        raise refused(400, f"Error in params: {error}", request) from None
+        raise api_error(400, f"Error in params: {error}", request) from None
 
 
-def _read_day(given: object, default: date) -> date:
+def _parse_date(given: object, default: date) -> date:
     return default if given is None else date.fromisoformat(str(given)[:_DATE_LENGTH])

@@ -1,4 +1,4 @@
-"""The buckets of a report: stretches of local time, each named by its start."""
+"""Time buckets of reports, named by their local start time."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _STEPS = {
 
 
 @dataclass(frozen=True)
-class Buckets:
-    """The buckets that some days fall into.
+class TimeBuckets:
+    """The buckets that cover a date range; their times are naive local times.
 
-    Weeks start on Monday; the first week and the first month may start before the first day.
+    Weeks start on Monday. The first week or month may start before the first day.
     """
 
     first: date
     last: date
     unit: str
     interval: int = 1
-    """Days in a bucket; other units have one of them in each."""
+    """Days per bucket if the unit is day; all other units must have 1."""
 
-    def start_of(self, local: datetime) -> datetime:
-        """Return the start of the bucket a moment is in, as wall-clock time."""
-        moment = local.replace(tzinfo=None)
+    def start_of(self, local_time: datetime) -> datetime:
+        """Return the start of the bucket that contains a moment."""
+        moment = local_time.replace(tzinfo=None)
         if self.unit == "minute":
             return moment.replace(second=0, microsecond=0)
         if self.unit == "hour":
@@ -48,12 +48,12 @@ class Buckets:
             return _midnight(day - timedelta(days=day.weekday()))
         return _midnight(day - timedelta(days=(day - self.first).days % self.interval))
 
-    def key_of(self, local: datetime) -> str:
-        """Return the name of the bucket a moment is in."""
-        return self.name(self.start_of(local))
+    def key_of(self, local_time: datetime) -> str:
+        """Return the name of the bucket that contains a moment."""
+        return self.name(self.start_of(local_time))
 
     def starts(self) -> list[datetime]:
-        """Return the starts of all buckets in their order, as wall-clock times."""
+        """Return the starts of all buckets in order."""
         start = self.start_of(_midnight(self.first))
         starts = []
         while start.date() <= self.last:
@@ -62,31 +62,31 @@ class Buckets:
         return starts
 
     def names(self) -> list[str]:
-        """Return the names of all buckets in their order."""
+        """Return the names of all buckets in order."""
         return [self.name(start) for start in self.starts()]
 
     def name(self, start: datetime) -> str:
-        """Return the name of the bucket with this start: a date, with the time if it is short."""
+        """Return the name of a bucket: its date, with the time for minutes and hours."""
         return f"{start:%Y-%m-%d}" if self.unit in LONG_UNITS else f"{start:%Y-%m-%d %H:%M:%S}"
 
     def next_start(self, start: datetime) -> datetime:
-        """Return the start of the bucket after the one with this start."""
+        """Return the start of the following bucket."""
         if self.unit == "month":
             return (start + timedelta(days=31)).replace(day=1)
         return start + _STEPS[self.unit] * self.interval
 
 
-def scramble(values: Iterable[str]) -> list[str]:
-    """Return texts in an order that means nothing, and is the same each time.
+def shuffle(values: Iterable[str]) -> list[str]:
+    """Return strings in an arbitrary but repeatable order.
 
-    The keys of Mixpanel's replies are in no order: a client must not lean on one.
+    The keys of Mixpanel's responses are unordered, and clients must not rely on an order.
     """
     return sorted(values, key=lambda text: zlib.crc32(text.encode("utf-8", "surrogatepass")))
 
 
-def scramble_keys(values: Mapping[str, _Any]) -> dict[str, _Any]:
-    """Return an object with its keys in an order that means nothing."""
-    return {key: values[key] for key in scramble(values)}
+def shuffle_keys(values: Mapping[str, _Any]) -> dict[str, _Any]:
+    """Return a mapping with its keys in an arbitrary but repeatable order."""
+    return {key: values[key] for key in shuffle(values)}
 
 
 def _midnight(day: date) -> datetime:

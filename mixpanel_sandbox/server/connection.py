@@ -1,127 +1,79 @@
-"""One connection to the sandbox: requests read, replies written, both remembered."""
+"""Connections: reads requests from sockets and writes responses to them."""
 
 from __future__ import annotations
 
 import socket
+import socketserver
 import struct
+import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from ..messages import Ending, Params, Reply, Request, parse_request
-from .dispatcher import Service
-from .encoding import iter_wire
+from ..messages import Ending, Response, parse_request
+from .dispatcher import Dispatcher
+from .encoding import encode
+from .request_log import Record, RequestLog
 
+Incoming = socket.socket | tuple[bytes, socket.socket]
+
+# SO_LINGER with a timeout of 0 s: close() sends RST instead of FIN
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-@dataclass
-class Record:
-    """One request as it happened; times are `time.monotonic()` seconds."""
+class OpenConnections:
+    """The open client sockets, so that the server can close them when it stops."""
 
-    method: str
-    path: str
-    params: Params
-    """Of the URL and of the body."""
-    started: float
-    ended: float | None = None
-    """When the last bytes went to the socket; None while it goes on."""
-    status: int = 0
-    """0 until a status line is sent."""
-    bytes_sent: int = 0
-    """Head, framing and body."""
-    fault: str | None = None
-    """Name of the fault that struck."""
-
-
-class Site:
-    """What all connections share: the service, the open sockets and the records."""
-
-    def __init__(self, service: Service, log: Callable[[str], object] | None) -> None:
-        """Start without connections.
-
-        Args:
-            service: Answers the requests.
-            log: Called with one line for each request.
-        """
-        self.service = service
+    def __init__(self) -> None:
+        """Start without connections."""
         self.closing = threading.Event()
-        self._log = log
+        """Set while the server shuts down; ends the delays of slow responses."""
         self._lock = threading.Lock()
-        self._records: list[Record] = []
-        self._open: set[socket.socket] = set()
+        self._sockets: set[socket.socket] = set()
 
-    def begin(self, request: Request, started: float) -> Record:
-        """Remember a request that has come."""
-        record = Record(request.method, request.path, request.params, started)
+    def add(self, connection: socket.socket) -> None:
+        """Register a socket; it is shut down at once if the server is stopping."""
         with self._lock:
-            self._records.append(record)
-        return record
-
-    def end(self, record: Record) -> None:
-        """Note that a request is over."""
-        record.ended = time.monotonic()
-        if self._log is not None:
-            took_s = record.ended - record.started
-            fault = f" fault={record.fault}" if record.fault else ""
-            self._log(
-                f"{record.method} {record.path} {record.status} "
-                f"{record.bytes_sent} bytes {took_s:.3f} s{fault}"
-            )
-
-    def records(self) -> list[Record]:
-        """Return the requests in the order of their start."""
-        with self._lock:
-            return sorted(self._records, key=lambda record: record.started)
-
-    def forget(self) -> None:
-        """Drop all records."""
-        with self._lock:
-            self._records.clear()
-
-    def opened(self, connection: socket.socket) -> None:
-        """Remember a socket, to be able to hang up on it."""
-        with self._lock:
-            self._open.add(connection)
+            self._sockets.add(connection)
         if self.closing.is_set():
-            _shut(connection)
+            _shut_down(connection)
 
-    def closed(self, connection: socket.socket) -> None:
-        """Forget a socket."""
+    def discard(self, connection: socket.socket) -> None:
+        """Unregister a socket."""
         with self._lock:
-            self._open.discard(connection)
+            self._sockets.discard(connection)
 
     def reopen(self) -> None:
-        """Take connections again after `hang_up`."""
+        """Accept connections again after `close`."""
         self.closing.clear()
 
-    def hang_up(self) -> None:
-        """End all waiting and every connection."""
+    def close(self) -> None:
+        """Shut down every socket and end all delays."""
         self.closing.set()
         with self._lock:
-            connections = list(self._open)
+            connections = list(self._sockets)
         for connection in connections:
-            _shut(connection)
+            _shut_down(connection)
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Reads requests off one connection until either side closes it."""
+class ConnectionHandler(BaseHTTPRequestHandler):
+    """Answers the requests of one connection until either side closes it."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    site: Site
+    dispatcher: Dispatcher
+    log: RequestLog
+    connections: OpenConnections
 
     def setup(self) -> None:
-        """Remember the connection."""
+        """Register the connection."""
         super().setup()
-        self.site.opened(self.connection)
+        self.connections.add(self.connection)
 
     def finish(self) -> None:
-        """Forget the connection."""
-        self.site.closed(self.connection)
+        """Unregister the connection."""
+        self.connections.discard(self.connection)
         super().finish()
 
     def do_GET(self) -> None:
@@ -129,48 +81,77 @@ class Handler(BaseHTTPRequestHandler):
         started = time.monotonic()
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         request = parse_request(self.command, self.path, self.headers, body)
-        record = self.site.begin(request, started)
+        record = self.log.begin(request, started)
         try:
-            with self.site.service.answer(request) as answer:
-                record.fault = answer.fault.name if answer.fault else None
-                last = self._send(answer.reply, record, accepts_gzip=request.accepts_gzip)
-            # the request is over before the client can see the end, and look or ask again
-            self.site.end(record)
-            self._end(answer.reply, last)
+            with self.dispatcher.dispatch(request) as result:
+                record.fault = result.fault.name if result.fault else None
+                last = self._send(result.response, record, accepts_gzip=request.accepts_gzip)
+            # finish before the client sees the end of the response: it may read the log, or send
+            # its next request, at once
+            self.log.end(record)
+            self._end(result.response, last)
         finally:
             if record.ended is None:
-                self.site.end(record)
+                self.log.end(record)
 
-    do_POST = do_GET  # noqa: N815 - the base class looks for this name
+    do_POST = do_GET  # noqa: N815 - name required by the base class
 
     def log_message(self, format: str, *args: object) -> None:
-        """Stay quiet; requests are logged by the site."""
+        """Print nothing; `RequestLog` logs the requests."""
 
-    def _send(self, reply: Reply, record: Record, *, accepts_gzip: bool) -> bytes:
-        """Send all of a reply but its last piece, which is returned."""
-        self.site.closing.wait(reply.delay_s)
+    def _send(self, response: Response, record: Record, *, accepts_gzip: bool) -> bytes:
+        """Send a response except for its last piece, which is returned."""
+        self.connections.closing.wait(response.delay_s)
         last = b""
-        for piece in iter_wire(reply, accepts_gzip=accepts_gzip):
+        for piece in encode(response, accepts_gzip=accepts_gzip):
             self.wfile.write(last)
-            record.status = reply.status
+            record.status = response.status
             record.bytes_sent += len(piece)
             last = piece
-        self.site.closing.wait(reply.stall_s)
+        self.connections.closing.wait(response.stall_s)
         return last
 
-    def _end(self, reply: Reply, last: bytes) -> None:
+    def _end(self, response: Response, last: bytes) -> None:
         self.wfile.write(last)
-        if reply.ending is not Ending.WHOLE:
+        if response.ending is not Ending.COMPLETE:
             self.close_connection = True
-        if reply.ending is Ending.RESET:
+        if response.ending is Ending.RESET:
             self._reset()
 
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.site.closed(self.connection)
+        self.connections.discard(self.connection)
         socket.close(self.connection.detach())
 
 
-def _shut(connection: socket.socket) -> None:
+class HttpServer(ThreadingHTTPServer):
+    """A thread per connection; ignores clients that disconnect."""
+
+    daemon_threads = False
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        *,
+        dispatcher: Dispatcher,
+        log: RequestLog,
+        connections: OpenConnections,
+    ) -> None:
+        """Listen on an address."""
+        shared = {"dispatcher": dispatcher, "log": log, "connections": connections}
+        super().__init__(address, type("BoundHandler", (ConnectionHandler,), shared))
+
+    def server_bind(self) -> None:
+        """Bind without looking up the host name, which can take seconds."""
+        socketserver.TCPServer.server_bind(self)
+
+    def handle_error(self, request: Incoming, client_address: object) -> None:
+        """Report errors other than disconnects."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+def _shut_down(connection: socket.socket) -> None:
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""From a request to its reply: routes, credentials, plan, quota, faults, handler."""
+"""Turns a request into a response: routing, credentials, plan, rate limits, faults, endpoint."""
 
 from __future__ import annotations
 
@@ -8,87 +8,93 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from ..context import World
-from ..endpoints.engage import is_free
-from ..faults import Fault, FaultBox, Occasion
-from ..messages import RefusedError, Reply, Request, refused
+from ..context import Context
+from ..endpoints.engage import is_later_page
+from ..faults import CountedRequest, Fault, FaultInjector
+from ..messages import ApiError, Request, Response, api_error
 from ..routes import Route, find_route
-from .auth import Doorkeeper
-from .rate_limits import Quota
+from .auth import Authenticator
+from .rate_limits import RateLimiter
 
 PLAN_ERROR = "Your plan does not allow API calls. Upgrade at mixpanel.com/pricing"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A reply and the fault in it, if any."""
+class Result:
+    """A response and the fault injected into it, if any."""
 
-    reply: Reply
+    response: Response
     fault: Fault | None = None
 
 
-class Service:
-    """Answers requests; knows nothing of sockets."""
+class Dispatcher:
+    """Dispatches requests to endpoints; independent of sockets."""
 
     def __init__(
-        self, world: World, *, doorkeeper: Doorkeeper, quota: Quota, unavailable: Collection[str]
+        self,
+        context: Context,
+        *,
+        authenticator: Authenticator,
+        limiter: RateLimiter,
+        unavailable: Collection[str],
     ) -> None:
-        """Start with no request counted.
+        """Start with no requests counted.
 
         Args:
-            world: The project and what its handlers need.
-            doorkeeper: Checks credentials.
-            quota: Counts calls.
-            unavailable: Tables answered with 402 on every plan.
+            context: Passed to the endpoints.
+            authenticator: Checks credentials.
+            limiter: Enforces rate limits.
+            unavailable: Tables that return 402 on every plan.
         """
-        self.faults = FaultBox()
-        self._world = world
-        self._doorkeeper = doorkeeper
-        self._quota = quota
+        self.faults = FaultInjector()
+        self._context = context
+        self._authenticator = authenticator
+        self._limiter = limiter
         self._unavailable = unavailable
         self._lock = threading.Lock()
-        self._numbers: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     @contextmanager
-    def answer(self, request: Request) -> Iterator[Answer]:
-        """Hold the reply to a request; leaving frees its place among those running."""
-        with ExitStack() as place:
+    def dispatch(self, request: Request) -> Iterator[Result]:
+        """Produce the response to a request; it counts as running until the context ends."""
+        with ExitStack() as running:
             try:
-                answer = self._answer(request, place)
-            except RefusedError as error:
-                answer = Answer(error.reply)
-            yield answer
+                result = self._dispatch(request, running)
+            except ApiError as error:
+                result = Result(error.response)
+            yield result
 
-    def _answer(self, request: Request, place: ExitStack) -> Answer:
-        route, captured = find_route(request.path)
-        request = replace(request, captured=captured)
-        occasion = self._count(request, route.table if route else "")
-        route = self._admit(route, request)
-        metered = route.table != "engage" or not is_free(request)
-        place.enter_context(self._quota.call(route.family, request, metered=metered))
-        fault = self.faults.take(occasion)
+    def _dispatch(self, request: Request, running: ExitStack) -> Result:
+        route, path_params = find_route(request.path)
+        request = replace(request, path_params=path_params)
+        counted = self._count(request, route.table if route else "")
+        route = self._authorize(route, request)
+        metered = route.table != "engage" or not is_later_page(request)
+        running.enter_context(self._limiter.slot(route.family, request, metered=metered))
+        fault = self.faults.take(counted)
         if fault is not None and fault.kind.expires_sessions:
-            self._world.sessions.expire()
+            self._context.sessions.expire()
         try:
-            reply = route.handler(self._world, request)
-        except RefusedError as error:
-            return Answer(error.reply, fault)
-        return Answer(fault.apply(reply) if fault else reply, fault)
+            response = route.endpoint(self._context, request)
+        except ApiError as error:
+            return Result(error.response, fault)
+        return Result(fault.apply(response) if fault else response, fault)
 
-    def _count(self, request: Request, table: str) -> Occasion:
+    def _count(self, request: Request, table: str) -> CountedRequest:
         with self._lock:
-            self._numbers[table] += 1
-            numbers = self._numbers.total(), self._numbers[table]
-        return Occasion(request, table, *numbers)
+            self._counts[table] += 1
+            return CountedRequest(
+                request, table, number=self._counts.total(), table_number=self._counts[table]
+            )
 
-    def _admit(self, route: Route | None, request: Request) -> Route:
+    def _authorize(self, route: Route | None, request: Request) -> Route:
         if route is None:
-            raise refused(404, "Invalid API endpoint", request)
+            raise api_error(404, "Invalid API endpoint", request)
         if request.method not in route.methods:
-            raise refused(405, f"{request.method} is not allowed here", request)
-        project = self._world.project
-        self._doorkeeper.admit(request, project.project_id)
-        on_free_plan = project.plan == "free" and route.family == "query"
-        if on_free_plan or route.table in self._unavailable:
-            raise refused(402, PLAN_ERROR)
+            raise api_error(405, f"{request.method} is not allowed here", request)
+        project = self._context.project
+        self._authenticator.authenticate(request, project.project_id)
+        excluded_by_plan = project.plan == "free" and route.family == "query"
+        if excluded_by_plan or route.table in self._unavailable:
+            raise api_error(402, PLAN_ERROR)
         return route

@@ -1,4 +1,4 @@
-"""A reply as bytes of HTTP/1.1: gzip, framing, and the ways to end badly."""
+"""Encodes a response as HTTP/1.1: gzip and framing, including faulty endings."""
 
 from __future__ import annotations
 
@@ -8,68 +8,72 @@ from email.utils import formatdate
 from http import HTTPStatus
 from itertools import chain
 
-from ..messages import Ending, Reply
+from ..messages import Ending, Response
 
-GZIP_OVER_BYTES = 1400
-"""Smaller bodies are never compressed. https://developer.mixpanel.com/reference/raw-event-export"""
+MIN_GZIP_BYTES = 1400
+"""Bodies up to this size are not compressed.
 
-_GZIP_WINDOW = 31
+Source: https://developer.mixpanel.com/reference/raw-event-export
+"""
+
+_GZIP_WBITS = 31
 _CUT_SHORT = {Ending.UNTERMINATED, Ending.RESET}
 
 
-def iter_wire(reply: Reply, *, accepts_gzip: bool) -> Iterator[bytes]:
-    """Yield the bytes of a reply in pieces; the first one holds the head.
+def encode(response: Response, *, accepts_gzip: bool) -> Iterator[bytes]:
+    """Yield the bytes of a response in pieces; the first one contains the head.
 
     Args:
-        reply: What to send; its waits and the reset of its connection are not made here.
-        accepts_gzip: Whether the client takes a compressed body.
+        response: Its delays, and the reset of its connection, are left to the caller.
+        accepts_gzip: Whether the client accepts a compressed body.
     """
-    if reply.ending is Ending.SILENCE:
+    if response.ending is Ending.NOTHING_SENT:
         return
-    is_large, blocks = _peek(reply.blocks, GZIP_OVER_BYTES)
-    # a stream whose end is to be missing must be there, however small
-    compressed = accepts_gzip and (is_large or reply.ending is Ending.OPEN_GZIP)
+    is_large, blocks = _measure(response.blocks, MIN_GZIP_BYTES)
+    # an unfinished gzip stream needs a gzip stream, however small the body
+    compressed = accepts_gzip and (is_large or response.ending is Ending.UNFINISHED_GZIP)
     if compressed:
-        blocks = _compress(blocks, reply.ending)
-    if reply.chunked:
-        yield _head(reply, compressed, "Transfer-Encoding: chunked")
-        yield from _chunk(blocks, reply.ending)
+        blocks = _compress(blocks, response.ending)
+    if response.chunked:
+        yield _head(response, compressed, "Transfer-Encoding: chunked")
+        yield from _chunk(blocks, response.ending)
     else:
         body = b"".join(blocks)
-        missing = reply.ending in _CUT_SHORT
-        yield _head(reply, compressed, f"Content-Length: {len(body) + missing}") + body
+        # a length one byte too large makes the client wait for more
+        missing = response.ending in _CUT_SHORT
+        yield _head(response, compressed, f"Content-Length: {len(body) + missing}") + body
 
 
-def _head(reply: Reply, compressed: bool, framing: str) -> bytes:
+def _head(response: Response, compressed: bool, framing: str) -> bytes:
     lines = [
-        f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}",
+        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
         f"Date: {formatdate(usegmt=True)}",
-        f"Content-Type: {reply.content_type}",
+        f"Content-Type: {response.content_type}",
         framing,
         *(["Content-Encoding: gzip"] if compressed else []),
-        *(f"{name}: {value}" for name, value in reply.headers.items()),
+        *(f"{name}: {value}" for name, value in response.headers.items()),
     ]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-def _peek(blocks: Iterable[bytes], threshold: int) -> tuple[bool, Iterable[bytes]]:
-    """Return whether there are more bytes than the threshold, and the blocks again."""
+def _measure(blocks: Iterable[bytes], threshold: int) -> tuple[bool, Iterable[bytes]]:
+    """Return whether the blocks exceed the threshold in bytes, and all of the blocks."""
     remaining = iter(blocks)
-    seen: list[bytes] = []
+    read: list[bytes] = []
     size = 0
     while size <= threshold and (block := next(remaining, None)) is not None:
-        seen.append(block)
+        read.append(block)
         size += len(block)
-    return size > threshold, chain(seen, remaining)
+    return size > threshold, chain(read, remaining)
 
 
 def _compress(blocks: Iterable[bytes], ending: Ending) -> Iterator[bytes]:
-    packer = zlib.compressobj(level=1, wbits=_GZIP_WINDOW)
+    compressor = zlib.compressobj(level=1, wbits=_GZIP_WBITS)
     for block in blocks:
-        yield packer.compress(block)
-    # the end of the gzip stream is there where only the framing shall show the cut
-    is_open = ending in {Ending.OPEN_GZIP, Ending.RESET}
-    yield packer.flush(zlib.Z_SYNC_FLUSH if is_open else zlib.Z_FINISH)
+        yield compressor.compress(block)
+    # an unterminated response has a complete gzip stream: only its framing reveals the cut
+    unfinished = ending in {Ending.UNFINISHED_GZIP, Ending.RESET}
+    yield compressor.flush(zlib.Z_SYNC_FLUSH if unfinished else zlib.Z_FINISH)
 
 
 def _chunk(blocks: Iterable[bytes], ending: Ending) -> Iterator[bytes]:

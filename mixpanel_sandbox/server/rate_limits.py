@@ -1,4 +1,4 @@
-"""Mixpanel's rate limits: how many calls in a time and at once a project may make.
+"""Mixpanel's rate limits: requests per hour, minute and second, and concurrent requests.
 
 Source: https://developer.mixpanel.com/reference/rate-limits
 """
@@ -12,58 +12,58 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..messages import RefusedError, Request, json_reply
+from ..messages import ApiError, Request, json_response
 
 HOUR_S = 3600
 MINUTE_S = 60
 CONCURRENT_EXPORTS = 100
 CONCURRENCY_RETRY_S = 10
-CONSULT = (
+DOCUMENTATION = (
     "For more information, please consult our documentation at "
     "https://developer.mixpanel.com/reference/rate-limits"
 )
-_SPANS = {HOUR_S: "hour", MINUTE_S: "minute", 1: "second"}
 EXPORT_ERROR = "too many export requests in progress for this project"
+_SPANS = {HOUR_S: "hour", MINUTE_S: "minute", 1: "second"}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one family of calls may do; 0 and None are no limit."""
+    """Limits of a family of endpoints; 0 and None are unlimited."""
 
     per_hour: int | None
     concurrent: int | None
     per_second: int | None = None
     per_minute: int | None = None
 
-    def within(self, span_s: int) -> int | None:
-        """Return how many calls there may be in an hour, a minute or a second."""
+    def per(self, span_s: int) -> int | None:
+        """Return the maximum requests in a span of 3600, 60 or 1 seconds."""
         return {HOUR_S: self.per_hour, MINUTE_S: self.per_minute, 1: self.per_second}[span_s]
 
 
 @dataclass(frozen=True)
-class _Trip:
-    """A limit that was reached."""
+class _Exceeded:
+    """A limit that a request would exceed."""
 
-    used: str
-    """What the error says of it."""
+    description: str
+    """As in the error message."""
     wait_s: int
-    """Until it no longer is."""
-    running: bool = False
-    """Whether it is the limit of calls at once."""
+    """Seconds until the request would be within the limit."""
+    is_concurrency: bool = False
+    """Whether it is the limit of concurrent requests."""
 
 
-class Quota:
-    """Counts the calls of each family and refuses those over a limit."""
+class RateLimiter:
+    """Counts the requests of each family of endpoints and rejects those beyond a limit."""
 
     def __init__(
         self, limits: Mapping[str, Limits], *, clock: Callable[[], float], headers: bool
     ) -> None:
-        """Start with nothing used.
+        """Start with no requests counted.
 
         Args:
             limits: Limits by family, such as `query` and `export`.
-            clock: Epoch seconds.
-            headers: Whether a 429 says when to try again.
+            clock: Returns epoch seconds.
+            headers: Whether a 429 has `Retry-After` and `RateLimit` headers.
         """
         self._limits = limits
         self._clock = clock
@@ -73,24 +73,25 @@ class Quota:
         self._running: Counter[str] = Counter()
 
     @contextmanager
-    def call(self, family: str, request: Request, *, metered: bool) -> Iterator[None]:
-        """Hold a place of `family` while its reply is made and sent.
+    def slot(self, family: str, request: Request, *, metered: bool) -> Iterator[None]:
+        """Count a request as running inside the context.
 
         Args:
-            family: A family without limits is let through.
-            request: Echoed in the refusal.
-            metered: Whether the call counts by time; it always counts as running.
+            family: Families without limits always pass.
+            request: Echoed in the error.
+            metered: Whether the request counts towards the limits over time; it always counts as
+                running.
 
         Raises:
-            RefusedError: 429, a limit is reached; the call is not counted.
+            ApiError: 429, a limit is exceeded; the request is not counted.
         """
         if family not in self._limits:
             yield
             return
         with self._lock:
-            trip = self._find_trip(family, metered=metered)
-            if trip is not None:
-                raise self._refused(family, request, trip)
+            exceeded = self._find_exceeded(family, metered=metered)
+            if exceeded is not None:
+                raise self._error(family, request, exceeded)
             self._running[family] += 1
             if metered:
                 self._calls[family].append(self._clock())
@@ -100,55 +101,56 @@ class Quota:
             with self._lock:
                 self._running[family] -= 1
 
-    def _find_trip(self, family: str, *, metered: bool) -> _Trip | None:
+    def _find_exceeded(self, family: str, *, metered: bool) -> _Exceeded | None:
         now, limits, calls = self._clock(), self._limits[family], self._calls[family]
         while calls and calls[0] <= now - HOUR_S:
             calls.popleft()
         running = self._running[family]
         if limits.concurrent and running >= limits.concurrent:
             used = f"concurrency limit ({running + 1}/{limits.concurrent} queries running"
-            return _Trip(f"{used} concurrently)", CONCURRENCY_RETRY_S, running=True)
+            return _Exceeded(f"{used} concurrently)", CONCURRENCY_RETRY_S, is_concurrency=True)
         if not metered:
             return None
         for span, name in _SPANS.items():
-            limit = limits.within(span)
+            limit = limits.per(span)
             recent = [call for call in calls if call > now - span] if limit else []
             if limit and len(recent) >= limit:
                 used = f"rate limit ({len(recent) + 1}/{limit} queries running in the last {name})"
-                return _Trip(used, math.ceil(recent[-limit] + span - now))
+                return _Exceeded(used, math.ceil(recent[-limit] + span - now))
         return None
 
-    def _refused(self, family: str, request: Request, trip: _Trip) -> RefusedError:
-        project_id = request.captured.get("project_id") or request.params.get("project_id")
+    def _error(self, family: str, request: Request, exceeded: _Exceeded) -> ApiError:
+        project_id = request.path_params.get("project_id") or request.params.get("project_id")
         error = (
             f"Query rate limit exceeded for project_id: {project_id}. "
-            f"This request exceeded the {trip.used}. {CONSULT}"
+            f"This request exceeded the {exceeded.description}. {DOCUMENTATION}"
         )
         body = {"request": request.target, "error": error}
         if family == "export":
             body = {"error": EXPORT_ERROR}
         elif family == "lexicon":
             body = {"status": "error", "error": error}
-        headers = self._describe(family, trip) if self._headers else None
-        return RefusedError(json_reply(body, 429, headers=headers))
+        headers = self._describe(family, exceeded) if self._headers else None
+        return ApiError(json_response(body, 429, headers=headers))
 
-    def _describe(self, family: str, trip: _Trip) -> dict[str, str]:
+    def _describe(self, family: str, exceeded: _Exceeded) -> dict[str, str]:
+        """Return the headers of a 429."""
         limits = self._limits[family]
         policy, left = [], []
         span = HOUR_S if limits.per_hour else MINUTE_S
-        limit = limits.within(span)
+        limit = limits.per(span)
         if limit:
             policy.append(f'"project";q={limit};w={span}')
-            until = "" if trip.running else f";t={trip.wait_s}"
+            until = "" if exceeded.is_concurrency else f";t={exceeded.wait_s}"
             used = sum(call > self._clock() - span for call in self._calls[family])
             left.append(f'"project";r={limit - used}{until}')
         if limits.concurrent:
             policy.append(f'"project-concurrency";q={limits.concurrent};qu="concurrent-requests"')
-            until = f";t={trip.wait_s}" if trip.running else ""
+            until = f";t={exceeded.wait_s}" if exceeded.is_concurrency else ""
             free = limits.concurrent - self._running[family]
             left.append(f'"project-concurrency";r={free}{until}')
         return {
             "RateLimit-Policy": ", ".join(policy),
             "RateLimit": ", ".join(left),
-            "Retry-After": str(trip.wait_s),
+            "Retry-After": str(exceeded.wait_s),
         }

@@ -354,9 +354,9 @@ def test_faults_are_written_as_text() -> None:
         ("nonsense", "unknown fault 'nonsense'; valid are 401, 402,"),
         ("429:hour=2", "unknown condition 'hour'; valid are chance, day, page,"),
         ("429:table=events", "unknown table 'events'; valid are activity, annotations, cohorts,"),
-        ("429:request=two", "'two' is no value for request"),
-        ("429:day=tomorrow", "'tomorrow' is no value for day"),
-        ("429:times", "'' is no value for times"),
+        ("429:request=two", "invalid value 'two' for request"),
+        ("429:day=tomorrow", "invalid value 'tomorrow' for day"),
+        ("429:times", "invalid value '' for times"),
     ],
 )
 def test_text_that_is_no_fault(text: str, error: str) -> None:
@@ -367,4 +367,4 @@ def test_text_that_is_no_fault(text: str, error: str) -> None:
 
 def test_every_fault_says_what_it_does() -> None:
     """Help is made of these lines."""
-    assert all(kind.what and "\n" not in kind.what for kind in KINDS.values())
+    assert all(kind.description and "\n" not in kind.description for kind in KINDS.values())

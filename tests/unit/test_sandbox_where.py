@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mixpanel_sandbox.endpoints.expression_values import WhereError
-from mixpanel_sandbox.endpoints.expressions import compile_where
+from mixpanel_sandbox.endpoints.expression_values import ExpressionError
+from mixpanel_sandbox.endpoints.expressions import compile_condition
 
 ROW = {
     "plan": "pro",
@@ -65,7 +65,7 @@ ROW = {
 )
 def test_matches(expression: str) -> None:
     """Each of these holds for the row."""
-    assert compile_where(expression)(ROW)
+    assert compile_condition(expression)(ROW)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_matches(expression: str) -> None:
 )
 def test_does_not_match(expression: str) -> None:
     """Each of these is false or undefined for the row, and none is an error."""
-    assert not compile_where(expression)(ROW)
+    assert not compile_condition(expression)(ROW)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_does_not_match(expression: str) -> None:
 )
 def test_refuses_what_it_cannot_read(expression: str, reason: str) -> None:
     """The error says what is wrong."""
-    with pytest.raises(WhereError, match=reason.replace(")", r"\)").replace("]", r"\]")):
-        compile_where(expression)
+    with pytest.raises(ExpressionError, match=reason.replace(")", r"\)").replace("]", r"\]")):
+        compile_condition(expression)
 
 
 def test_refuses_to_take_text_for_truth() -> None:
     """Conditions are booleans or undefined; anything else is an error when a row has it."""
-    matches = compile_where('properties["plan"] and true')
-    with pytest.raises(WhereError, match="found a str"):
+    matches = compile_condition('properties["plan"] and true')
+    with pytest.raises(ExpressionError, match="found a str"):
         matches(ROW)
