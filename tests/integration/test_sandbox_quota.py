@@ -7,17 +7,17 @@ import threading
 import pytest
 
 from mixpanel_sandbox import Project, Sandbox, parse_fault
-from tests.integration.sandbox_calls import NOON, ask, engage, export, small_project, wait_until
+from tests.integration.sandbox_calls import NOON, engage, export, send, small_project, wait_until
 
 
 @pytest.fixture
 def project() -> Project:
-    """Return the project a test may change."""
+    """The project, which the test may change."""
     return small_project()
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that only moves when a test moves it."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -27,101 +27,101 @@ class Clock:
         return self.now
 
 
-def test_queries_an_hour(project: Project) -> None:
-    """The hour rolls; pages of a session are free; refused calls do not count."""
+def test_queries_per_hour(project: Project) -> None:
+    """The hour is a sliding window; later pages and rejected requests do not count."""
     clock = Clock()
     with Sandbox(project, clock=clock, queries_per_hour=2, page_size=2) as sandbox:
         session_id = engage(sandbox).json()["session_id"]
         clock.now += 600
-        assert ask(sandbox, "/api/query/cohorts/list").status == 200
-        refused = ask(sandbox, "/api/query/cohorts/list")
-        assert refused.status == 429
-        assert refused.headers["Retry-After"] == "3000"
-        assert refused.headers["RateLimit"] == '"project";r=0;t=3000, "project-concurrency";r=5'
-        assert "(3/2 queries running in the last hour)" in refused.json()["error"]
+        assert send(sandbox, "/api/query/cohorts/list").status == 200
+        rejected = send(sandbox, "/api/query/cohorts/list")
+        assert rejected.status == 429
+        assert rejected.headers["Retry-After"] == "3000"
+        assert rejected.headers["RateLimit"] == '"project";r=0;t=3000, "project-concurrency";r=5'
+        assert "(3/2 queries running in the last hour)" in rejected.json()["error"]
         assert engage(sandbox, session_id=session_id, page=1).status == 200
-        assert ask(sandbox, "/api/app/me").status == 200
+        assert send(sandbox, "/api/app/me").status == 200
         clock.now += 3000
         assert engage(sandbox).status == 200
         assert engage(sandbox).status == 429
 
 
-def test_exports_an_hour_and_a_second(project: Project) -> None:
-    """Exports have limits of their own, and a text of their own."""
+def test_exports_per_hour_and_second(project: Project) -> None:
+    """Exports have separate limits and their own error message."""
     clock = Clock()
     with Sandbox(project, clock=clock, exports_per_hour=4, queries_per_hour=1) as sandbox:
         assert [export(sandbox, "2026-11-03").status for _ in range(4)] == [200, 200, 200, 429]
         clock.now += 1
         assert export(sandbox, "2026-11-03").status == 200
-        refused = export(sandbox, "2026-11-03")
+        rejected = export(sandbox, "2026-11-03")
         assert engage(sandbox).status == 200
-    assert refused.headers["Retry-After"] == "3599"
+    assert rejected.headers["Retry-After"] == "3599"
     error = "too many export requests in progress for this project"
-    assert refused.json() == {"error": error}
+    assert rejected.json() == {"error": error}
 
 
-def test_a_429_may_say_nothing_about_when(project: Project) -> None:
-    """The headers of a 429 are a switch."""
+def test_429_without_headers(project: Project) -> None:
+    """The headers of a 429 can be turned off."""
     with Sandbox(project, queries_per_hour=1, rate_limit_headers=False) as sandbox:
         engage(sandbox)
-        refused = engage(sandbox)
-    assert refused.status == 429
-    assert not {"Retry-After", "RateLimit", "RateLimit-Policy"} & refused.headers.keys()
+        rejected = engage(sandbox)
+    assert rejected.status == 429
+    assert not {"Retry-After", "RateLimit", "RateLimit-Policy"} & rejected.headers.keys()
 
 
-def test_queries_at_once(project: Project) -> None:
-    """While one slow query runs, a second one is refused, be it free or not."""
+def test_concurrent_queries(project: Project) -> None:
+    """While a slow query runs, further queries are rejected."""
     slow = parse_fault("slow:seconds=0.3")
     with Sandbox(project, concurrent_queries=1, faults=[slow]) as sandbox:
         running = threading.Thread(target=engage, args=(sandbox,))
         running.start()
         wait_until(lambda: any(record.fault for record in sandbox.requests))
-        refused = ask(sandbox, "/api/query/cohorts/list")
+        rejected = send(sandbox, "/api/query/cohorts/list")
         running.join()
         assert engage(sandbox).status == 200
-    assert refused.status == 429
-    assert refused.headers["Retry-After"] == "10"
-    assert "(2/1 queries running concurrently)" in refused.json()["error"]
+    assert rejected.status == 429
+    assert rejected.headers["Retry-After"] == "10"
+    assert "(2/1 queries running concurrently)" in rejected.json()["error"]
 
 
-def test_schemas_a_minute(project: Project) -> None:
-    """Five of them, at whatever level; other replies of the app API are not counted."""
+def test_schemas_per_minute(project: Project) -> None:
+    """All schema endpoints share a limit of five; other app API requests do not count."""
     clock = Clock()
     schemas = "/api/app/projects/1234567/schemas"
     with Sandbox(project, clock=clock) as sandbox:
-        assert {ask(sandbox, f"{schemas}{level}").status for level in ("", "/event")} == {200}
+        assert {send(sandbox, f"{schemas}{level}").status for level in ("", "/event")} == {200}
         clock.now += 20
-        assert [ask(sandbox, schemas).status for _ in range(4)] == [200, 200, 200, 429]
-        refused = ask(sandbox, schemas)
-        assert ask(sandbox, "/api/app/projects/1234567/annotations").status == 200
+        assert [send(sandbox, schemas).status for _ in range(4)] == [200, 200, 200, 429]
+        rejected = send(sandbox, schemas)
+        assert send(sandbox, "/api/app/projects/1234567/annotations").status == 200
         clock.now += 40
-        assert ask(sandbox, schemas).status == 200
-    assert refused.headers["Retry-After"] == "40"
-    assert refused.headers["RateLimit-Policy"] == '"project";q=5;w=60'
-    assert refused.headers["RateLimit"] == '"project";r=0;t=40'
-    assert refused.json()["status"] == "error"
+        assert send(sandbox, schemas).status == 200
+    assert rejected.headers["Retry-After"] == "40"
+    assert rejected.headers["RateLimit-Policy"] == '"project";q=5;w=60'
+    assert rejected.headers["RateLimit"] == '"project";r=0;t=40'
+    assert rejected.json()["status"] == "error"
     error = "rate limit exceeded for project_id: 1234567"
-    assert error in refused.json()["error"]
-    assert "(6/5 queries running in the last minute)" in refused.json()["error"]
+    assert error in rejected.json()["error"]
+    assert "(6/5 queries running in the last minute)" in rejected.json()["error"]
 
 
-def test_reports_share_the_quota_of_queries(project: Project) -> None:
-    """Whatever is asked of the query API counts in one; all else counts in none."""
+def test_query_endpoints_share_a_limit(project: Project) -> None:
+    """All query endpoints share one limit; endpoints of other APIs have none."""
     uncounted = ["/api/app/me", "/lookup-tables", "/api/2.0/nessie/pipeline/jobs"]
     with Sandbox(project, queries_per_hour=2) as sandbox:
-        assert ask(sandbox, "/api/query/funnels/list").status == 200
-        assert ask(sandbox, "/api/2.0/events/names", {"type": "general"}).status == 200
+        assert send(sandbox, "/api/query/funnels/list").status == 200
+        assert send(sandbox, "/api/2.0/events/names", {"type": "general"}).status == 200
         for path in ("/api/query/jql", "/api/2.0/insights", "/api/query/events/top"):
-            assert ask(sandbox, path).status == 429, path
+            assert send(sandbox, path).status == 429, path
         for path in uncounted * 2:
-            assert ask(sandbox, path).status == 200, path
+            assert send(sandbox, path).status == 200, path
 
 
-def test_the_free_plan_has_no_reports(project: Project) -> None:
-    """What is not of the query API is answered on every plan."""
+def test_free_plan_has_no_reports(project: Project) -> None:
+    """Only query endpoints, and tables set as unavailable, return 402."""
     project.plan = "free"
     with Sandbox(project, unavailable=["lexicon"]) as sandbox:
         for path in ("funnels", "funnels/list", "insights", "events", "jql", "segmentation/sum"):
-            assert ask(sandbox, f"/api/query/{path}").status == 402, path
-        assert ask(sandbox, "/api/app/projects/1234567/annotations").status == 200
-        assert ask(sandbox, "/api/app/projects/1234567/schemas").status == 402
+            assert send(sandbox, f"/api/query/{path}").status == 402, path
+        assert send(sandbox, "/api/app/projects/1234567/annotations").status == 200
+        assert send(sandbox, "/api/app/projects/1234567/schemas").status == 402

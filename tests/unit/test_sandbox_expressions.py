@@ -1,4 +1,4 @@
-"""Expressions of `where`, as the sandbox reads them."""
+"""Segmentation expressions of the sandbox."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ ROW = {
     ],
 )
 def test_matches(expression: str) -> None:
-    """Each of these holds for the row."""
+    """Each expression is true for the row."""
     assert compile_condition(expression)(ROW)
 
 
@@ -85,7 +85,7 @@ def test_matches(expression: str) -> None:
     ],
 )
 def test_does_not_match(expression: str) -> None:
-    """Each of these is false or undefined for the row, and none is an error."""
+    """Each expression is false or undefined for the row, without an error."""
     assert not compile_condition(expression)(ROW)
 
 
@@ -107,14 +107,14 @@ def test_does_not_match(expression: str) -> None:
         ('datetime(properties["a"]) < 1', "takes a string or a number"),
     ],
 )
-def test_refuses_what_it_cannot_read(expression: str, reason: str) -> None:
-    """The error says what is wrong."""
+def test_syntax_errors(expression: str, reason: str) -> None:
+    """The error gives the reason."""
     with pytest.raises(ExpressionError, match=reason.replace(")", r"\)").replace("]", r"\]")):
         compile_condition(expression)
 
 
-def test_refuses_to_take_text_for_truth() -> None:
-    """Conditions are booleans or undefined; anything else is an error when a row has it."""
+def test_condition_must_be_a_boolean() -> None:
+    """A condition that is neither a boolean nor undefined is an error at run time."""
     matches = compile_condition('properties["plan"] and true')
     with pytest.raises(ExpressionError, match="found a str"):
         matches(ROW)
