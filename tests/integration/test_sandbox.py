@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mixpanel_sandbox import PROJECT_SECRET, SECRET, USERNAME, Project, Sandbox, parse_fault
+from mixpanel_sandbox.routes import ROUTES
 from tests.integration.sandbox_calls import (
     LINES,
     basic_auth,
@@ -136,6 +137,12 @@ def test_unknown_paths_and_methods(sandbox: Sandbox) -> None:
     assert send(sandbox, "/api/2.0/nothing").json()["error"] == "Invalid API endpoint"
     assert send(sandbox, "/api/2.0/nothing").status == 404
     assert send(sandbox, "/api/2.0/export", method="POST").status == 405
+
+
+def test_route_paths_are_unique() -> None:
+    """No route hides another one of the same path."""
+    paths = [route.path for route in ROUTES]
+    assert sorted(set(paths)) == sorted(paths)
 
 
 def test_requests_are_recorded(sandbox: Sandbox) -> None:

@@ -44,12 +44,12 @@ def counts(steps: list[dict[str, Any]]) -> list[int]:
 
 def test_funnel_steps_are_ordered(sandbox: Sandbox) -> None:
     """Ann bought before adding to the cart, Cal did not view first, Bob completed all steps."""
-    found = funnel(sandbox)
-    assert {day: counts(bucket["steps"]) for day, bucket in found.items()} == {
+    result = funnel(sandbox)
+    assert {day: counts(bucket["steps"]) for day, bucket in result.items()} == {
         MON: [2, 1, 0],
         TUE: [1, 1, 1],
     }
-    assert found[MON]["analysis"] == {
+    assert result[MON]["analysis"] == {
         "completion": 0,
         "starting_amount": 2,
         "steps": 3,
@@ -94,14 +94,14 @@ def test_funnel_length_and_buckets(
 
 def test_funnel_steps_after_the_last_day(sandbox: Sandbox) -> None:
     """Later steps may happen after `to_date`, within the length of the funnel."""
-    found = funnel(sandbox, from_date=TUE)
-    assert counts(found[TUE]["steps"]) == [1, 1, 1]
+    result = funnel(sandbox, from_date=TUE)
+    assert counts(result[TUE]["steps"]) == [1, 1, 1]
 
 
 def test_funnel_by_a_property_of_the_first_step(sandbox: Sandbox) -> None:
     """Each value has its own steps, `$overall` all; there is no analysis."""
-    found = funnel(sandbox, on='properties["plan"]')
-    assert {value: counts(steps) for value, steps in found[MON].items()} == {
+    result = funnel(sandbox, on='properties["plan"]')
+    assert {value: counts(steps) for value, steps in result[MON].items()} == {
         "$overall": [2, 1, 0],
         "pro": [1, 1, 0],
         "free": [1, 0, 0],
@@ -135,8 +135,8 @@ def retention(sandbox: Sandbox, **params: object) -> dict[str, Any]:
     """Query retention and return its cohorts by start date."""
     response = query(sandbox, "retention", **{"interval_count": 3, **RETENTION, **params})
     assert response.status == 200, response.body
-    found: dict[str, Any] = response.json()
-    return found
+    result: dict[str, Any] = response.json()
+    return result
 
 
 def test_retention_is_a_triangle(sandbox: Sandbox) -> None:
@@ -151,9 +151,9 @@ def test_retention_is_a_triangle(sandbox: Sandbox) -> None:
 
 def test_compounded_retention(sandbox: Sandbox) -> None:
     """Users enter a cohort in every bucket, by the event itself."""
-    found = retention(sandbox, retention_type="compounded", born_event="ignored")
-    assert found[MON] == {"first": 2, "counts": [1, 1, 0, 0]}
-    assert found[TUE] == {"first": 1, "counts": [0, 0, 0, 0]}
+    result = retention(sandbox, retention_type="compounded", born_event="ignored")
+    assert result[MON] == {"first": 2, "counts": [1, 1, 0, 0]}
+    assert result[TUE] == {"first": 1, "counts": [0, 0, 0, 0]}
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_retention_by_calendar_months(sandbox: Sandbox, project: Project) -> Non
     add_event(project, "2026-07-31 12:00", "Came", "dan")
     add_event(project, "2026-08-31 11:00", "Back", "dan")
     add_event(project, "2026-10-31 13:00", "Back", "dan")
-    found = retention(
+    result = retention(
         sandbox,
         from_date="2026-07-01",
         to_date="2026-07-31",
@@ -190,13 +190,13 @@ def test_retention_by_calendar_months(sandbox: Sandbox, project: Project) -> Non
         unit="month",
         interval_count=9,
     )
-    assert found == {"2026-07-01": {"first": 1, "counts": [1, 0, 0, 1, 0]}}
+    assert result == {"2026-07-01": {"first": 1, "counts": [1, 0, 0, 1, 0]}}
 
 
 def test_retention_by_a_property_of_the_returning_event(sandbox: Sandbox) -> None:
     """Each value has its own counts, `$overall` all."""
-    found = retention(sandbox, on='properties["plan"]')[MON]
-    assert found == {
+    result = retention(sandbox, on='properties["plan"]')[MON]
+    assert result == {
         "$overall": {"first": 2, "counts": [1, 1, 0, 0]},
         "undefined": {"first": 2, "counts": [1, 0, 0, 0]},
         "pro": {"first": 2, "counts": [0, 1, 0, 0]},
@@ -223,15 +223,15 @@ def test_retention_without_born_event(sandbox: Sandbox) -> None:
 def test_frequency_by_hours(sandbox: Sandbox) -> None:
     """On Monday Ann viewed in two hours, Bob in one."""
     params = {"from_date": MON, "to_date": WED, "unit": "day", "event": "View"}
-    found = query(sandbox, "retention/addiction", **params, addiction_unit="hour").json()["data"]
-    assert found == {MON: [2, 1] + [0] * 22, TUE: [1] + [0] * 23, WED: [0] * 24}
+    result = query(sandbox, "retention/addiction", **params, addiction_unit="hour").json()["data"]
+    assert result == {MON: [2, 1] + [0] * 22, TUE: [1] + [0] * 23, WED: [0] * 24}
 
 
 def test_frequency_by_days(sandbox: Sandbox) -> None:
     """Ann was active on Monday, Thursday and Friday, Bob on all five days, Cal on one."""
     params = {"from_date": MON, "to_date": "2026-11-20", "unit": "week", "addiction_unit": "day"}
-    found = query(sandbox, "retention/addiction", **params).json()["data"]
-    assert found == {MON: [3, 2, 2, 1, 1, 0, 0]}
+    result = query(sandbox, "retention/addiction", **params).json()["data"]
+    assert result == {MON: [3, 2, 2, 1, 1, 0, 0]}
     viewed = {**params, "event": "View", "on": 'properties["plan"]'}
     assert query(sandbox, "retention/addiction", **viewed).json()["data"] == {
         MON: {
@@ -246,8 +246,8 @@ def test_frequency_by_days(sandbox: Sandbox) -> None:
 def test_frequency_by_months(sandbox: Sandbox) -> None:
     """November has 30 days; `addiction_unit` is required."""
     params = {"from_date": "2026-11-01", "to_date": MON, "unit": "month"}
-    found = query(sandbox, "retention/addiction", **params, addiction_unit="day").json()["data"]
-    assert [len(users) for users in found.values()] == [30]
+    result = query(sandbox, "retention/addiction", **params, addiction_unit="day").json()["data"]
+    assert [len(users) for users in result.values()] == [30]
     response = query(sandbox, "retention/addiction", **params)
     assert response.json()["error"] == "addiction_unit is a required parameter"
 

@@ -82,8 +82,8 @@ def test_buckets_are_in_the_project_timezone(sandbox: Sandbox, project: Project)
 )
 def test_bucket_names(sandbox: Sandbox, unit: str, counts: dict[str, int]) -> None:
     """Days, weeks and months are named by date, hours and minutes by date and time."""
-    found = values(sandbox, "segmentation", **VIEWS, unit=unit)["View"]
-    assert {key: count for key, count in found.items() if count} == counts
+    result = values(sandbox, "segmentation", **VIEWS, unit=unit)["View"]
+    assert {key: count for key, count in result.items() if count} == counts
 
 
 def test_interval_in_days(sandbox: Sandbox) -> None:

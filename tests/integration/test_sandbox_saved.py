@@ -174,8 +174,8 @@ def test_data_pipelines(sandbox: Sandbox, project: Project) -> None:
     """Runs are grouped by state or counted; an unknown pipeline is a 404."""
     assert send(sandbox, f"{NESSIE}/jobs").json() == {"1234567": project.pipelines}
     runs = project.pipeline_runs["p"]
-    found = send(sandbox, f"{NESSIE}/status", {"name": "p"}).json()
-    assert {state: some for state, some in found.items() if some} == {
+    result = send(sandbox, f"{NESSIE}/status", {"name": "p"}).json()
+    assert {state: some for state, some in result.items() if some} == {
         "succeeded": runs[:2],
         "failed": [runs[2]],
         "pending": [runs[3]],
