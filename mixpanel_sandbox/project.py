@@ -1,110 +1,106 @@
-"""The data of one Mixpanel project, as the API would serve it."""
+"""The data of a Mixpanel project, as the API serves it."""
 
 from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from .message import json_bytes
-
-_Json = TypeVar("_Json")
+from .messages import json_bytes
 
 PROJECT_ID = 1234567
-"""The project id of a project that does not say another."""
+"""Default project id."""
+
+_LINES = {"events", "profiles"}
+"""Fields of `Project` that are read from lines of JSON."""
+_FROM_JSON: dict[str, Callable[[Any], Any]] = {
+    "cohort_members": lambda members: {int(cohort): ids for cohort, ids in members.items()},
+    "groups": lambda groups: {key: [json_bytes(row) for row in groups[key]] for key in groups},
+    "bookmarks": lambda bookmarks: {int(bookmark): bookmarks[bookmark] for bookmark in bookmarks},
+}
+"""Field of `Project` -> conversion of its file; the other fields are stored as their file has
+them."""
 
 
 @dataclass
 class Project:
-    """The data of one project; change it at any time and the next request sees the change."""
+    """The data of a project; changes take effect with the next request."""
 
     events: dict[date, list[bytes]] = field(default_factory=dict, repr=False)
-    """Raw JSON lines without a newline, by the UTC date of their raw `time`."""
+    """Raw JSON lines without newlines, by the UTC date of their raw `time`."""
     profiles: list[bytes] = field(default_factory=list, repr=False)
-    """Raw JSON, one `{"$distinct_id": ..., "$properties": {...}}` each."""
+    """Raw JSON objects, `{"$distinct_id": ..., "$properties": {...}}`."""
     cohorts: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    """The reply of `cohorts/list`."""
+    """Response of `cohorts/list`."""
     cohort_members: dict[int, list[str]] = field(default_factory=dict, repr=False)
-    """Distinct ids by cohort id; they need not have a profile."""
+    """Distinct ids by cohort id, with or without a profile."""
     groups: dict[str, list[bytes]] = field(default_factory=dict, repr=False)
-    """Group profiles by `data_group_id`, in the form of `profiles`."""
+    """Group profiles by `data_group_id`, in the format of `profiles`."""
     funnels: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    """Saved funnels, `{"funnel_id", "name", "steps": [event], "length": days}` each."""
+    """Saved funnels, `{"funnel_id", "name", "steps": [event], "length": days}`."""
     bookmarks: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
-    """Saved reports by id, `{"name", "events", "on": [property], "days", "unit"}` each; their last
-    day is today, `unit` is day, week or month."""
+    """Saved reports by id, `{"name", "events", "on": [property], "days", "unit"}`. They cover the
+    last `days` days including today; `unit` is day, week or month."""
     annotations: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    """Annotations as the API serves them."""
+    """Annotations in API format."""
     annotation_tags: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    """Tags of annotations as the API serves them."""
+    """Annotation tags in API format."""
     schemas: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    """Lexicon schemas, `{"entityType", "name", "schemaJson"}` each."""
+    """Lexicon schemas, `{"entityType", "name", "schemaJson"}`."""
     lookup_tables: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    """Lookup tables, `{"id", "name"}` each."""
+    """Lookup tables, `{"id", "name"}`."""
     pipelines: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    """Data pipelines as the API serves them."""
+    """Data pipelines in API format."""
     pipeline_runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
-    """The runs of a pipeline by its name, as the API serves them."""
+    """Runs by pipeline name, in API format."""
     jql: list[dict[str, Any]] | None = field(default=None, repr=False)
-    """What every script answers; None, the count of each event."""
+    """Result of every JQL script; None returns the number of events by name."""
     project_id: int = PROJECT_ID
     timezone: str = "UTC"
-    """IANA name; decides which day is today, and on which day reports count an event."""
+    """IANA name; decides which day is today and under which day reports count an event."""
     plan: Literal["free", "growth"] = "growth"
-    """On the free plan the whole query API is answered with 402."""
+    """On the free plan all query endpoints return 402."""
 
     @classmethod
     def from_directory(cls, path: str | Path) -> Project:
-        """Read a project from files; any of them may be missing.
+        """Read a project from files, all of which are optional.
 
-        `export/YYYY-MM-DD.jsonl.gz` holds the events of a day, `engage.jsonl.gz` the profiles,
-        `cohorts.json` the cohort list, `cohort-members.json` distinct ids by cohort id and
-        `groups.json` group profiles by `data_group_id`. `funnels.json`, `bookmarks.json`,
-        `annotations.json`, `annotation-tags.json`, `schemas.json`, `lookup-tables.json`,
-        `pipelines.json` and `pipeline-runs.json` hold what the fields of these names do.
+        `export/YYYY-MM-DD.jsonl.gz` holds the events of a day, `engage.jsonl.gz` the profiles.
+        Every other list or dict field has a JSON file of its name: `cohorts.json`,
+        `cohort-members.json`, `annotation-tags.json`, ...; `groups.json` has lists of objects by
+        `data_group_id`.
 
         Args:
             path: The directory.
 
         Raises:
-            NotADirectoryError: There is no such directory.
+            NotADirectoryError: The directory does not exist.
         """
         root = Path(path)
         if not root.is_dir():
             raise NotADirectoryError(f"{root} is not a directory")
-        cohorts: list[dict[str, Any]] = _read_json(root / "cohorts.json", [])
-        members: dict[str, list[str]] = _read_json(root / "cohort-members.json", {})
-        groups: dict[str, list[dict[str, Any]]] = _read_json(root / "groups.json", {})
-        bookmarks: dict[str, dict[str, Any]] = _read_json(root / "bookmarks.json", {})
-        return cls(
-            events={
-                date.fromisoformat(day.name.split(".")[0]): _read_lines(day)
-                for day in sorted(root.glob("export/*.jsonl.gz"))
-            },
-            profiles=_read_lines(root / "engage.jsonl.gz"),
-            cohorts=cohorts,
-            cohort_members={int(cohort): ids for cohort, ids in members.items()},
-            groups={key: [json_bytes(row) for row in rows] for key, rows in groups.items()},
-            funnels=_read_json(root / "funnels.json", []),
-            bookmarks={int(bookmark): report for bookmark, report in bookmarks.items()},
-            annotations=_read_json(root / "annotations.json", []),
-            annotation_tags=_read_json(root / "annotation-tags.json", []),
-            schemas=_read_json(root / "schemas.json", []),
-            lookup_tables=_read_json(root / "lookup-tables.json", []),
-            pipelines=_read_json(root / "pipelines.json", []),
-            pipeline_runs=_read_json(root / "pipeline-runs.json", {}),
-            project_id=cohorts[0]["project_id"] if cohorts else PROJECT_ID,
-        )
+        project = cls(profiles=_read_lines(root / "engage.jsonl.gz"))
+        for file in sorted(root.glob("export/*.jsonl.gz")):
+            project.events[date.fromisoformat(file.name.split(".")[0])] = _read_lines(file)
+        for name, default in vars(project).items():
+            file = root / f"{name.replace('_', '-')}.json"
+            if isinstance(default, (list, dict)) and name not in _LINES and file.exists():
+                convert = _FROM_JSON.get(name, lambda content: content)
+                setattr(project, name, convert(json.loads(file.read_bytes())))
+        if project.cohorts:
+            project.project_id = project.cohorts[0]["project_id"]
+        return project
 
     def add_event(self, name: str, properties: dict[str, Any]) -> date:
-        """File an event under the UTC day of its `time` and return that day.
+        """Add an event and return the UTC date of its `time`, under which it is stored.
 
         Args:
-            name: Name of the event.
-            properties: Properties as the API serves them; `time` is epoch seconds.
+            name: Event name.
+            properties: Properties in API format; `time` is epoch seconds.
         """
         day = datetime.fromtimestamp(properties["time"], tz=timezone.utc).date()
         line = json_bytes({"event": name, "properties": properties})
@@ -120,13 +116,6 @@ class Project:
 def _read_lines(path: Path) -> list[bytes]:
     if not path.exists():
         return []
-    # not splitlines(): other line separators are legal inside a JSON string
+    # not splitlines(): JSON strings may contain other line separators
     with gzip.open(path) as file:
         return [line for line in file.read().split(b"\n") if line]
-
-
-def _read_json(path: Path, missing: _Json) -> _Json:
-    if not path.exists():
-        return missing
-    content: _Json = json.loads(path.read_bytes())
-    return content

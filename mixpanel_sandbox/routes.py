@@ -1,4 +1,4 @@
-"""Every path the sandbox answers, and what answers it."""
+"""The route table: every path and the endpoint that serves it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from . import (
+from .context import Context
+from .endpoints import app_api, data_pipelines, engage, export
+from .endpoints.lists import serve_list
+from .messages import Params, Request, Response
+from .reports import (
     activity,
-    app,
-    cohorts,
-    engage,
-    export,
+    event_counts,
+    frequency,
     funnels,
     insights,
     jql,
-    pipelines,
     rankings,
-    reports,
     retention,
+    segmentation,
 )
-from .message import Params, Reply, Request
-from .world import World
 
-Handler = Callable[[World, Request], Reply]
+Endpoint = Callable[[Context, Request], Response]
 
 _GET = frozenset({"GET"})
 _GET_OR_POST = frozenset({"GET", "POST"})
@@ -31,81 +30,100 @@ _GET_OR_POST = frozenset({"GET", "POST"})
 
 @dataclass(frozen=True)
 class Route:
-    """What answers a path."""
+    """A path and the endpoint that serves it."""
 
+    path: str
+    """A segment in braces matches any value and passes it on under that name."""
+    endpoint: Endpoint
     table: str
+    """The table that faults and `Sandbox.unavailable` refer to."""
     family: str
-    """The quota the path counts in."""
-    methods: frozenset[str]
-    handler: Handler
+    """The rate limit the path counts towards, if it has one: query, export or lexicon."""
+    methods: frozenset[str] = _GET
 
 
-_QUERIES: dict[str, tuple[str, Handler]] = {
-    "cohorts/list": ("cohorts", cohorts.list_cohorts),
-    "engage": ("engage", engage.engage),
-    "events": ("event_counts", reports.event_counts),
-    "events/names": ("event_names", rankings.event_names),
-    "events/properties": ("event_properties", reports.event_properties),
-    "events/properties/top": ("top_properties", rankings.top_properties),
-    "events/properties/values": ("property_values", rankings.property_values),
-    "events/top": ("top_events", rankings.top_events),
-    "funnels": ("funnels", funnels.query_funnel),
-    "funnels/list": ("funnels", funnels.list_funnels),
-    "insights": ("insights", insights.insights),
-    "jql": ("jql", jql.jql),
-    "retention": ("retention", retention.retention),
-    "retention/addiction": ("frequency", retention.frequency),
-    "segmentation": ("segmentation", reports.segmentation),
-    "segmentation/average": ("segmentation_average", reports.segmentation_average),
-    "segmentation/numeric": ("segmentation_numeric", reports.segmentation_numeric),
-    "segmentation/sum": ("segmentation_sum", reports.segmentation_sum),
-    "stream/query": ("activity", activity.activity),
-}
-_POSTED = frozenset({"cohorts/list", "engage", "jql"})
+def _query(
+    name: str, endpoint: Endpoint, table: str, *, methods: frozenset[str] = _GET
+) -> list[Route]:
+    """Return the routes of a query endpoint, which older clients know by a second path."""
+    return [
+        Route(f"{root}/{name}", endpoint, table, "query", methods)
+        for root in ("/api/query", "/api/2.0")
+    ]
+
 
 _PROJECT = "/api/app/projects/{project_id}"
 _PIPELINE = "/api/2.0/nessie/pipeline"
-_OTHERS: dict[str, tuple[str, str, Handler]] = {
-    "/api/2.0/export": ("export", "export", export.export),
-    "/api/app/me": ("projects", "app", app.describe_account),
-    f"{_PROJECT}/annotations": ("annotations", "app", app.list_annotations),
-    # before the one with an id, which it fits as well
-    f"{_PROJECT}/annotations/tags": ("annotations", "app", app.list_annotation_tags),
-    f"{_PROJECT}/annotations/{{id}}": ("annotations", "app", app.get_annotation),
-    f"{_PROJECT}/schemas": ("lexicon", "lexicon", app.list_schemas),
-    f"{_PROJECT}/schemas/{{entity_type}}": ("lexicon", "lexicon", app.list_schemas),
-    f"{_PROJECT}/schemas/{{entity_type}}/{{name}}": ("lexicon", "lexicon", app.get_schema),
-    f"{_PIPELINE}/jobs": ("data_pipelines", "app", pipelines.list_pipelines),
-    f"{_PIPELINE}/status": ("data_pipelines", "app", pipelines.get_pipeline_status),
-    f"{_PIPELINE}/timeline": ("data_pipelines", "app", pipelines.get_pipeline_timeline),
-    "/lookup-tables": ("lookup_tables", "ingestion", pipelines.list_lookup_tables),
-}
 
-ROUTES: dict[str, Route] = {
-    path: Route(table, family, _GET, handler) for path, (table, family, handler) in _OTHERS.items()
-} | {
-    # both are the same service; older clients know it by the second
-    f"{root}/{name}": Route(table, "query", _GET_OR_POST if name in _POSTED else _GET, handler)
-    for root in ("/api/query", "/api/2.0")
-    for name, (table, handler) in _QUERIES.items()
-}
-"""Routes by path; a segment in braces stands for any, and names it."""
+ROUTES: tuple[Route, ...] = (
+    Route("/api/2.0/export", export.export, "export", "export"),
+    *_query("engage", engage.engage, "engage", methods=_GET_OR_POST),
+    # https://developer.mixpanel.com/reference/cohorts-list
+    *_query(
+        "cohorts/list", serve_list(lambda project: project.cohorts), "cohorts", methods=_GET_OR_POST
+    ),
+    *_query("stream/query", activity.activity, "activity"),
+    # reports
+    *_query("events", event_counts.event_counts, "event_counts"),
+    *_query("events/names", rankings.event_names, "event_names"),
+    *_query("events/properties", event_counts.event_properties, "event_properties"),
+    *_query("events/properties/top", rankings.top_properties, "top_properties"),
+    *_query("events/properties/values", rankings.property_values, "property_values"),
+    *_query("events/top", rankings.top_events, "top_events"),
+    *_query("funnels", funnels.query_funnel, "funnels"),
+    *_query("funnels/list", funnels.list_funnels, "funnels"),
+    *_query("insights", insights.insights, "insights"),
+    *_query("jql", jql.jql, "jql", methods=_GET_OR_POST),
+    *_query("retention", retention.retention, "retention"),
+    *_query("retention/addiction", frequency.frequency, "frequency"),
+    *_query("segmentation", segmentation.segmentation, "segmentation"),
+    *_query("segmentation/average", segmentation.segmentation_average, "segmentation_average"),
+    *_query("segmentation/numeric", segmentation.segmentation_numeric, "segmentation_numeric"),
+    *_query("segmentation/sum", segmentation.segmentation_sum, "segmentation_sum"),
+    # the app API
+    Route("/api/app/me", app_api.describe_account, "projects", "app"),
+    Route(f"{_PROJECT}/annotations", app_api.list_annotations, "annotations", "app"),
+    # must precede the route with {id}, which it matches as well
+    # https://developer.mixpanel.com/reference/get-annotation-tags
+    Route(
+        f"{_PROJECT}/annotations/tags",
+        serve_list(lambda project: project.annotation_tags),
+        "annotations",
+        "app",
+    ),
+    Route(f"{_PROJECT}/annotations/{{id}}", app_api.get_annotation, "annotations", "app"),
+    Route(f"{_PROJECT}/schemas", app_api.list_schemas, "lexicon", "lexicon"),
+    Route(f"{_PROJECT}/schemas/{{entity_type}}", app_api.list_schemas, "lexicon", "lexicon"),
+    Route(f"{_PROJECT}/schemas/{{entity_type}}/{{name}}", app_api.get_schema, "lexicon", "lexicon"),
+    # other hosts
+    Route(f"{_PIPELINE}/jobs", data_pipelines.list_pipelines, "data_pipelines", "app"),
+    Route(f"{_PIPELINE}/status", data_pipelines.get_status, "data_pipelines", "app"),
+    Route(f"{_PIPELINE}/timeline", data_pipelines.get_timeline, "data_pipelines", "app"),
+    # https://developer.mixpanel.com/reference/list-lookup-tables
+    Route(
+        "/lookup-tables",
+        serve_list(lambda project: project.lookup_tables, envelope={"code": 200, "status": "OK"}),
+        "lookup_tables",
+        "ingestion",
+    ),
+)
 
-TABLES = frozenset(route.table for route in ROUTES.values())
-"""What routes, and so faults, go by."""
+TABLES = frozenset(route.table for route in ROUTES)
+"""The tables of all routes."""
 
-_PATTERNS = [(path.split("/"), route) for path, route in ROUTES.items() if "{" in path]
+_BY_PATH = {route.path: route for route in ROUTES}
+_PATTERNS = [(route.path.split("/"), route) for route in ROUTES if "{" in route.path]
 
 
 def find_route(path: str) -> tuple[Route | None, Params]:
-    """Return what answers a path and what its segments in braces are, not quoted any more."""
-    if path in ROUTES:
-        return ROUTES[path], {}
+    """Return the route of a path and the unquoted values of its placeholders."""
+    if path in _BY_PATH:
+        return _BY_PATH[path], {}
     segments = path.split("/")
     for pattern, route in _PATTERNS:
-        captured = _match(pattern, segments)
-        if captured is not None:
-            return route, captured
+        path_params = _match(pattern, segments)
+        if path_params is not None:
+            return route, path_params
     return None, {}
 
 
@@ -113,6 +131,8 @@ def _match(pattern: list[str], segments: list[str]) -> Params | None:
     if len(pattern) != len(segments):
         return None
     pairs = list(zip(pattern, segments, strict=True))
-    if any(wanted != found for wanted, found in pairs if not wanted.startswith("{")):
+    if any(expected != segment for expected, segment in pairs if not expected.startswith("{")):
         return None
-    return {wanted[1:-1]: unquote(found) for wanted, found in pairs if wanted.startswith("{")}
+    return {
+        expected[1:-1]: unquote(segment) for expected, segment in pairs if expected.startswith("{")
+    }

@@ -1,7 +1,7 @@
-"""Views for analysts, beside the tables they read: SQL that DuckDB and Postgres both take.
+"""SQL views for analysts, in a dialect that both DuckDB and Postgres accept.
 
-Most are the `.sql` files in this directory; `funnel` is put together from the steps asked for, and
-`mixpanel_event` from the properties that were loaded.
+Most are the `.sql` files in this directory. `funnel` is generated from the given steps, and
+`mixpanel_event` from the loaded properties.
 """
 
 from __future__ import annotations

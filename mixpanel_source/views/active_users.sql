@@ -1,6 +1,6 @@
--- A row for each day with events: users of the day, and of the 7 and the 30 days that end with it.
--- A user who was there on a day counts from then on, until the next such day or the end of the span:
--- so one pass over the days of users is enough.
+-- One row per day with events: the users of the day, and of the 7 and 30 days that end with it.
+-- Each active day of a user adds 1 to the counts from that day on, until the user's next active day
+-- or the end of the 7 or 30 days, so a single pass over the active days is enough.
 WITH user_days AS (
     SELECT DISTINCT event_date, distinct_id
     FROM {schema}.export

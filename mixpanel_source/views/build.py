@@ -1,4 +1,4 @@
-"""The queries of the views, by name. Pure: nothing here knows a database."""
+"""Builds the queries of all views, without access to a database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FILES: dict[str, tuple[str, dict[str, str]]] = {
     "retention_by_week": ("retention.sql", {"unit": "week", "days": "7"}),
     "retention_by_day": ("retention.sql", {"unit": "day", "days": "1"}),
 }
-"""View -> its file, and what to put for the names in braces there."""
+"""View -> its file and the values of the placeholders in braces."""
 
 
 def build_views(
@@ -28,17 +28,20 @@ def build_views(
     funnel_days: int = FUNNEL_DAYS,
     raw: bool = False,
 ) -> dict[str, str]:
-    """The views as name -> query.
+    """Build the view queries.
 
     Args:
-        schema: where `export` is, as SQL: quoted if it needs to be, with its database if wanted.
-        properties: the rows of `_mixpanel_columns` that are about `export`.
-        funnel: the events of the view `funnel`, in order; without any there is no such view.
-        funnel_days: days from the first step of the funnel within which the others count.
-        raw: whether `export` has the column `properties`.
+        schema: Schema of `export` as SQL: quoted if necessary, optionally with its database.
+        properties: The rows of `_mixpanel_columns` for `export`.
+        funnel: The events of the view `funnel`, in order; empty for no such view.
+        funnel_days: Maximum days from the first step of the funnel to the last.
+        raw: Whether `export` has the column `properties`.
+
+    Returns:
+        View -> query.
 
     Raises:
-        ConfigError: the funnel has one step only, or a step twice.
+        ConfigError: The funnel has a single step, or a step twice.
     """
     views = {
         view: _read_query(file, {**values, "schema": schema})

@@ -1,4 +1,4 @@
-"""Views created in the database that a pipeline loads to."""
+"""Creates the views in the destination database of a pipeline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .funnel import FUNNEL_DAYS
 from .properties import Property
 
 DIALECTS = ("duckdb", "postgres")
-"""What sqlglot calls the databases that take our SQL."""
+"""Supported databases, by their names in sqlglot."""
 
 
 def create_views(
@@ -27,31 +27,31 @@ def create_views(
     funnel: Sequence[str] = (),
     funnel_days: int = FUNNEL_DAYS,
 ) -> list[str]:
-    """Create the views, or bring them up to date, and return their names.
+    """Create or replace the views and return their names.
 
-    A view shows what its tables hold whenever it is read, so once is enough; `mixpanel_event` knows
-    the properties that were loaded when it was created, so after new ones create it again.
+    Views always show the current rows of their tables. `mixpanel_event` has the properties that
+    were loaded when it was created: create it again to add new ones.
 
     Args:
-        pipeline: whose dataset to read; `open_pipeline()` if not given.
-        schema: where to put the views; beside the tables if not given. Made if it is missing.
-        funnel: the events of the view `funnel`, in order; without any there is no such view.
-        funnel_days: days from the first step of the funnel within which the others count.
+        pipeline: The pipeline that loads the dataset; `open_pipeline()` by default.
+        schema: Schema to create the views in, created if missing; that of the tables by default.
+        funnel: The events of the view `funnel`, in order; empty for no such view.
+        funnel_days: Maximum days from the first step of the funnel to the last.
 
     Raises:
-        ConfigError: nothing is loaded yet, the database is neither DuckDB nor Postgres, or the
-            funnel has one step only, or a step twice.
+        ConfigError: Nothing is loaded yet, the database is neither DuckDB nor Postgres, or the
+            funnel has a single step, or a step twice.
     """
     pipeline = pipeline or open_pipeline()
     if sql_dialect(pipeline) not in DIALECTS:
         raise ConfigError(
-            f"The views are for {' and '.join(DIALECTS)}, and not for "
-            f"{pipeline.destination.destination_name}."
+            f"The views are for {' and '.join(DIALECTS)}; "
+            f"this pipeline loads to {pipeline.destination.destination_name}."
         )
     with pipeline.sql_client() as client:
-        # without the name of the database, for a DuckDB file may be renamed
+        # without the database name, which changes when a DuckDB file is renamed
         tables = quote_name(client.dataset_name)
-        place = quote_name(schema) if schema else tables
+        target = quote_name(schema) if schema else tables
         views = build_views(
             tables,
             _read_properties(client, tables),
@@ -60,13 +60,13 @@ def create_views(
             raw=_has_raw_column(client),
         )
         if schema:
-            client.execute_sql(f"CREATE SCHEMA IF NOT EXISTS {place}")
+            client.execute_sql(f"CREATE SCHEMA IF NOT EXISTS {target}")
         for name, query in views.items():
-            client.execute_sql(f"CREATE OR REPLACE VIEW {place}.{name} AS\n{query}")
+            client.execute_sql(f"CREATE OR REPLACE VIEW {target}.{name} AS\n{query}")
     return list(views)
 
 
-def _read_properties(client: Any, tables: str) -> list[Property]:  # noqa: ANN401 - any SQL client
+def _read_properties(client: Any, tables: str) -> list[Property]:  # noqa: ANN401 - SQL clients have no common public type
     query = (
         "SELECT property, column_name, data_type "
         f"FROM {tables}._mixpanel_columns WHERE table_name = 'export' "
@@ -80,10 +80,10 @@ def _read_properties(client: Any, tables: str) -> list[Property]:  # noqa: ANN40
         ) from error
 
 
-def _has_raw_column(client: Any) -> bool:  # noqa: ANN401 - any SQL client
-    found = client.execute_sql(
+def _has_raw_column(client: Any) -> bool:  # noqa: ANN401 - SQL clients have no common public type
+    rows = client.execute_sql(
         "SELECT 1 FROM information_schema.columns WHERE table_name = 'export' "
         f"AND table_schema = {quote_text(client.dataset_name)} "
         f"AND column_name = {quote_text(RAW_COLUMN)}"
     )
-    return bool(found)
+    return bool(rows)

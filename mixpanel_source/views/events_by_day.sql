@@ -1,4 +1,4 @@
--- A row for each day and event: how many events, and how many users had one.
+-- One row per day and event: number of events and of users.
 SELECT
     event_date,
     event,

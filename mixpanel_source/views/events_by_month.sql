@@ -1,4 +1,4 @@
--- A row for each calendar month and event. Users of days do not add up to users of months.
+-- One row per calendar month and event. Users per day do not add up to users per month.
 SELECT
     CAST(date_trunc('month', event_date) AS date) AS month,
     event,

@@ -1,9 +1,9 @@
-"""The view `mixpanel_event`: `export` under the names of Fivetran's table `event`.
+"""The view `mixpanel_event`: `export` with the column names of Fivetran's table `event`.
 
-With it the public dbt package for Mixpanel can run on what is loaded here. Each column keeps its
-type whatever is loaded later, so views that stand on this one stay as they are.
+It lets the public dbt package for Mixpanel run on this dataset. The type of each column is fixed,
+so that views that depend on this one remain valid when other properties are loaded.
 
-Source: https://github.com/fivetran/dbt_mixpanel/blob/main/models/staging/src_mixpanel.yml (names).
+Source of the names: https://github.com/fivetran/dbt_mixpanel/blob/main/models/staging/src_mixpanel.yml
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from ..sql import quote_name, quote_text
 from .properties import Property
 
 RAW_COLUMN = "properties"
-"""Column of `export` that holds all properties as they came, if the setting asks for it."""
+"""Optional column of `export` with all properties of an event as received."""
 OVERFLOW_COLUMN = "other_properties"
+"""Column of `export` with the properties beyond the maximum number of columns, as JSON."""
 
-_TEXTS = (
+_TEXT_PROPERTIES = (
     "$ae_session_length",
     "$app_build_number",
     "$app_version_string",
@@ -50,7 +51,7 @@ _TEXTS = (
     "$region",
     "$search_engine",
 )
-_TYPED = {
+_TYPED_PROPERTIES = {
     "$bluetooth_enabled": "bool",
     "$has_nfc": "bool",
     "$has_telephone": "bool",
@@ -64,7 +65,7 @@ _SQL_TYPES = {"bool": "boolean", "bigint": "bigint"}
 _OWN_COLUMNS = ("time", "distinct_id", "insert_id")
 
 _QUERY = """\
--- A row for each event, under the names of Fivetran's table `event`; the time is in UTC.
+-- One row per event, with the column names of Fivetran's table `event`; times are in UTC.
 WITH days AS (
     SELECT DISTINCT event_date FROM {schema}.export
 ),
@@ -91,65 +92,66 @@ LEFT JOIN synced ON synced.event_date = export.event_date
 
 
 def build_mixpanel_event(schema: str, properties: Sequence[Property], *, raw: bool = False) -> str:
-    """The query of the view.
+    """Build the query of the view.
 
-    Where a sender gave no insert id the event's key stands for it: the dbt package takes events of
-    a user and a day for one that have none.
+    Events without an insert id get their event key instead: the dbt package would treat all events
+    of a user and a day without an insert id as duplicates.
 
     Args:
-        schema: where `export` and `_mixpanel_loads` are, as SQL.
-        properties: the rows of `_mixpanel_columns` that are about `export`.
-        raw: whether `export` has the column `properties`.
+        schema: Schema of `export` and `_mixpanel_loads`, as SQL.
+        properties: The rows of `_mixpanel_columns` for `export`.
+        raw: Whether `export` has the column `properties`.
     """
-    found: defaultdict[str, list[Property]] = defaultdict(list)
+    by_name: defaultdict[str, list[Property]] = defaultdict(list)
     for item in properties:
-        found[item.name].append(item)
-    columns = [f"{_as_text(found[name])} AS {name.lstrip('$')}" for name in _TEXTS]
+        by_name[item.name].append(item)
+    columns = [f"{_as_text(by_name[name])} AS {name.lstrip('$')}" for name in _TEXT_PROPERTIES]
     columns += [
-        f"{_as_typed(found[name], kind)} AS {name.lstrip('$')}" for name, kind in _TYPED.items()
+        f"{_as_typed(by_name[name], data_type)} AS {name.lstrip('$')}"
+        for name, data_type in _TYPED_PROPERTIES.items()
     ]
-    whole = _as_object(found)
+    as_object = _as_object(by_name)
     if raw:
-        whole = f"coalesce(CAST({quote_name(RAW_COLUMN)} AS text), {whole})"
-    # placed one by one, and not with format(): a property may have any name, {schema} too
+        as_object = f"coalesce(CAST({quote_name(RAW_COLUMN)} AS text), {as_object})"
+    # not str.format(): property names are arbitrary and may contain braces
     before, _, rest = _QUERY.replace("{schema}", schema).partition("{columns}")
     between, _, after = rest.partition("{properties}")
     listed = ",\n    ".join(columns)
-    return f"{before}{listed}{between}{whole}{after}"
+    return f"{before}{listed}{between}{as_object}{after}"
 
 
 def _as_text(items: Iterable[Property]) -> str:
-    """A property's value as text, whichever of its columns it is in."""
+    """SQL for the value of a property as text, from whichever of its columns has it."""
     texts = [f"CAST({quote_name(item.column)} AS text)" for item in items if _is_own(item)]
     return f"coalesce({', '.join(texts)})" if texts else "CAST(NULL AS text)"
 
 
-def _as_typed(items: Iterable[Property], kind: str) -> str:
-    """A property's values of one type; those of another are in `properties` alone."""
-    columns = [quote_name(item.column) for item in items if item.data_type == kind]
-    return columns[0] if columns else f"CAST(NULL AS {_SQL_TYPES[kind]})"
+def _as_typed(items: Iterable[Property], data_type: str) -> str:
+    """SQL for the values of a property of one type; other values are only in `properties`."""
+    columns = [quote_name(item.column) for item in items if item.data_type == data_type]
+    return columns[0] if columns else f"CAST(NULL AS {_SQL_TYPES[data_type]})"
 
 
-def _as_object(found: Mapping[str, Sequence[Property]]) -> str:
-    """The properties an event has as a JSON object, under the names that Mixpanel has for them."""
+def _as_object(by_name: Mapping[str, Sequence[Property]]) -> str:
+    """SQL for a JSON object of all properties of an event, by their names in Mixpanel."""
     members = []
-    for name, items in found.items():
+    for name, items in by_name.items():
         start = quote_text(_json_key(name))
         members += [
             f"{start} || CAST(to_json({quote_name(item.column)}) AS text)"
             for item in items
             if _is_own(item) and item.column not in _OWN_COLUMNS
         ]
-    if any(item.column == OVERFLOW_COLUMN for items in found.values() for item in items):
+    if any(item.column == OVERFLOW_COLUMN for items in by_name.values() for item in items):
         text = f"CAST({quote_name(OVERFLOW_COLUMN)} AS text)"
         members.append(f"nullif(trim(substr({text}, 2, length({text}) - 2)), '')")
-    # without coalesce an event that has no property at all would have no object either
+    # coalesce: the object of an event without properties is {}, not NULL
     joined = f"coalesce(array_to_string(ARRAY[{', '.join(members)}], ','), '')" if members else "''"
     return f"'{{' || {joined} || '}}'"
 
 
 def _is_own(item: Property) -> bool:
-    """Whether the column is this property's alone."""
+    """Whether the column has only the values of this property."""
     return item.column != OVERFLOW_COLUMN
 
 

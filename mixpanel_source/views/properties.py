@@ -1,4 +1,4 @@
-"""The properties that are put into views."""
+"""A property and the column that stores it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class Property(NamedTuple):
-    """A column that values of a property are in: a row of `_mixpanel_columns`."""
+    """A column with values of a property: a row of `_mixpanel_columns`."""
 
     name: str
-    """As Mixpanel has it."""
+    """Name in Mixpanel."""
     column: str
     data_type: str
-    """In dlt's words: text, bigint, double, bool, json, timestamp."""
+    """dlt data type: text, bigint, double, bool, json or timestamp."""

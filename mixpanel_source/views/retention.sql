@@ -1,5 +1,5 @@
--- A row for each {unit} in which users had their first event, and each {unit} with events since: how
--- many of them came back, none too, and what part of all of them that is.
+-- One row per {unit} of users' first events and {unit} with events since then: how many of these
+-- users came back (0 included), in absolute numbers and as a share.
 WITH user_{unit}s AS (
     SELECT DISTINCT distinct_id, CAST(date_trunc('{unit}', event_date) AS date) AS {unit}
     FROM {schema}.export

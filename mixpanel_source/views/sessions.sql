@@ -1,4 +1,4 @@
--- A row for each session: events of one user with no more than 30 minutes between them.
+-- One row per session: events of a user with gaps of at most 30 minutes.
 WITH gaps AS (
     SELECT
         distinct_id,

@@ -1,4 +1,4 @@
-"""A small project, and calls to the sandbox as tests make them: bytes as they came."""
+"""Test projects, and requests to the sandbox that return raw responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXPORT_PATH = "/api/2.0/export"
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc).timestamp()
 DAY = date(2026, 11, 3)
 DAY_EPOCH_S = 1_793_664_000
-# bytes no serialiser would write like this
+# bytes that no JSON serialiser produces: they must be served unchanged
 LINES = [
     b'{"event":"Signed up","properties":{"time":1793664001,"distinct_id":"u1","plan":"pro"}}',
     b'{"event": "Order", "properties": {"plan":"free","big":1e21,"time": 1793664002}}',
@@ -34,7 +34,7 @@ LINES = [
 
 
 def small_project() -> Project:
-    """Return a project with one day, five profiles, two cohorts and a group."""
+    """Return a project with one day of events, five profiles, two cohorts and a group."""
     project = Project(
         events={DAY: list(LINES)},
         cohorts=[{"id": 1, "project_id": 1234567, "name": "All"}, {"id": 2, "name": "None"}],
@@ -47,42 +47,44 @@ def small_project() -> Project:
     return project
 
 
-def tell(
+def add_event(
     project: Project,
     local: str,
     name: str,
-    person: str,
+    distinct_id: str,
     properties: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add an event at a wall-clock time, such as `2026-11-16 10:00`, in the zone of a project."""
+    """Add an event at a local time of the project, such as `2026-11-16 10:00`."""
     moment = datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(project.timezone))
-    known = {"time": int(moment.timestamp()), "distinct_id": person}
-    project.add_event(name, {**known, **(properties or {})})
+    required = {"time": int(moment.timestamp()), "distinct_id": distinct_id}
+    project.add_event(name, {**required, **(properties or {})})
 
 
-def told_project() -> Project:
-    """Return a project in California whose few events reports can be worked out from by hand."""
+def report_project() -> Project:
+    """Return a project in California with few events, so that reports can be computed by hand."""
     project = Project(timezone="US/Pacific")
     first = {"price": 10, "plan": "pro", "tags": ["a", "b"], "$insert_id": "i1"}
-    tell(project, "2026-11-16 10:00", "View", "ann", first)
-    # stored twice, as after a retry
-    tell(project, "2026-11-16 10:00", "View", "ann", {**first, "mp_processing_time_ms": 2})
-    tell(project, "2026-11-16 10:30", "Buy", "ann")
-    tell(project, "2026-11-16 11:00", "View", "ann", {"price": 25})
-    tell(project, "2026-11-16 12:00", "View", "bob", {"price": "x", "plan": "free"})
-    tell(project, "2026-11-16 13:00", "Cart", "ann")
-    tell(project, "2026-11-17 08:00", "Cart", "cal")
-    # already the 18th in UTC
-    tell(project, "2026-11-17 23:30", "View", "bob", {"price": 5.5, "plan": "pro", "tags": ["b"]})
-    tell(project, "2026-11-18 00:10", "Cart", "bob")
-    tell(project, "2026-11-18 09:00", "Buy", "bob")
-    # it is four in the morning of the 20th
-    tell(project, "2026-11-19 02:00", "Ping", "ann")
-    tell(project, "2026-11-19 02:30", "Ping", "ann")
-    tell(project, "2026-11-19 05:00", "Ping", "bob")
-    tell(project, "2026-11-20 03:00", "Ping", "ann")
-    tell(project, "2026-11-20 03:30", "Ping", "bob")
-    tell(project, "2026-10-01 09:00", "Old", "ann")
+    add_event(project, "2026-11-16 10:00", "View", "ann", first)
+    # a duplicate, as after a retry
+    add_event(project, "2026-11-16 10:00", "View", "ann", {**first, "mp_processing_time_ms": 2})
+    add_event(project, "2026-11-16 10:30", "Buy", "ann")
+    add_event(project, "2026-11-16 11:00", "View", "ann", {"price": 25})
+    add_event(project, "2026-11-16 12:00", "View", "bob", {"price": "x", "plan": "free"})
+    add_event(project, "2026-11-16 13:00", "Cart", "ann")
+    add_event(project, "2026-11-17 08:00", "Cart", "cal")
+    # the 18th in UTC
+    add_event(
+        project, "2026-11-17 23:30", "View", "bob", {"price": 5.5, "plan": "pro", "tags": ["b"]}
+    )
+    add_event(project, "2026-11-18 00:10", "Cart", "bob")
+    add_event(project, "2026-11-18 09:00", "Buy", "bob")
+    # the current time is 04:00 on the 20th
+    add_event(project, "2026-11-19 02:00", "Ping", "ann")
+    add_event(project, "2026-11-19 02:30", "Ping", "ann")
+    add_event(project, "2026-11-19 05:00", "Ping", "bob")
+    add_event(project, "2026-11-20 03:00", "Ping", "ann")
+    add_event(project, "2026-11-20 03:30", "Ping", "bob")
+    add_event(project, "2026-10-01 09:00", "Old", "ann")
     project.funnels = [
         {"funnel_id": 1, "name": "Sale", "steps": ["View", "Cart", "Buy"], "length": 1}
     ]
@@ -90,7 +92,7 @@ def told_project() -> Project:
 
 
 def serve(project: Project) -> Sandbox:
-    """Return a sandbox at noon of 2026-11-20, without a limit by time."""
+    """Return a sandbox at noon UTC of 2026-11-20, without rate limits over time."""
     return Sandbox(
         project,
         clock=lambda: NOON,
@@ -103,7 +105,7 @@ def serve(project: Project) -> Sandbox:
 
 @dataclass(frozen=True)
 class Response:
-    """Status, head and body of a reply; the body is not decompressed."""
+    """An HTTP response; the body is not decompressed."""
 
     status: int
     headers: Mapping[str, str]
@@ -114,18 +116,18 @@ class Response:
         return json.loads(self.body)
 
 
-def basic(username: str = USERNAME, secret: str = SECRET) -> dict[str, str]:
-    """Return the header of HTTP Basic."""
+def basic_auth(username: str = USERNAME, secret: str = SECRET) -> dict[str, str]:
+    """Return the header for HTTP Basic authentication."""
     encoded = base64.b64encode(f"{username}:{secret}".encode()).decode()
     return {"Authorization": f"Basic {encoded}"}
 
 
 def connect(sandbox: Sandbox) -> http.client.HTTPConnection:
-    """Return a connection that is not open yet."""
+    """Return a connection, not opened yet."""
     return http.client.HTTPConnection(urlsplit(sandbox.url).netloc, timeout=TIMEOUT_S)
 
 
-def ask(
+def send(
     sandbox: Sandbox,
     path: str,
     params: Mapping[str, object] | None = None,
@@ -134,26 +136,26 @@ def ask(
     body: str | bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Ask the sandbox; `project_id` is added unless `params` has it, None leaves it out."""
-    asked = {"project_id": PROJECT_ID, **(params or {})}
-    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    """Send a request; `project_id` is added by default, `project_id=None` omits it."""
+    query_params = {"project_id": PROJECT_ID, **(params or {})}
+    query = urlencode({name: value for name, value in query_params.items() if value is not None})
     connection = connect(sandbox)
     try:
-        connection.request(method, f"{path}?{query}", body, {**basic(), **(headers or {})})
-        reply = connection.getresponse()
-        return Response(reply.status, dict(reply.getheaders()), reply.read())
+        connection.request(method, f"{path}?{query}", body, {**basic_auth(), **(headers or {})})
+        response = connection.getresponse()
+        return Response(response.status, dict(response.getheaders()), response.read())
     finally:
         connection.close()
 
 
-def ask_raw(sandbox: Sandbox, path: str, params: Mapping[str, object], *, gzip: bool) -> bytes:
-    """Ask the sandbox and return every byte until it closes the connection or resets it."""
+def send_raw(sandbox: Sandbox, path: str, params: Mapping[str, object], *, gzip: bool) -> bytes:
+    """Send a GET request and return all bytes until the connection is closed or reset."""
     host = urlsplit(sandbox.url)
     head = [
         f"GET {path}?{urlencode({'project_id': PROJECT_ID, **params})} HTTP/1.1",
         f"Host: {host.netloc}",
         "Connection: close",
-        f"Authorization: {basic()['Authorization']}",
+        f"Authorization: {basic_auth()['Authorization']}",
         *(["Accept-Encoding: gzip"] if gzip else []),
     ]
     received = b""
@@ -168,24 +170,24 @@ def ask_raw(sandbox: Sandbox, path: str, params: Mapping[str, object], *, gzip: 
 
 
 def export(sandbox: Sandbox, first: str, last: str = "", /, **params: object) -> Response:
-    """Export the days from `first` to `last`, or one day."""
+    """Export the days from `first` to `last`, or a single day."""
     days = {"from_date": first, "to_date": last or first}
-    return ask(sandbox, EXPORT_PATH, {**days, **params})
+    return send(sandbox, EXPORT_PATH, {**days, **params})
 
 
 def engage(sandbox: Sandbox, **params: object) -> Response:
-    """Ask for a page of profiles."""
-    return ask(sandbox, "/api/query/engage", params, method="POST")
+    """Request a page of profiles."""
+    return send(sandbox, "/api/query/engage", params, method="POST")
 
 
 def query(sandbox: Sandbox, path: str, **params: object) -> Response:
-    """Ask the query API; the path is what comes after `/api/query/`."""
-    return ask(sandbox, f"/api/query/{path}", params)
+    """Send a query; the path is relative to `/api/query/`."""
+    return send(sandbox, f"/api/query/{path}", params)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds; fail when it does not within the time-out."""
+    """Wait until the condition holds, at most `TIMEOUT_S` seconds."""
     deadline = time.monotonic() + TIMEOUT_S
     while not condition():
-        assert time.monotonic() < deadline, "waited too long"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.002)

@@ -34,7 +34,7 @@ from tests.integration.jobs import (
     open_lab,
     set_environment,
 )
-from tests.integration.sandbox_calls import ask as ask_directly
+from tests.integration.sandbox_calls import send
 
 EXPORT = "/api/2.0/export"
 DAYS = {"from_date": ALL_DAYS[0], "to_date": ALL_DAYS[-1]}
@@ -68,9 +68,7 @@ def test_answer_is_printed_as_it_came(
         assert cli.main(["request", method, path, *written]) == cli.DONE
         printed = capfdbinary.readouterr().out
         asked = path.format(project_id=environment.project.project_id)
-        assert (
-            printed == ask_directly(environment.sandbox, asked, params, method=method.upper()).body
-        )
+        assert printed == send(environment.sandbox, asked, params, method=method.upper()).body
 
 
 def test_parameters_go_where_they_belong(lab: Lab) -> None:

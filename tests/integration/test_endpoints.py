@@ -9,7 +9,7 @@ from mixpanel_sandbox import Project, made_up_project
 from mixpanel_source.catalog.endpoints import ENDPOINTS
 from mixpanel_source.catalog.tables import TABLE_NAMES
 from tests.integration.jobs import YESTERDAY, open_lab
-from tests.integration.sandbox_calls import ask, serve, small_project
+from tests.integration.sandbox_calls import send, serve, small_project
 from tests.integration.test_reports import EVERYTHING, saved_project
 
 REPORTS = [one for one in EVERYTHING if one["table"] != "funnels"]
@@ -62,5 +62,5 @@ def test_paid_are_those_that_a_free_plan_has_not() -> None:
             path = one.path.format(
                 project_id=project.project_id, annotation_id=1, entity_type="event", name="View"
             )
-            refused = ask(sandbox, path, method=one.method).status == 402
+            refused = send(sandbox, path, method=one.method).status == 402
             assert refused == one.paid, one.name

@@ -31,7 +31,7 @@ from tests.integration.jobs import (
     make_project,
     open_lab,
 )
-from tests.integration.sandbox_calls import ask
+from tests.integration.sandbox_calls import send
 
 ORDERS: dict[str, Any] = {
     "name": "Orders by plan",
@@ -105,7 +105,7 @@ def served(lab: Lab, table: str) -> Any:
     """What the sandbox answers to what it was asked for a table, without its envelope."""
     asks = endpoint_of(table)
     (record,) = (one for one in lab.sandbox.requests if one.path == asks.path)
-    reply = ask(lab.sandbox, asks.path, record.params, method=asks.method).json()
+    reply = send(lab.sandbox, asks.path, record.params, method=asks.method).json()
     return reply if asks.rows is None else reply[asks.rows]
 
 

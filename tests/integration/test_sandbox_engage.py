@@ -1,4 +1,4 @@
-"""Profiles and cohorts of the sandbox behave as documented, or as measured."""
+"""Profiles and cohorts of the sandbox behave as documented or observed."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from urllib.parse import urlencode
 import pytest
 
 from mixpanel_sandbox import Project, Sandbox
-from tests.integration.sandbox_calls import ask, engage, serve, small_project
+from tests.integration.sandbox_calls import engage, send, serve, small_project
 
 
 @pytest.fixture
 def project() -> Project:
-    """Return the project a test may change."""
+    """The project, which the test may change."""
     return small_project()
 
 
 @pytest.fixture
 def sandbox(project: Project) -> Iterator[Sandbox]:
-    """Run a sandbox on the project."""
+    """A sandbox serving the project."""
     with serve(project) as running:
         yield running
 
 
-def ids(reply: dict[str, list[dict[str, object]]]) -> list[object]:
+def ids(response: dict[str, list[dict[str, object]]]) -> list[object]:
     """Return the distinct ids of a page of profiles."""
-    return [profile["$distinct_id"] for profile in reply["results"]]
+    return [profile["$distinct_id"] for profile in response["results"]]
 
 
-def test_pages_of_a_session_are_one_snapshot(sandbox: Sandbox, project: Project) -> None:
-    """Pages follow the first one's data, and past the end there is an empty page."""
+def test_session_is_a_snapshot(sandbox: Sandbox, project: Project) -> None:
+    """All pages show the data of the first request; pages past the end are empty."""
     first = engage(sandbox, page_size=2).json()
     assert (first["total"], first["page_size"], first["status"]) == (5, 2, "ok")
     assert first["computed_at"] == "2026-11-20T12:00:00.000000+00:00"
@@ -42,15 +42,15 @@ def test_pages_of_a_session_are_one_snapshot(sandbox: Sandbox, project: Project)
 
 
 def test_total_can_be_on_every_page(project: Project) -> None:
-    """The other form seen in the wild is a switch, as is the size of pages."""
+    """`total` on every page, as also observed, and the default page size can be set."""
     with Sandbox(project, page_size=3, total_on_every_page=True) as sandbox:
         first = engage(sandbox).json()
         second = engage(sandbox, session_id=first["session_id"], page=1).json()
     assert (second["total"], second["page_size"], ids(second)) == (5, 3, ["u3", "u4"])
 
 
-def test_a_page_needs_the_session_of_its_query(sandbox: Sandbox) -> None:
-    """Without a session, with another's parameters or an expired one, a page is a 400."""
+def test_later_pages_need_a_valid_session(sandbox: Sandbox) -> None:
+    """Without a session, with other parameters or an expired session, a page is a 400."""
     session_id = engage(sandbox, page_size=2).json()["session_id"]
     unknown = [
         engage(sandbox, page=1, page_size=2),
@@ -59,13 +59,13 @@ def test_a_page_needs_the_session_of_its_query(sandbox: Sandbox) -> None:
     ]
     sandbox.expire_sessions()
     unknown.append(engage(sandbox, page=1, page_size=2, session_id=session_id))
-    assert [reply.status for reply in unknown] == [400] * 4
+    assert [response.status for response in unknown] == [400] * 4
     error = "request for page in uncached query for params"
-    assert all(reply.json()["error"].startswith(error) for reply in unknown)
+    assert all(response.json()["error"].startswith(error) for response in unknown)
 
 
 def test_page_size_has_a_maximum(sandbox: Sandbox) -> None:
-    """More than 10000 a page is answered with 10000; the reply says so."""
+    """Larger page sizes are reduced to 10,000, which the response reports."""
     assert engage(sandbox, page_size=50_000).json()["page_size"] == 10_000
 
 
@@ -85,7 +85,7 @@ def test_page_size_has_a_maximum(sandbox: Sandbox) -> None:
 def test_profiles_are_filtered(
     sandbox: Sandbox, params: dict[str, object], expected: list[object]
 ) -> None:
-    """Each parameter picks the profiles it should."""
+    """Each filter selects the right profiles."""
     assert ids(engage(sandbox, **params).json()) == expected
 
 
@@ -100,8 +100,8 @@ def test_profiles_are_filtered(
         {"filter_by_cohort": '{"id":1}', "behaviors": "[]"},
     ],
 )
-def test_engage_refuses_wrong_parameters(sandbox: Sandbox, params: dict[str, object]) -> None:
-    """A parameter that cannot be meant is a 400."""
+def test_invalid_parameters(sandbox: Sandbox, params: dict[str, object]) -> None:
+    """An invalid parameter is a 400."""
     assert engage(sandbox, **params).status == 400
 
 
@@ -114,20 +114,20 @@ def test_engage_refuses_wrong_parameters(sandbox: Sandbox, params: dict[str, obj
         "output_properties=plan&output_properties=none&distinct_id=u1",
     ],
 )
-def test_bodies_are_json_or_forms(sandbox: Sandbox, body: str) -> None:
-    """JSON is tried first, whatever the content type says."""
+def test_body_is_json_or_a_form(sandbox: Sandbox, body: str) -> None:
+    """JSON is tried first, regardless of the content type."""
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    reply = ask(sandbox, "/api/2.0/engage", method="POST", body=body, headers=headers)
-    assert reply.json()["results"] == [{"$distinct_id": "u1", "$properties": {"plan": "pro"}}]
+    response = send(sandbox, "/api/2.0/engage", method="POST", body=body, headers=headers)
+    assert response.json()["results"] == [{"$distinct_id": "u1", "$properties": {"plan": "pro"}}]
 
 
-def test_large_queries_by_behavior_need_a_moment(sandbox: Sandbox, project: Project) -> None:
-    """More than 1000 profiles by behaviors cannot be paged without as_of_timestamp."""
+def test_large_behavior_queries_need_a_timestamp(sandbox: Sandbox, project: Project) -> None:
+    """More than 1,000 profiles by behaviors cannot be paged without `as_of_timestamp`."""
     project.profiles *= 201
-    asked = {"behaviors": "[]", "page_size": 1000}
-    for moment, status in (({}, 400), ({"as_of_timestamp": 1}, 200)):
-        session_id = engage(sandbox, **asked, **moment).json()["session_id"]
-        second = engage(sandbox, **asked, **moment, session_id=session_id, page=1)
+    params = {"behaviors": "[]", "page_size": 1000}
+    for timestamp, status in (({}, 400), ({"as_of_timestamp": 1}, 200)):
+        session_id = engage(sandbox, **params, **timestamp).json()["session_id"]
+        second = engage(sandbox, **params, **timestamp, session_id=session_id, page=1)
         assert second.status == status
 
 
@@ -136,5 +136,5 @@ def test_large_queries_by_behavior_need_a_moment(sandbox: Sandbox, project: Proj
 def test_cohorts_are_a_bare_array(
     sandbox: Sandbox, project: Project, path: str, method: str
 ) -> None:
-    """Both paths and both methods give the list as it is."""
-    assert ask(sandbox, path, method=method).json() == project.cohorts
+    """Both paths and both methods return the stored list."""
+    assert send(sandbox, path, method=method).json() == project.cohorts

@@ -1,4 +1,4 @@
-"""The export of the sandbox behaves as documented, or as measured."""
+"""The export of the sandbox behaves as documented or observed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.integration.sandbox_calls import (
     DAY,
     DAY_EPOCH_S,
     LINES,
-    ask,
     export,
+    send,
     serve,
     small_project,
 )
@@ -24,41 +24,43 @@ from tests.integration.sandbox_calls import (
 
 @pytest.fixture
 def project() -> Project:
-    """Return the project a test may change."""
+    """The project, which the test may change."""
     return small_project()
 
 
 @pytest.fixture
 def sandbox(project: Project) -> Iterator[Sandbox]:
-    """Run a sandbox on the project."""
+    """A sandbox serving the project."""
     with serve(project) as running:
         yield running
 
 
 def test_export_serves_the_stored_bytes(sandbox: Sandbox) -> None:
-    """Lines are copied, not serialised again; every one ends with a newline."""
-    reply = export(sandbox, "2026-11-01", "2026-11-20")
-    assert reply.headers["Content-Type"] == "text/plain"
-    assert reply.headers["Transfer-Encoding"] == "chunked"
-    assert reply.body == b"".join(line + b"\n" for line in LINES)
+    """Lines are served unchanged, each with a newline."""
+    response = export(sandbox, "2026-11-01", "2026-11-20")
+    assert response.headers["Content-Type"] == "text/plain"
+    assert response.headers["Transfer-Encoding"] == "chunked"
+    assert response.body == b"".join(line + b"\n" for line in LINES)
 
 
-def test_both_ends_of_the_range_count(sandbox: Sandbox, project: Project) -> None:
-    """The range is inclusive, a trailing slash is tolerated."""
+def test_date_range_is_inclusive(sandbox: Sandbox, project: Project) -> None:
+    """Both ends are included; a trailing slash in the path is accepted."""
     for day in (2, 4, 5):
         time = DAY_EPOCH_S + (day - 3) * 86_400
         assert project.add_event(f"e{day}", {"time": time}) == date(2026, 11, day)
-    reply = ask(sandbox, "/api/2.0/export/", {"from_date": "2026-11-02", "to_date": "2026-11-04"})
-    names = [json.loads(line)["event"] for line in reply.body.splitlines()]
+    response = send(
+        sandbox, "/api/2.0/export/", {"from_date": "2026-11-02", "to_date": "2026-11-04"}
+    )
+    names = [json.loads(line)["event"] for line in response.body.splitlines()]
     assert names[0] == "e2"
     assert names[-1] == "e4"
     assert len(names) == len(LINES) + 2
 
 
-def test_an_empty_range_has_an_empty_body(sandbox: Sandbox) -> None:
-    """Nothing to export is 200 and zero bytes."""
-    reply = export(sandbox, "2026-11-19")
-    assert (reply.status, reply.body) == (200, b"")
+def test_date_range_without_events(sandbox: Sandbox) -> None:
+    """The response is 200 with an empty body."""
+    response = export(sandbox, "2026-11-19")
+    assert (response.status, response.body) == (200, b"")
 
 
 @pytest.mark.parametrize(
@@ -76,25 +78,23 @@ def test_an_empty_range_has_an_empty_body(sandbox: Sandbox) -> None:
         ({"where": 'properties["plan"]'}, "expected true or false"),
     ],
 )
-def test_export_refuses_wrong_parameters(
-    sandbox: Sandbox, params: dict[str, object], error: str
-) -> None:
-    """A wrong parameter is a 400 that names it."""
-    reply = export(sandbox, "2026-11-03", **params)
-    assert reply.status == 400
-    assert reply.json()["error"].startswith(error)
-    assert reply.json()["request"].startswith("/api/2.0/export?")
+def test_invalid_parameters(sandbox: Sandbox, params: dict[str, object], error: str) -> None:
+    """An invalid parameter is a 400 whose message names it."""
+    response = export(sandbox, "2026-11-03", **params)
+    assert response.status == 400
+    assert response.json()["error"].startswith(error)
+    assert response.json()["request"].startswith("/api/2.0/export?")
 
 
-def test_today_is_a_day_of_the_project(sandbox: Sandbox, project: Project) -> None:
-    """At noon in London it is tomorrow in the far east, and the export allows tomorrow."""
+def test_today_is_in_the_project_timezone(sandbox: Sandbox, project: Project) -> None:
+    """At noon UTC it is already the next day in Kiritimati, which can then be exported."""
     assert export(sandbox, "2026-11-21").status == 400
     project.timezone = "Pacific/Kiritimati"
     assert export(sandbox, "2026-11-21").status == 200
 
 
 def test_time_in_ms_changes_whole_seconds_only(sandbox: Sandbox) -> None:
-    """Only the event's own time is changed; all other bytes stay."""
+    """Only `properties.time` is converted; all other bytes are unchanged."""
     lines = export(sandbox, "2026-11-03", time_in_ms="true").body.splitlines()
     assert lines == [
         LINES[0].replace(b"1793664001", b"1793664001000"),
@@ -107,19 +107,19 @@ def test_time_in_ms_changes_whole_seconds_only(sandbox: Sandbox) -> None:
 
 
 def test_export_filters(sandbox: Sandbox) -> None:
-    """Filters by event and by expression hold together, and the limit comes last."""
-    asked: dict[str, Any] = {"event": '["Order"]', "where": 'defined(properties["plan"])'}
-    assert export(sandbox, "2026-11-03", **asked).body.splitlines() == [LINES[1], LINES[3]]
-    assert export(sandbox, "2026-11-03", **asked, limit=1).body.splitlines() == [LINES[1]]
+    """Event and expression filters are combined, and the limit is applied last."""
+    params: dict[str, Any] = {"event": '["Order"]', "where": 'defined(properties["plan"])'}
+    assert export(sandbox, "2026-11-03", **params).body.splitlines() == [LINES[1], LINES[3]]
+    assert export(sandbox, "2026-11-03", **params, limit=1).body.splitlines() == [LINES[1]]
 
 
-def test_gzip_is_for_large_bodies_and_those_who_ask(sandbox: Sandbox, project: Project) -> None:
-    """Over 1400 bytes and with Accept-Encoding the body is gzip, else it is not."""
+def test_gzip_needs_a_large_body_and_the_header(sandbox: Sandbox, project: Project) -> None:
+    """Only bodies above 1,400 bytes are compressed, and only with `Accept-Encoding`."""
     headers = {"Accept-Encoding": "gzip, deflate"}
-    asked = {"from_date": "2026-11-03", "to_date": "2026-11-03"}
-    small = ask(sandbox, "/api/2.0/export", asked, headers=headers)
+    params = {"from_date": "2026-11-03", "to_date": "2026-11-03"}
+    small = send(sandbox, "/api/2.0/export", params, headers=headers)
     assert "Content-Encoding" not in small.headers
     project.events[DAY] = LINES * 1000
-    large = ask(sandbox, "/api/2.0/export", asked, headers=headers)
+    large = send(sandbox, "/api/2.0/export", params, headers=headers)
     assert large.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(large.body) == export(sandbox, "2026-11-03").body

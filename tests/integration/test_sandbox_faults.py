@@ -1,4 +1,4 @@
-"""The sandbox fails in the ways it was told to, when it was told to, and in no other."""
+"""Faults occur as configured, and only then."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import http.client
 import json
 import time
 import zlib
-from collections.abc import Callable
 from datetime import date
 from urllib.parse import urlencode
 
@@ -16,12 +15,12 @@ from mixpanel_sandbox import KINDS, PROJECT_ID, Fault, Project, Sandbox, parse_f
 from mixpanel_sandbox.routes import TABLES
 from tests.integration.sandbox_calls import (
     EXPORT_PATH,
-    ask,
-    ask_raw,
-    basic,
+    basic_auth,
     connect,
     engage,
     export,
+    send,
+    send_raw,
 )
 
 DAY = "2026-11-03"
@@ -31,7 +30,7 @@ LINES = [
     b'{"event":"Order","properties":{"time":%d,"text":"some text"}}' % (1_793_664_000 + number)
     for number in range(3000)
 ]
-WHOLE = b"".join(line + b"\n" for line in LINES)
+FULL_BODY = b"".join(line + b"\n" for line in LINES)
 
 
 @pytest.fixture
@@ -43,19 +42,15 @@ def project() -> Project:
     return project
 
 
-def spoiled(project: Project, fault: str) -> Callable[[], bytes]:
-    """Return a function that exports the day from a sandbox with this fault, compressed."""
-
-    def fetch() -> bytes:
-        with Sandbox(project, faults=[parse_fault(fault)]) as sandbox:
-            return ask_raw(sandbox, EXPORT_PATH, DAYS, gzip=True)
-
-    return fetch
+def export_with(project: Project, fault: str) -> bytes:
+    """Export the day with a fault and gzip; return the raw bytes received."""
+    with Sandbox(project, faults=[parse_fault(fault)]) as sandbox:
+        return send_raw(sandbox, EXPORT_PATH, DAYS, gzip=True)
 
 
-def split_reply(reply: bytes) -> tuple[list[bytes], bytes, bool, bool]:
-    """Return head lines, unzipped body, whether the framing ended and whether the gzip did."""
-    head, _, framed = reply.partition(b"\r\n\r\n")
+def split_response(response: bytes) -> tuple[list[bytes], bytes, bool, bool]:
+    """Return head lines, decompressed body, and whether framing and gzip stream are complete."""
+    head, _, framed = response.partition(b"\r\n\r\n")
     body, terminated = _join_chunks(framed)
     unzip = zlib.decompressobj(31)
     return head.split(b"\r\n"), unzip.decompress(body), terminated, unzip.eof
@@ -94,27 +89,27 @@ def _join_chunks(framed: bytes) -> tuple[bytes, bool]:
         ("403", 403, {}, b'{"error":"Permission denied"}'),
     ],
 )
-def test_answers_in_place_of_the_right_one(
+def test_replaced_responses(
     project: Project, fault: str, status: int, headers: dict[str, str | None], start: bytes
 ) -> None:
-    """The reply is another one, once, whatever was asked for; then all is well."""
+    """The fault replaces one response, of any table; the next one is correct."""
     for path in (EXPORT_PATH, "/api/query/engage"):
         with Sandbox(project, faults=[parse_fault(fault)]) as sandbox:
-            reply = ask(sandbox, path, DAYS)
-            right = ask(sandbox, path, DAYS)
-            struck = [record.fault for record in sandbox.requests]
-        assert (reply.status, reply.body[: len(start)]) == (status, start)
-        assert {name: reply.headers.get(name) for name in headers} == headers
-        assert right.body not in {b"", reply.body}
-        assert struck == [fault.partition(":")[0], None]
+            response = send(sandbox, path, DAYS)
+            correct = send(sandbox, path, DAYS)
+            faults = [record.fault for record in sandbox.requests]
+        assert (response.status, response.body[: len(start)]) == (status, start)
+        assert {name: response.headers.get(name) for name in headers} == headers
+        assert correct.body not in {b"", response.body}
+        assert faults == [fault.partition(":")[0], None]
 
 
 @pytest.mark.parametrize("fault", ["slow:seconds=0.15", "stall:seconds=0.15"])
-def test_slow_replies(project: Project, fault: str) -> None:
-    """The first or the last byte comes late, and nothing is missing."""
+def test_slow_responses(project: Project, fault: str) -> None:
+    """The first or the last bytes are delayed; nothing is missing."""
     with Sandbox(project, faults=[parse_fault(fault)]) as sandbox:
         started = time.monotonic()
-        assert export(sandbox, DAY).body == WHOLE
+        assert export(sandbox, DAY).body == FULL_BODY
         assert time.monotonic() - started >= 0.15
 
 
@@ -127,19 +122,19 @@ def test_closed(project: Project) -> None:
 
 
 def test_reset(project: Project) -> None:
-    """The connection is reset in mid-body; what was sent before arrives."""
-    reply = spoiled(project, "reset")()
-    assert reply.endswith(b"<reset>")
-    _, body, terminated, unzipped = split_reply(reply)
-    assert len(WHOLE) / 2 < len(body) < len(WHOLE)
-    assert WHOLE.startswith(body)
+    """The connection is reset mid-body; the bytes sent before arrive."""
+    response = export_with(project, "reset")
+    assert response.endswith(b"<reset>")
+    _, body, terminated, unzipped = split_response(response)
+    assert len(FULL_BODY) / 2 < len(body) < len(FULL_BODY)
+    assert FULL_BODY.startswith(body)
     assert not body.endswith(b"\n")
     assert not terminated
     assert not unzipped
 
 
 def test_reset_of_profiles(project: Project) -> None:
-    """A reply with a length is cut as well."""
+    """Responses with a Content-Length are cut as well."""
     with (
         Sandbox(project, faults=[Fault("reset")]) as sandbox,
         pytest.raises((ConnectionResetError, http.client.IncompleteRead)),
@@ -148,20 +143,20 @@ def test_reset_of_profiles(project: Project) -> None:
 
 
 def test_stall(project: Project) -> None:
-    """The body is there before its end is."""
+    """The whole body arrives before its framing ends."""
     with Sandbox(project, faults=[parse_fault("stall:seconds=60")]) as sandbox:
         connection = connect(sandbox)
-        connection.request("GET", f"{EXPORT_PATH}?{DAY_QUERY}", headers=basic())
-        assert connection.getresponse().read(len(WHOLE)) == WHOLE
+        connection.request("GET", f"{EXPORT_PATH}?{DAY_QUERY}", headers=basic_auth())
+        assert connection.getresponse().read(len(FULL_BODY)) == FULL_BODY
         assert sandbox.requests[0].ended is None
         connection.close()
 
 
 def test_unterminated(project: Project) -> None:
-    """Only the missing end of the framing shows that lines are missing."""
-    _, body, terminated, unzipped = split_reply(spoiled(project, "unterminated")())
+    """Only the incomplete framing reveals that lines are missing."""
+    _, body, terminated, unzipped = split_response(export_with(project, "unterminated"))
     assert body.endswith(b"\n")
-    assert len(body) < len(WHOLE)
+    assert len(body) < len(FULL_BODY)
     assert unzipped
     assert not terminated
     with (
@@ -172,23 +167,23 @@ def test_unterminated(project: Project) -> None:
 
 
 def test_open_gzip(project: Project) -> None:
-    """Only the missing end of the gzip stream shows it."""
-    head, body, terminated, unzipped = split_reply(spoiled(project, "open_gzip")())
+    """Only the unfinished gzip stream reveals that lines are missing."""
+    head, body, terminated, unzipped = split_response(export_with(project, "open_gzip"))
     assert b"Content-Encoding: gzip" in head
     assert body.endswith(b"\n")
-    assert len(body) < len(WHOLE)
+    assert len(body) < len(FULL_BODY)
     assert terminated
     assert not unzipped
 
 
-def test_open_gzip_waits_for_a_client_that_takes_gzip(project: Project) -> None:
-    """The fault does not strike where it could not show."""
+def test_open_gzip_needs_a_client_that_accepts_gzip(project: Project) -> None:
+    """The fault does not occur in an uncompressed response."""
     with Sandbox(project, faults=[Fault("open_gzip")]) as sandbox:
-        assert export(sandbox, DAY).body == WHOLE
+        assert export(sandbox, DAY).body == FULL_BODY
         assert sandbox.requests[0].fault is None
-        # gzip even where the body is too small for it otherwise
+        # compressed, though the body is too small for gzip otherwise
         small = {"from_date": "2026-11-04", "to_date": "2026-11-04"}
-        assert not split_reply(ask_raw(sandbox, EXPORT_PATH, small, gzip=True))[3]
+        assert not split_response(send_raw(sandbox, EXPORT_PATH, small, gzip=True))[3]
 
 
 @pytest.mark.parametrize(
@@ -204,12 +199,12 @@ def test_open_gzip_waits_for_a_client_that_takes_gzip(project: Project) -> None:
         ("terminated_early_upper", b"}}\nEXPORT TERMINATED EARLY\n"),
     ],
 )
-def test_bodies_that_end_badly(project: Project, fault: str, end: bytes | None) -> None:
-    """Framing and gzip are whole; the lines are not."""
-    _, body, terminated, unzipped = split_reply(spoiled(project, fault)())
+def test_damaged_last_lines(project: Project, fault: str, end: bytes | None) -> None:
+    """Framing and gzip stream are complete, the lines are not."""
+    _, body, terminated, unzipped = split_response(export_with(project, fault))
     assert terminated
     assert unzipped
-    assert len(body) < len(WHOLE)
+    assert len(body) < len(FULL_BODY)
     if end is not None:
         assert body.endswith(end)
     else:
@@ -217,8 +212,8 @@ def test_bodies_that_end_badly(project: Project, fault: str, end: bytes | None) 
             json.loads(body.splitlines()[-1])
 
 
-def test_bodies_of_one_line_and_of_none(project: Project) -> None:
-    """Small days fail like large ones."""
+def test_faults_in_small_bodies(project: Project) -> None:
+    """Faults also occur in bodies of one line or none."""
     faults = [Fault("half_line"), Fault("short"), *[Fault("terminated_early")] * 2]
     with Sandbox(project, faults=faults, exports_per_second=0) as sandbox:
         days = ("2026-11-04", "2026-11-04", "2026-11-04", "2026-11-05")
@@ -228,7 +223,7 @@ def test_bodies_of_one_line_and_of_none(project: Project) -> None:
 
 
 def test_raw_newline(project: Project) -> None:
-    """One event is spread over two lines; joined again it reads."""
+    """An event is split over two lines, which joined are valid."""
     with Sandbox(project, faults=[Fault("raw_newline")]) as sandbox:
         lines = export(sandbox, DAY).body.split(b"\n")
     assert len(lines) == len(LINES) + 2
@@ -238,7 +233,7 @@ def test_raw_newline(project: Project) -> None:
 
 
 def test_line_separator(project: Project) -> None:
-    """U+2028 inside a string is part of a line, not the end of one."""
+    """U+2028 inside a string does not end a line."""
     with Sandbox(project, faults=[Fault("line_separator")]) as sandbox:
         lines = export(sandbox, DAY).body.split(b"\n")
     assert json.loads(lines[0])["properties"]["note"] == "before\u2028after"
@@ -246,7 +241,7 @@ def test_line_separator(project: Project) -> None:
 
 
 def test_expired_session(project: Project) -> None:
-    """From one page on the session is unknown, until a new one is started."""
+    """From the given page on the session is unknown; a new one can be started."""
     with Sandbox(project, page_size=4, faults=[parse_fault("expired_session:page=2")]) as sandbox:
         session_id = engage(sandbox).json()["session_id"]
         statuses = [engage(sandbox, session_id=session_id, page=page).status for page in (1, 2, 1)]
@@ -256,7 +251,7 @@ def test_expired_session(project: Project) -> None:
 
 
 def test_short_page(project: Project) -> None:
-    """A page holds fewer results than it should, while the total stays."""
+    """A page has fewer results than it should; the total is unchanged."""
     with Sandbox(project, page_size=4, faults=[parse_fault("short_page:page=0")]) as sandbox:
         first = engage(sandbox).json()
         assert (first["total"], len(first["results"])) == (10, 2)
@@ -264,11 +259,8 @@ def test_short_page(project: Project) -> None:
     assert len(second["results"]) == 4
 
 
-# when
-
-
-def strikes(project: Project, fault: str, days: list[str]) -> list[bool]:
-    """Return which of the exports of these days, one after another, fail."""
+def failures(project: Project, fault: str, days: list[str]) -> list[bool]:
+    """Export each of these days or ranges, and return which exports fail."""
     with Sandbox(project, faults=[parse_fault(fault)], exports_per_second=0) as sandbox:
         return [export(sandbox, *day.split("/")).status != 200 for day in days]
 
@@ -289,43 +281,43 @@ def strikes(project: Project, fault: str, days: list[str]) -> list[bool]:
         ("500:chance=0", [0, 0, 0, 0, 0]),
     ],
 )
-def test_when_a_fault_strikes(project: Project, fault: str, expected: list[int]) -> None:
-    """All of its conditions hold, and it has not struck often enough."""
+def test_conditions_of_a_fault(project: Project, fault: str, expected: list[int]) -> None:
+    """A fault occurs if all conditions hold, at most `times` times."""
     days = [DAY, "2026-11-04", "2026-11-05", f"{DAY}/2026-11-06", "2026-11-05"]
-    assert strikes(project, fault, days) == [bool(struck) for struck in expected]
+    assert failures(project, fault, days) == [bool(fails) for fails in expected]
 
 
 def test_chance_depends_on_its_seed(project: Project) -> None:
-    """The same seed fails the same requests; some fail and some do not."""
+    """The same seed fails the same requests."""
     days = [DAY] * 20
-    first = strikes(project, "500:chance=0.4,seed=7", days)
-    assert first == strikes(project, "500:chance=0.4,seed=7", days)
-    assert first != strikes(project, "500:chance=0.4,seed=8", days)
+    first = failures(project, "500:chance=0.4,seed=7", days)
+    assert first == failures(project, "500:chance=0.4,seed=7", days)
+    assert first != failures(project, "500:chance=0.4,seed=8", days)
     assert 0 < sum(first) < 20
 
 
 def test_requests_are_counted_overall_or_by_table(project: Project) -> None:
-    """With a table the n-th of that table is meant, without the n-th of all."""
+    """`request` counts the requests of `table` if given, else all requests."""
     faults = [parse_fault("500:request=2,table=engage"), parse_fault("502:request=4")]
     with Sandbox(project, faults=faults) as sandbox:
         export(sandbox, DAY)
         assert [engage(sandbox).status for _ in range(3)] == [200, 500, 502]
 
 
-def test_faults_can_be_added_later(project: Project) -> None:
-    """A running sandbox takes more faults; of two that are due the first added comes first."""
+def test_injected_faults(project: Project) -> None:
+    """Faults can be added to a running sandbox; the first added occurs first."""
     with Sandbox(project) as sandbox:
         assert engage(sandbox).status == 200
         sandbox.inject(Fault("503"), Fault("504"))
         assert [engage(sandbox).status for _ in range(3)] == [503, 504, 200]
 
 
-def test_reports_fail_by_their_own_name(project: Project) -> None:
-    """Each table has its own; two paths may be of one table."""
+def test_faults_of_report_tables(project: Project) -> None:
+    """Every report is a table of its own; a table may have several paths."""
     with Sandbox(project, faults=[Fault("503", table="funnels", request=2)]) as sandbox:
-        assert ask(sandbox, "/api/query/funnels/list").status == 200
-        assert ask(sandbox, "/api/query/events/names", {"type": "general"}).status == 200
-        assert ask(sandbox, "/api/2.0/funnels/list").status == 503
+        assert send(sandbox, "/api/query/funnels/list").status == 200
+        assert send(sandbox, "/api/query/events/names", {"type": "general"}).status == 200
+        assert send(sandbox, "/api/2.0/funnels/list").status == 503
     names = (
         "activity annotations cohorts data_pipelines engage event_counts event_names "
         "event_properties export frequency funnels insights jql lexicon lookup_tables projects "
@@ -335,11 +327,8 @@ def test_reports_fail_by_their_own_name(project: Project) -> None:
     assert sorted(TABLES) == names.split()
 
 
-# how they are written
-
-
-def test_faults_are_written_as_text() -> None:
-    """A name, and conditions after a colon."""
+def test_parse_fault() -> None:
+    """A fault is a name, optionally with conditions after a colon."""
     assert parse_fault("half_line:day=2026-11-03") == Fault("half_line", day=date(2026, 11, 3))
     assert parse_fault("429:request=2, times=3") == Fault("429", request=2, times=3)
     assert parse_fault("reset:chance=0.1,seed=7") == Fault("reset", chance=0.1, seed=7)
@@ -354,17 +343,17 @@ def test_faults_are_written_as_text() -> None:
         ("nonsense", "unknown fault 'nonsense'; valid are 401, 402,"),
         ("429:hour=2", "unknown condition 'hour'; valid are chance, day, page,"),
         ("429:table=events", "unknown table 'events'; valid are activity, annotations, cohorts,"),
-        ("429:request=two", "'two' is no value for request"),
-        ("429:day=tomorrow", "'tomorrow' is no value for day"),
-        ("429:times", "'' is no value for times"),
+        ("429:request=two", "invalid value 'two' for request"),
+        ("429:day=tomorrow", "invalid value 'tomorrow' for day"),
+        ("429:times", "invalid value '' for times"),
     ],
 )
-def test_text_that_is_no_fault(text: str, error: str) -> None:
-    """The error says what there is instead."""
+def test_parse_fault_errors(text: str, error: str) -> None:
+    """The error names the invalid part and, for names, the valid ones."""
     with pytest.raises(ValueError, match=error):
         parse_fault(text)
 
 
-def test_every_fault_says_what_it_does() -> None:
-    """Help is made of these lines."""
-    assert all(kind.what and "\n" not in kind.what for kind in KINDS.values())
+def test_every_fault_has_a_description() -> None:
+    """Descriptions are single lines."""
+    assert all(kind.description and "\n" not in kind.description for kind in KINDS.values())

@@ -1,7 +1,7 @@
-"""Live replies of the sandbox, held against Mixpanel's official specifications.
+"""Responses of the sandbox, validated against Mixpanel's OpenAPI specifications.
 
-The files are those of Mixpanel's documentation repository, under `openapi/`; they are looked for in
-`MIXPANEL_OPENAPI_DIR`, else beside this repository.
+The files are those of Mixpanel's documentation repository, under `openapi/`. They are read from
+`MIXPANEL_OPENAPI_DIR`, by default from a directory beside this repository.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 
 from mixpanel_sandbox import Sandbox, made_up_project
-from tests.integration.sandbox_calls import Response, ask
+from tests.integration.sandbox_calls import Response, send
 
 jsonschema: Any = pytest.importorskip("jsonschema", reason="needs the package jsonschema")
 yaml: Any = pytest.importorskip("yaml", reason="needs the package pyyaml")
@@ -27,7 +27,7 @@ BESIDE = Path(__file__).parents[2].parent / "shared" / "openapi"
 SPECIFICATIONS = Path(os.environ.get("MIXPANEL_OPENAPI_DIR", BESIDE))
 TODAY = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 
-# a value for each parameter the specifications name
+# parameter -> test value
 VALUES: dict[str, object] = {
     "project_id": 1234567,
     "projectId": 1234567,
@@ -72,7 +72,7 @@ VALUES: dict[str, object] = {
     "summary": "true",
     "status": "failed",
 }
-# where one name means another thing
+# operation -> test values of parameters with another meaning
 VALUES_OF: dict[str, dict[str, object]] = {
     "list-recent-events": {"event": '["Page Viewed", "search"]'},
     "segmentation-numeric-query": {"on": 'properties["$screen_height"]'},
@@ -83,131 +83,131 @@ VALUES_OF: dict[str, dict[str, object]] = {
     "get-warehouse-pipeline-status": {"name": "events-daily-bigquery-monoschema"},
     "list-warehouse-pipeline-sync-dates": {"name": "events-daily-bigquery-monoschema"},
 }
-# POST because what is asked is long; every other POST writes
+# operations with POST that read; all others write
 READING_POSTS = {"cohorts-list", "engage-query", "query-jql"}
-# the rest of what that host takes is what it is sent
-OF_INGESTION = {"list-lookup-tables"}
+# the only operation of that host that reads
+INGESTION_OPERATIONS = {"list-lookup-tables"}
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What one of the specifications says of one path and method."""
+    """An operation of a specification: a path and a method."""
 
     specification: dict[str, Any]
     path: str
     method: str
-    shared: tuple[dict[str, Any], ...]
-    """Parameters of all methods of the path."""
-    said: dict[str, Any]
+    path_parameters: tuple[dict[str, Any], ...]
+    """Parameters that all methods of the path share."""
+    details: dict[str, Any]
 
     @property
     def name(self) -> str:
-        """Its id in the specification."""
-        return str(self.said["operationId"])
+        """The operation id."""
+        return str(self.details["operationId"])
 
     @property
     def parameters(self) -> list[dict[str, Any]]:
-        """All parameters: of the path, of the query string and of the body."""
-        listed = [*self.shared, *self.said.get("parameters", ())]
-        found: list[dict[str, Any]] = [resolve(self.specification, one) for one in listed]
-        for content in self.said.get("requestBody", {}).get("content", {}).values():
+        """All parameters: in the path, the query string and the body."""
+        listed = [*self.path_parameters, *self.details.get("parameters", ())]
+        parameters = [resolve(self.specification, parameter) for parameter in listed]
+        for content in self.details.get("requestBody", {}).get("content", {}).values():
             required = content["schema"].get("required", ())
-            found += [
+            parameters += [
                 {"name": name, "in": "body", "schema": schema, "required": name in required}
                 for name, schema in content["schema"]["properties"].items()
             ]
-        return found
+        return parameters
 
     @property
-    def replies(self) -> dict[str, Any]:
-        """Content types of the reply with 200 and what is said of each."""
+    def responses(self) -> dict[str, Any]:
+        """Content type -> description of the response with status 200."""
         content: dict[str, Any]
-        content = resolve(self.specification, self.said["responses"]["200"])["content"]
+        content = resolve(self.specification, self.details["responses"]["200"])["content"]
         return content
 
     @property
     def schema(self) -> dict[str, Any] | None:
-        """The schema of the reply in JSON; None where there is none."""
-        schema = self.replies.get("application/json", {}).get("schema")
+        """The schema of the JSON response, if there is one."""
+        schema = self.responses.get("application/json", {}).get("schema")
         if schema is None:
             return None
-        whole = {**copy.deepcopy(schema), "components": self.specification.get("components", {})}
+        complete = {**copy.deepcopy(schema), "components": self.specification.get("components", {})}
         if self.name in DEVIATIONS:
-            DEVIATIONS[self.name](whole)
-        return whole
+            DEVIATIONS[self.name](complete)
+        return complete
 
     def value(self, name: str) -> object:
-        """Return a value for a parameter."""
+        """Return the test value of a parameter."""
         return VALUES_OF.get(self.name, {}).get(name, VALUES[name])
 
-    def ask(self, sandbox: Sandbox, **params: object) -> Response:
-        """Ask with what is required, and more."""
-        asked = {}
+    def send(self, sandbox: Sandbox, **params: object) -> Response:
+        """Send a request with the required parameters and `params`."""
+        required = {}
         path = self.specification["servers"][0]["url"].partition(".com")[2] + self.path
-        for one in self.parameters:
-            if one["in"] == "path":
-                value = quote(str(self.value(one["name"])), safe="")
-                path = path.replace("{" + one["name"] + "}", value)
-            elif one.get("required"):
-                asked[one["name"]] = self.value(one["name"])
-        return ask(sandbox, path, {**asked, **params}, method=self.method.upper())
+        for parameter in self.parameters:
+            if parameter["in"] == "path":
+                value = quote(str(self.value(parameter["name"])), safe="")
+                path = path.replace("{" + parameter["name"] + "}", value)
+            elif parameter.get("required"):
+                required[parameter["name"]] = self.value(parameter["name"])
+        return send(sandbox, path, {**required, **params}, method=self.method.upper())
 
 
 def load(name: str) -> dict[str, Any]:
-    """Return a specification, or nothing where the file is not there."""
+    """Return a specification; without paths if the file is missing."""
     path = SPECIFICATIONS / f"{name}.openapi.yaml"
     loaded: dict[str, Any] = yaml.safe_load(path.read_bytes()) if path.exists() else {"paths": {}}
     return loaded
 
 
-def resolve(specification: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-    """Return what is meant where it is said by reference."""
-    for key in said.get("$ref", "#").split("/")[1:]:
+def resolve(specification: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    """Return a node with its reference resolved."""
+    for key in node.get("$ref", "#").split("/")[1:]:
         specification = specification[key]
-    return specification if "$ref" in said else said
+    return specification if "$ref" in node else node
 
 
 def read_operations(name: str) -> Iterator[Operation]:
-    """Return all operations of a specification that change nothing."""
+    """Yield the read-only operations of a specification."""
     specification = load(name)
-    for path, said in specification["paths"].items():
-        for method in {"get", "post"} & said.keys():
-            shared = tuple(said.get("parameters", ()))
-            operation = Operation(specification, path, method, shared, said[method])
+    for path, methods in specification["paths"].items():
+        for method in {"get", "post"} & methods.keys():
+            shared = tuple(methods.get("parameters", ()))
+            operation = Operation(specification, path, method, shared, methods[method])
             reads = method == "get" or operation.name in READING_POSTS
-            if reads and (name != "ingestion" or operation.name in OF_INGESTION):
+            if reads and (name != "ingestion" or operation.name in INGESTION_OPERATIONS):
                 yield operation
 
 
-# where the sandbox follows what real replies were seen to be, against the specification
+# deviations from the specification that were observed in real responses
 
 
 def allow_null_times(schema: dict[str, Any]) -> None:
-    """The times of a step nobody took, and the first of a first step, are null."""
+    """Times are null for the first step and for steps without users."""
     steps = schema["properties"]["data"]["additionalProperties"]["properties"]["steps"]
     for name in ("avg_time", "avg_time_from_start"):
         assert steps["items"]["properties"][name].pop("type") == "integer"
 
 
 def allow_text_ids(schema: dict[str, Any]) -> None:
-    """Projects whose ids are text, nearly all, serve text."""
+    """Distinct ids are strings in nearly all projects."""
     profile = schema["properties"]["results"]["items"]["properties"]
     assert profile["$distinct_id"].pop("type") == "integer"
 
 
 def allow_fractions(schema: dict[str, Any]) -> None:
-    """A sum of prices is no integer."""
+    """Sums may be fractions."""
     schema["properties"]["results"]["additionalProperties"]["type"] = "number"
 
 
 def allow_fractions_in_ranges(schema: dict[str, Any]) -> None:
-    """Nor is an average of events by person."""
+    """The average number of events per user may be a fraction."""
     by_range = schema["properties"]["data"]["properties"]["values"]["additionalProperties"]
     by_range["additionalProperties"]["type"] = "number"
 
 
 def allow_project_ids(schema: dict[str, Any]) -> None:
-    """Annotations say which project they are of."""
+    """Annotations have their project id."""
     schema["components"] = copy.deepcopy(schema["components"])
     entry = schema["components"]["schemas"]["AnnotationsEntry"]
     assert entry["additionalProperties"] is False
@@ -215,7 +215,7 @@ def allow_project_ids(schema: dict[str, Any]) -> None:
 
 
 def allow_counts(schema: dict[str, Any]) -> None:
-    """With `summary` each state has a number instead of a list."""
+    """With `summary`, states have a number instead of a list."""
     schema["components"] = copy.deepcopy(schema["components"])
     jobs = schema["components"]["schemas"]["PipelineStatusJobList"]
     jobs["type"] = ["array", "integer"]
@@ -230,15 +230,15 @@ DEVIATIONS: dict[str, Callable[[dict[str, Any]], None]] = {
     "get-annotation": allow_project_ids,
     "get-warehouse-pipeline-status": allow_counts,
 }
-# deeper by a level with `on`, which the specification does not say
+# `on` adds a level of nesting that the specification does not have
 NESTS_WITH_ON = {"funnels-query", "retention-query", "retention-frequency-query"}
 FILES = ("query", "annotations", "lexicon-schemas", "data-pipelines", "ingestion", "export")
-OPERATIONS = [one for name in FILES for one in read_operations(name)]
+OPERATIONS = [operation for name in FILES for operation in read_operations(name)]
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    """Run a sandbox on a made-up project, without limits by time."""
+    """A sandbox serving a made-up project, without rate limits over time."""
     with Sandbox(
         made_up_project(last_day=date(2026, 11, 20), days=3),
         clock=TODAY.timestamp,
@@ -250,49 +250,51 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def test_all_specifications_are_here() -> None:
-    """Every read operation of them is tried below."""
+def test_specifications_are_available() -> None:
+    """All read operations are found and tested below."""
     if not SPECIFICATIONS.is_dir():
         pytest.skip("set MIXPANEL_OPENAPI_DIR to the openapi directory of Mixpanel's documentation")
     assert len(OPERATIONS) == 30
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
-def test_replies_are_as_specified(sandbox: Sandbox, operation: Operation) -> None:
-    """Asked with what is required: status, content type, schema, and every field of it."""
-    reply = operation.ask(sandbox)
-    assert reply.status == 200, reply.body
-    assert reply.headers["Content-Type"] in operation.replies
-    assert reply.body not in {b"", b"[]", b"{}"} or operation.name == "retention-query"
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_responses_are_as_specified(sandbox: Sandbox, operation: Operation) -> None:
+    """With the required parameters: status, content type, and a schema with all its fields."""
+    response = operation.send(sandbox)
+    assert response.status == 200, response.body
+    assert response.headers["Content-Type"] in operation.responses
+    assert response.body not in {b"", b"[]", b"{}"} or operation.name == "retention-query"
     if operation.schema is not None:
-        jsonschema.validate(reply.json(), operation.schema)
+        jsonschema.validate(response.json(), operation.schema)
         if operation.schema.get("type") == "object" and operation.name != "retention-query":
-            assert reply.json().keys() >= operation.schema.get("properties", {}).keys()
+            assert response.json().keys() >= operation.schema.get("properties", {}).keys()
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_every_parameter_is_accepted(sandbox: Sandbox, operation: Operation) -> None:
-    """Each one alone beside those required, with every value the specification lists."""
+    """Each is accepted beside the required ones, with every value the specification lists."""
     for parameter in operation.parameters:
         name = parameter["name"]
         if parameter["in"] == "path":
             continue
         for value in parameter["schema"].get("enum") or [operation.value(name)]:
-            reply = operation.ask(sandbox, **{name: value})
-            assert reply.status == 200, (name, value, reply.body)
+            response = operation.send(sandbox, **{name: value})
+            assert response.status == 200, (name, value, response.body)
             if value == "csv":
-                assert reply.headers["Content-Type"] == "text/csv"
+                assert response.headers["Content-Type"] == "text/csv"
             elif operation.schema and not (name == "on" and operation.name in NESTS_WITH_ON):
-                jsonschema.validate(reply.json(), operation.schema)
+                jsonschema.validate(response.json(), operation.schema)
 
 
 @pytest.mark.parametrize(
-    "operation", [one for one in OPERATIONS if one.name == "engage-query"], ids=lambda one: one.name
+    "operation",
+    [operation for operation in OPERATIONS if operation.name == "engage-query"],
+    ids=lambda operation: operation.name,
 )
 def test_later_pages_of_profiles_are_as_specified(sandbox: Sandbox, operation: Operation) -> None:
-    """They lack the total, and nothing else."""
-    session_id = operation.ask(sandbox, page_size=100).json()["session_id"]
-    page = operation.ask(sandbox, page_size=100, session_id=session_id, page=1).json()
+    """They have all fields except `total` and `page_size`."""
+    session_id = operation.send(sandbox, page_size=100).json()["session_id"]
+    page = operation.send(sandbox, page_size=100, session_id=session_id, page=1).json()
     assert operation.schema is not None
     jsonschema.validate(page, operation.schema)
     assert operation.schema["properties"].keys() - page.keys() == {"total", "page_size"}

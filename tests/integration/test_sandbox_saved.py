@@ -1,4 +1,4 @@
-"""What is saved in a project, as the sandbox serves it: reports, notes, schemas, pipelines."""
+"""Saved objects: reports, annotations, schemas, data pipelines and lookup tables; and JQL."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from mixpanel_sandbox import PROJECT_SECRET, Project, Sandbox
-from tests.integration.sandbox_calls import Response, ask, basic, serve, told_project
+from tests.integration.sandbox_calls import Response, basic_auth, report_project, send, serve
 
 APP = "/api/app/projects/1234567"
 NESSIE = "/api/2.0/nessie/pipeline"
 
 
-def annotation(number: int, moment: str, *tags: int) -> dict[str, Any]:
-    """Return an annotation as the API serves it."""
+def annotation(number: int, date: str, *tags: int) -> dict[str, Any]:
+    """Return an annotation in API format."""
     named = [{"id": tag, "name": f"tag {tag}"} for tag in tags]
-    return {"id": number, "date": moment, "description": "", "tags": named}
+    return {"id": number, "date": date, "description": "", "tags": named}
 
 
 def run(state: str, day: str, finish: str = "") -> dict[str, Any]:
-    """Return a run of a pipeline as the API serves it."""
+    """Return a pipeline run in API format."""
     return {"state": state, "from_date": day, "to_date": day, "last_finish": finish}
 
 
 @pytest.fixture
 def project() -> Project:
-    """Return the project a test may change."""
-    project = told_project()
+    """The project, which the test may change."""
+    project = report_project()
     project.bookmarks = {
         5: {"name": "Views", "events": ["View", "Buy"], "on": [], "days": 5, "unit": "day"},
         6: {"name": "", "events": ["View"], "on": ["plan", "tags"], "days": 7, "unit": "week"},
@@ -61,47 +61,47 @@ def project() -> Project:
 
 @pytest.fixture
 def sandbox(project: Project) -> Iterator[Sandbox]:
-    """Run a sandbox on the project."""
+    """A sandbox serving the project."""
     with serve(project) as running:
         yield running
 
 
 def app(sandbox: Sandbox, path: str, **params: object) -> Response:
-    """Ask the app API about the project."""
-    return ask(sandbox, f"{APP}/{path}", {"project_id": None, **params})
+    """Send an app API request for the project."""
+    return send(sandbox, f"{APP}/{path}", {"project_id": None, **params})
 
 
 def results(sandbox: Sandbox, path: str, **params: object) -> Any:
-    """Return what is in the envelope of the app API."""
-    reply = app(sandbox, path, **params)
-    assert (reply.status, reply.json()["status"]) == (200, "ok")
-    return reply.json()["results"]
+    """Send an app API request and return its results without the envelope."""
+    response = app(sandbox, path, **params)
+    assert (response.status, response.json()["status"]) == (200, "ok")
+    return response.json()["results"]
 
 
-def test_a_saved_report_ends_today(sandbox: Sandbox) -> None:
-    """Its keys are starts of days with the offset of the zone."""
-    reply = ask(sandbox, "/api/query/insights", {"bookmark_id": 5}).json()
-    assert reply["headers"] == ["$event"]
-    assert reply["date_range"] == {
+def test_saved_report_ends_today(sandbox: Sandbox) -> None:
+    """Its keys are the starts of days with the UTC offset."""
+    response = send(sandbox, "/api/query/insights", {"bookmark_id": 5}).json()
+    assert response["headers"] == ["$event"]
+    assert response["date_range"] == {
         "from_date": "2026-11-16T00:00:00-08:00",
         "to_date": "2026-11-20T23:59:59.999000-08:00",
     }
     days = [f"2026-11-{day}T00:00:00-08:00" for day in range(16, 21)]
-    assert reply["series"] == {
+    assert response["series"] == {
         "View": dict(zip(days, (3, 1, 0, 0, 0), strict=True)),
         "Buy": dict(zip(days, (1, 0, 1, 0, 0), strict=True)),
     }
 
 
-def test_each_breakdown_of_a_report_is_a_level(sandbox: Sandbox) -> None:
-    """Beside the values there is `$overall`, on every level."""
-    reply = ask(sandbox, "/api/query/insights", {"bookmark_id": 6}).json()
-    assert reply["headers"] == ["$event", "plan", "tags"]
+def test_saved_report_with_breakdowns(sandbox: Sandbox) -> None:
+    """Each property is a level of nesting, with `$overall` beside its values."""
+    response = send(sandbox, "/api/query/insights", {"bookmark_id": 6}).json()
+    assert response["headers"] == ["$event", "plan", "tags"]
 
     def week(count: int) -> dict[str, int]:
         return {"2026-11-09T00:00:00-08:00": 0, "2026-11-16T00:00:00-08:00": count}
 
-    assert reply["series"] == {
+    assert response["series"] == {
         "View": {
             "$overall": week(4),
             "pro": {"$overall": week(2), "a": week(1), "b": week(2)},
@@ -111,14 +111,14 @@ def test_each_breakdown_of_a_report_is_a_level(sandbox: Sandbox) -> None:
     }
 
 
-def test_reports_that_are_not_there(sandbox: Sandbox) -> None:
-    """An unknown id is 400."""
-    reply = ask(sandbox, "/api/query/insights", {"bookmark_id": 7})
-    assert (reply.status, reply.json()["error"]) == (400, "bookmark_id 7 does not exist")
+def test_unknown_saved_report(sandbox: Sandbox) -> None:
+    """An unknown id is a 400."""
+    response = send(sandbox, "/api/query/insights", {"bookmark_id": 7})
+    assert (response.status, response.json()["error"]) == (400, "bookmark_id 7 does not exist")
 
 
 @pytest.mark.parametrize(
-    ("params", "found"),
+    ("params", "expected"),
     [
         ({}, [1, 2, 3]),
         ({"fromDate": "2026-11-01", "toDate": "2026-11-05"}, [1, 2]),
@@ -129,24 +129,25 @@ def test_reports_that_are_not_there(sandbox: Sandbox) -> None:
         ({"tags": "9,8"}, [2]),
     ],
 )
-def test_annotations_of_some_days_and_tags(
-    sandbox: Sandbox, params: dict[str, object], found: list[int]
+def test_filtered_annotations(
+    sandbox: Sandbox, params: dict[str, object], expected: list[int]
 ) -> None:
-    """Both days are included; one of several tags is enough."""
-    assert [one["id"] for one in results(sandbox, "annotations", **params)] == found
+    """The date range is inclusive; annotations with any of the tags match."""
+    annotations = results(sandbox, "annotations", **params)
+    assert [annotation["id"] for annotation in annotations] == expected
 
 
-def test_one_annotation_and_all_tags(sandbox: Sandbox, project: Project) -> None:
-    """The path of the tags is not an id; the tags have no envelope."""
+def test_annotation_by_id_and_tags(sandbox: Sandbox, project: Project) -> None:
+    """`tags` is not taken for an id; the tags have no envelope."""
     assert results(sandbox, "annotations/2") == project.annotations[1]
     assert app(sandbox, "annotations/tags").json() == project.annotation_tags
-    reply = app(sandbox, "annotations/4")
-    assert reply.status == 404
-    assert reply.json() == {"status": "error", "error": "Annotation not found"}
+    response = app(sandbox, "annotations/4")
+    assert response.status == 404
+    assert response.json() == {"status": "error", "error": "Annotation not found"}
 
 
-def test_schemas_at_three_levels(sandbox: Sandbox, project: Project) -> None:
-    """All, those of a type, and one alone, whose name is quoted in the path."""
+def test_schemas(sandbox: Sandbox, project: Project) -> None:
+    """Schemas can be read all, by type, or by type and name, quoted in the path."""
     assert results(sandbox, "schemas") == project.schemas
     assert results(sandbox, "schemas/profile") == project.schemas[1:]
     assert results(sandbox, "schemas/event", entity_name="x") == []
@@ -157,42 +158,42 @@ def test_schemas_at_three_levels(sandbox: Sandbox, project: Project) -> None:
     assert app(sandbox, "schemas/event/a/b").status == 404
 
 
-def test_other_projects_are_forbidden(sandbox: Sandbox, project: Project) -> None:
-    """In the envelope of the app API; so is the project in a region it is not in."""
+def test_app_api_of_another_project(sandbox: Sandbox, project: Project) -> None:
+    """Another project or region is a 403, in the envelope of the app API."""
     paths = [f"/api/app/projects/1/{path}" for path in ("annotations", "schemas")]
-    replies = [ask(sandbox, path) for path in paths]
+    responses = [send(sandbox, path) for path in paths]
     with Sandbox(project, wrong_region=True) as elsewhere:
-        replies.append(app(elsewhere, "annotations"))
-    for reply in replies:
-        assert reply.status == 403
-        assert reply.json().keys() == {"status", "error"}
-        assert reply.json()["status"] == "error"
+        responses.append(app(elsewhere, "annotations"))
+    for response in responses:
+        assert response.status == 403
+        assert response.json().keys() == {"status", "error"}
+        assert response.json()["status"] == "error"
 
 
-def test_pipelines_and_their_runs(sandbox: Sandbox, project: Project) -> None:
-    """Runs are grouped by state, or counted; unknown pipelines are 404."""
-    assert ask(sandbox, f"{NESSIE}/jobs").json() == {"1234567": project.pipelines}
+def test_data_pipelines(sandbox: Sandbox, project: Project) -> None:
+    """Runs are grouped by state or counted; an unknown pipeline is a 404."""
+    assert send(sandbox, f"{NESSIE}/jobs").json() == {"1234567": project.pipelines}
     runs = project.pipeline_runs["p"]
-    found = ask(sandbox, f"{NESSIE}/status", {"name": "p"}).json()
-    assert {state: some for state, some in found.items() if some} == {
+    result = send(sandbox, f"{NESSIE}/status", {"name": "p"}).json()
+    assert {state: some for state, some in result.items() if some} == {
         "succeeded": runs[:2],
         "failed": [runs[2]],
         "pending": [runs[3]],
     }
-    asked = {"name": "p", "summary": "true", "status": '["failed", "succeeded"]'}
-    counted = ask(sandbox, f"{NESSIE}/status", asked).json()
+    params = {"name": "p", "summary": "true", "status": '["failed", "succeeded"]'}
+    counted = send(sandbox, f"{NESSIE}/status", params).json()
     assert counted == {"failed": 1, "succeeded": 2}
-    assert not any(ask(sandbox, f"{NESSIE}/status", {"name": "q"}).json().values())
-    missing = ask(sandbox, f"{NESSIE}/status", {"name": "r"})
+    assert not any(send(sandbox, f"{NESSIE}/status", {"name": "q"}).json().values())
+    missing = send(sandbox, f"{NESSIE}/status", {"name": "r"})
     assert missing.status == 404
     assert missing.json() == {"status": "error", "error": "pipeline r does not exist"}
-    assert ask(sandbox, f"{NESSIE}/status").status == 400
+    assert send(sandbox, f"{NESSIE}/status").status == 400
 
 
 @pytest.mark.parametrize("params", [{}, {"name": "p"}])
-def test_the_timeline_of_pipelines(sandbox: Sandbox, params: dict[str, str]) -> None:
-    """A day is synced once a run of it succeeded."""
-    assert ask(sandbox, f"{NESSIE}/timeline", params).json() == {
+def test_data_pipeline_timeline(sandbox: Sandbox, params: dict[str, str]) -> None:
+    """A day is synced if a run of it succeeded."""
+    assert send(sandbox, f"{NESSIE}/timeline", params).json() == {
         "day_syncs": [
             {"date": "2026-11-01", "sync_times": ["first"], "status": "synced"},
             {"date": "2026-11-02", "sync_times": ["second"], "status": "synced"},
@@ -201,30 +202,34 @@ def test_the_timeline_of_pipelines(sandbox: Sandbox, params: dict[str, str]) -> 
     }
 
 
-def test_lookup_tables_and_their_envelope(sandbox: Sandbox, project: Project) -> None:
-    """Errors have the words of the host that takes data."""
+def test_lookup_tables(sandbox: Sandbox, project: Project) -> None:
+    """Responses and errors have the envelope of the ingestion host."""
     expected = {"code": 200, "status": "OK", "results": project.lookup_tables}
-    assert ask(sandbox, "/lookup-tables").json() == expected
-    reply = ask(sandbox, "/lookup-tables", headers=basic(secret="wrong"))
-    assert reply.status == 401
-    assert reply.json() == {"code": 401, "error": "Invalid credentials", "status": "Unauthorized"}
+    assert send(sandbox, "/lookup-tables").json() == expected
+    response = send(sandbox, "/lookup-tables", headers=basic_auth(secret="wrong"))
+    assert response.status == 401
+    assert response.json() == {
+        "code": 401,
+        "error": "Invalid credentials",
+        "status": "Unauthorized",
+    }
 
 
-def test_the_project_secret_is_for_queries_alone(sandbox: Sandbox) -> None:
-    """The app API takes service accounts."""
-    headers = basic(PROJECT_SECRET, "")
-    assert ask(sandbox, f"{NESSIE}/jobs", headers=headers).status == 200
-    assert ask(sandbox, f"{APP}/annotations", headers=headers).status == 401
+def test_project_secret_is_rejected_by_the_app_api(sandbox: Sandbox) -> None:
+    """The app API only accepts service accounts."""
+    headers = basic_auth(PROJECT_SECRET, "")
+    assert send(sandbox, f"{NESSIE}/jobs", headers=headers).status == 200
+    assert send(sandbox, f"{APP}/annotations", headers=headers).status == 401
 
 
 def script(sandbox: Sandbox, code: str, **params: object) -> Response:
     """Post a script."""
     body = urlencode({"script": code, "params": json.dumps(params)})
-    return ask(sandbox, "/api/query/jql", method="POST", body=body)
+    return send(sandbox, "/api/query/jql", method="POST", body=body)
 
 
-def test_scripts_get_one_answer(sandbox: Sandbox, project: Project) -> None:
-    """The count of each event between two days, or what the project says."""
+def test_jql(sandbox: Sandbox, project: Project) -> None:
+    """The result is the number of events by name in a date range, or `Project.jql`."""
     code = "function main() { return Events(params) /* ')' */ }"
     days = {"from_date": "2026-11-17", "to_date": "2026-11-18T00:00:00.000Z"}
     assert script(sandbox, code, **days).json() == [
@@ -245,25 +250,25 @@ def test_scripts_get_one_answer(sandbox: Sandbox, project: Project) -> None:
 @pytest.mark.parametrize(
     "code", ["function main() { throw new Error('no') }", "function main( { return [] }"]
 )
-def test_scripts_that_fail(sandbox: Sandbox, code: str) -> None:
-    """The status is 412, the error text without an envelope."""
-    reply = script(sandbox, code)
-    assert reply.status == 412
-    assert reply.json().keys() == {"request", "error"}
-    assert reply.json()["request"] == "/api/query/jql?project_id=1234567"
+def test_failing_scripts(sandbox: Sandbox, code: str) -> None:
+    """The status is 412; the body has the request and the error."""
+    response = script(sandbox, code)
+    assert response.status == 412
+    assert response.json().keys() == {"request", "error"}
+    assert response.json()["request"] == "/api/query/jql?project_id=1234567"
 
 
-def test_scripts_with_wrong_parameters(sandbox: Sandbox) -> None:
-    """They are 400."""
+def test_invalid_script_parameters(sandbox: Sandbox) -> None:
+    """Each is a 400."""
     for params in ("[]", "x", '{"from_date": "soon"}'):
         body = urlencode({"script": "main()", "params": params})
-        reply = ask(sandbox, "/api/query/jql", method="POST", body=body)
-        assert (reply.status, reply.json()["error"][:16]) == (400, "Error in params:")
-    assert ask(sandbox, "/api/query/jql", method="POST").status == 400
+        response = send(sandbox, "/api/query/jql", method="POST", body=body)
+        assert (response.status, response.json()["error"][:16]) == (400, "Error in params:")
+    assert send(sandbox, "/api/query/jql", method="POST").status == 400
 
 
-def test_what_is_saved_is_read_from_files(tmp_path: Path, project: Project) -> None:
-    """Each field has its file; ids are numbers again."""
+def test_saved_objects_from_files(tmp_path: Path, project: Project) -> None:
+    """Each field has its file; keys that are ids become integers again."""
     names = ["funnels", "bookmarks", "annotations", "annotation_tags", "schemas"]
     names += ["lookup_tables", "pipelines", "pipeline_runs"]
     for name in names:
