@@ -26,6 +26,7 @@ from ..config.model import Config
 from ..decode.decoder import Decoder
 from ..decode.identity import ProfileIdentifier
 from ..decode.layout import Laid
+from ..destinations.replacement import Replacement
 from .context import Job, claim_dataset
 from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
 from .lists import ListFetcher, build_request
@@ -44,14 +45,8 @@ SCHEMA = pa.schema(
         pa.field(MEMBER_KEY, pa.string(), nullable=False),
     ]
 )
-HISTORY: Any = {
-    "disposition": "merge",
-    "strategy": "scd2",
-    "row_version_column_name": MEMBER_KEY,
-    # a cohort that was not read keeps its members; one without any has a row without an id
-    "destination_scope": "cohort_id IN (SELECT cohort_id FROM {staging_table})",
-    "source_filter": "distinct_id IS NOT NULL",
-}
+# a cohort that was not read keeps its members
+REPLACEMENT = Replacement(scope=("cohort_id",), keep="distinct_id", row_version=MEMBER_KEY)
 
 
 def cohort_members_resource(config: Config, job: Job) -> DltResource:
@@ -59,7 +54,7 @@ def cohort_members_resource(config: Config, job: Job) -> DltResource:
     return dlt.resource(
         _iter_items,
         name=NAME,
-        write_disposition=HISTORY,
+        write_disposition=REPLACEMENT.write_disposition,
         file_format="parquet",
         selected=False,
     )(config, job)
@@ -73,8 +68,9 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     cohorts = [*config.cohort_ids] or _list_cohorts(config, job)
     yield from iter_parts(job, NAME, [(str(cohort), cohort) for cohort in cohorts], load)
     if not config.cohort_ids:
-        for cohort in {*known} - {*cohorts}:
-            yield _nobody(cohort)
+        gone = {*known} - {*cohorts}
+        if gone:
+            yield REPLACEMENT.tombstones(SCHEMA, cohort_id=[*gone])
         state[COHORTS] = cohorts
     yield from closing_items(NAME, job, {})
 
@@ -95,7 +91,7 @@ def _iter_members(
         shape = Shape(partial(_lay, cohort), SCHEMA)
         yield from iter_items(dump, decoder, shape, columns, report)
     if not report.rows:
-        yield _nobody(cohort)
+        yield REPLACEMENT.tombstones(SCHEMA, cohort_id=[cohort])
     read_at[str(cohort)] = dump.spooled.fetched_at
     job.report(report)
 
@@ -105,12 +101,6 @@ def _lay(cohort: int, table: pa.Table) -> Laid:
     ids = pa.array([cohort] * len(members), pa.int64())
     keys = pc.binary_join_element_wise(str(cohort), members, ":")
     return Laid({"cohort_id": ids, "distinct_id": members, MEMBER_KEY: keys}, {})
-
-
-def _nobody(cohort: int) -> pa.Table:
-    """A row without a member: it closes what is open of a cohort and goes no further."""
-    nobody = {"cohort_id": [cohort], "distinct_id": [None], MEMBER_KEY: [""]}
-    return pa.table(nobody, schema=SCHEMA)
 
 
 def _asked(cohort: int) -> ProfileQuery:

@@ -111,20 +111,6 @@ def iter_tables(
             yield pa.table({**laid.fixed, **placed}), repairs
 
 
-def replace_all(key: str) -> Any:  # noqa: ANN401 - a dict that dlt types by its content
-    """The write disposition of a table that is replaced as a whole.
-
-    Unlike dlt's own `replace` it deletes and inserts in one transaction on any SQL destination. If
-    there is nothing to insert, a row without `key` makes the deletion happen and goes no further.
-    """
-    return {
-        "disposition": "merge",
-        "strategy": "delete-insert",
-        "destination_scope": "1 = 1",
-        "source_filter": f"{key} IS NOT NULL",
-    }
-
-
 def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The table with the fields of `schema`, nullability included, for columns of those names."""
     known = {field.name: field for field in schema}

@@ -14,10 +14,8 @@ import logging
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timezone
 from functools import partial
-from typing import Any
 
 import dlt
-import pyarrow as pa
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
 
@@ -26,6 +24,7 @@ from ..config.model import Config
 from ..decode.columns import ColumnMap, StoredColumn
 from ..decode.identity import EPOCH_ORDINAL
 from ..decode.layout import EXPORT_COLUMNS, EXPORT_SCHEMA, export_layout
+from ..destinations.replacement import Replacement
 from ..errors import MixpanelError, ServerError, TruncatedError
 from ..windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
 from .context import Job, claim_dataset, growing_tables, open_spool
@@ -40,13 +39,7 @@ logger = logging.getLogger("mixpanel_source")
 
 __all__ = ["NAME", "build_request", "export_resource", "plan_days", "receive"]
 
-REPLACE_DAYS: Any = {
-    "disposition": "merge",
-    "strategy": "delete-insert",
-    # every staged day goes, and of what is staged all but the marks comes
-    "destination_scope": "event_date IN (SELECT event_date FROM {staging_table})",
-    "source_filter": "event_key <> ''",
-}
+REPLACEMENT = Replacement(scope=("event_date",), keep="event_key", blank="")
 PROPERTY_COLUMNS = (
     StoredColumn("time", "time", "timestamp"),
     StoredColumn("distinct_id", "distinct_id", "text"),
@@ -60,7 +53,7 @@ def export_resource(config: Config, job: Job) -> DltResource:
     return dlt.resource(
         _iter_items,
         name=NAME,
-        write_disposition=REPLACE_DAYS,
+        write_disposition=REPLACEMENT.write_disposition,
         file_format="parquet",
     )(config, job)
 
@@ -151,9 +144,9 @@ class _WindowLoader:
         decoder = self._downloads.decoder(window)
         lay = partial(export_layout, index=verified.index, zone=self._config.project_timezone)
         yield from iter_items(fetched, decoder, Shape(lay, EXPORT_SCHEMA), self._columns, report)
-        marks = _marks(window, verified)
-        if len(marks):
-            yield marks
+        empty = _empty_days(window, verified)
+        if empty:
+            yield REPLACEMENT.tombstones(EXPORT_SCHEMA, event_date=empty)
         self._job.report(report)
 
     def _report(self, window: Window, spooled: Spooled, verified: Verified) -> WindowLoad:
@@ -187,13 +180,7 @@ def probe(config: Config, now: datetime) -> Request:
     return build_request(Window(day, day), config, limit=1)
 
 
-def _marks(window: Window, verified: Verified) -> pa.Table:
-    """A row without a key for each day without events: it empties the day and goes no further."""
+def _empty_days(window: Window, verified: Verified) -> list[date]:
+    """The days of a window without events."""
     kept = set(verified.index.days)
-    empty = [day for day in window.days if day.toordinal() - EPOCH_ORDINAL not in kept]
-    columns = {field.name: pa.nulls(len(empty), field.type) for field in EXPORT_SCHEMA}
-    columns |= {
-        "event_date": pa.array(empty, pa.date32()),
-        "event_key": pa.array([""] * len(empty)),
-    }
-    return pa.table(columns, schema=EXPORT_SCHEMA)
+    return [day for day in window.days if day.toordinal() - EPOCH_ORDINAL not in kept]

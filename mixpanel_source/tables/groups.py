@@ -21,9 +21,10 @@ from ..api.client import Request
 from ..config.model import Config
 from ..decode.identity import ProfileIdentifier
 from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, Laid, engage_layout
+from ..destinations.replacement import Replacement
 from ..errors import ConfigError
 from .context import Job, claim_dataset, growing_tables
-from .emit import Shape, build_decoder, closing_items, iter_items, replace_all, stored_columns
+from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
 from .partitions import iter_parts
 from .profile_dump import ProfileQuery, build_request, take_profiles
 
@@ -32,10 +33,7 @@ READ_AT = "read_at"
 GROUP_ID = "data_group_id"
 SCHEMA = ENGAGE_SCHEMA.append(pa.field(GROUP_ID, pa.string(), nullable=False))
 COLUMNS: dict[str, str | None] = {**ENGAGE_COLUMNS, GROUP_ID: None}
-REPLACE_GROUPS: Any = {
-    **replace_all("distinct_id"),
-    "destination_scope": "data_group_id IN (SELECT data_group_id FROM {staging_table})",
-}
+REPLACEMENT = Replacement(scope=(GROUP_ID,), keep="distinct_id")
 
 
 def groups_resource(config: Config, job: Job) -> DltResource:
@@ -43,7 +41,7 @@ def groups_resource(config: Config, job: Job) -> DltResource:
     return dlt.resource(
         _iter_items,
         name=NAME,
-        write_disposition=REPLACE_GROUPS,
+        write_disposition=REPLACEMENT.write_disposition,
         file_format="parquet",
         selected=False,
     )(config, job)
@@ -70,8 +68,7 @@ def _iter_group(
         shape = Shape(partial(_lay, group), SCHEMA)
         yield from iter_items(dump, decoder, shape, columns, report)
     if not report.rows:
-        nothing = {field.name: pa.nulls(1, field.type) for field in SCHEMA}
-        yield pa.table({**nothing, GROUP_ID: [group]}, schema=SCHEMA)
+        yield REPLACEMENT.tombstones(SCHEMA, data_group_id=[group])
     read_at[group] = dump.spooled.fetched_at
     job.report(report)
 

@@ -20,9 +20,10 @@ from ..api.client import Reply, Request
 from ..catalog import endpoint
 from ..config.model import Config
 from ..decode.framing import Repairs
+from ..destinations.replacement import Replacement
 from ..errors import TruncatedError
 from .context import Job, claim_dataset
-from .emit import beside, closing_items, replace_all
+from .emit import beside, closing_items
 from .load_log import WindowLoad
 
 Row = dict[str, Any]
@@ -226,9 +227,12 @@ def _iter_items(name: str, config: Config, job: Job) -> Iterator[TDataItems]:
     snapshot = LISTS[name]
     for table, rows in snapshot.read(asking).items():
         columns = snapshot.columns[table]
-        key = next(iter(columns))
+        replacement = Replacement(keep=next(iter(columns)))
         yield beside(
-            rows or [{key: None}], table, write_disposition=replace_all(key), columns=columns
+            rows or [replacement.tombstone_row()],
+            table,
+            write_disposition=replacement.write_disposition,
+            columns=columns,
         )
         job.report(_report(table, rows, asking))
     for table in snapshot.columns:

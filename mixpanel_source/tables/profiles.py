@@ -16,7 +16,6 @@ from typing import Any
 
 import dlt
 import orjson
-import pyarrow as pa
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
 
@@ -24,8 +23,9 @@ from ..api.client import Request
 from ..config.model import Config
 from ..decode.identity import ProfileIdentifier
 from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
+from ..destinations.replacement import Replacement
 from .context import Job, claim_dataset, growing_tables
-from .emit import Shape, build_decoder, closing_items, iter_items, replace_all, stored_columns
+from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
 from .profile_dump import ProfileQuery, build_request, take_profiles
 
 logger = logging.getLogger("mixpanel_source")
@@ -35,22 +35,18 @@ READ_AT, READ_ALL_AT, FILTERS = "read_at", "read_all_at", "filters"
 DAY_S = 86_400.0
 OVERLAP_S = 3_600.0
 """How much earlier than the last reading an update may have been stamped and be seen only now."""
-REPLACE_SOME: Any = {
-    **replace_all("distinct_id"),
-    # a row without an id says that all there are have been read
-    "destination_scope": (
-        "distinct_id IN (SELECT distinct_id FROM {staging_table}) "
-        "OR EXISTS (SELECT 1 FROM {staging_table} WHERE distinct_id IS NULL)"
-    ),
-}
+REPLACE_ALL = Replacement(keep="distinct_id")
+REPLACE_UPDATED = Replacement(scope=("distinct_id",), keep="distinct_id", clears_all=True)
+"""Read incrementally: a tombstone stands for a full reading."""
 
 
 def engage_resource(config: Config, job: Job) -> DltResource:
     """The resource `engage`."""
+    replacement = REPLACE_UPDATED if config.engage_full_days else REPLACE_ALL
     return dlt.resource(
         _iter_items,
         name=NAME,
-        write_disposition=REPLACE_SOME if config.engage_full_days else replace_all("distinct_id"),
+        write_disposition=replacement.write_disposition,
         file_format="parquet",
     )(config, job)
 
@@ -74,15 +70,9 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     if since is None:
         state[READ_ALL_AT] = dump.spooled.fetched_at
         if config.engage_full_days or not report.rows:
-            yield _mark()
+            yield REPLACE_ALL.tombstones(ENGAGE_SCHEMA)
     job.report(report)
     yield from closing_items(NAME, job, state)
-
-
-def _mark() -> pa.Table:
-    """A row without an id, which makes deletions happen and goes no further."""
-    nothing = {field.name: pa.nulls(1, field.type) for field in ENGAGE_SCHEMA}
-    return pa.table(nothing, schema=ENGAGE_SCHEMA)
 
 
 def _filters(config: Config) -> dict[str, Any]:

@@ -8,35 +8,25 @@ from typing import Any, NamedTuple
 
 import dlt
 import pyarrow as pa
+from dlt.common.schema.typing import TWriteDispositionConfig
 from dlt.common.typing import TDataItems
 
 from .. import constants
-from .emit import replace_all, with_json_columns
+from ..destinations.replacement import Replacement
+from .emit import with_json_columns
 from .report_shapes import Activity, Item, Measure, Name, Rows
 
 FUNNELS = "funnels"
 FUNNEL_STEPS = "funnel_steps"
 """Where the numbers of funnels go; the table `funnels` is the list of them."""
+REPLACE_FUNNELS = Replacement(keep="funnel_id")
 
 
 class _Layout(NamedTuple):
     """The rows of a table: their columns, and which of them a load replaces."""
 
     schema: pa.Schema
-    scope: tuple[str, ...]
-    """Columns that the rows to replace agree in."""
-    kept: str
-    """What is true of rows and not of marks."""
-
-    @property
-    def disposition(self) -> Any:  # noqa: ANN401 - a dict that dlt types by its content
-        columns = ", ".join(self.scope)
-        return {
-            "disposition": "merge",
-            "strategy": "delete-insert",
-            "destination_scope": f"({columns}) IN (SELECT {columns} FROM {{staging_table}})",  # noqa: S608 - our own names
-            "source_filter": self.kept,
-        }
+    replacement: Replacement
 
 
 def _schema(**types: pa.DataType) -> pa.Schema:
@@ -46,6 +36,7 @@ def _schema(**types: pa.DataType) -> pa.Schema:
 
 
 _TEXT, _BIGINT, _DATE = pa.string(), pa.int64(), pa.date32()
+_REPLACE_REPORT = Replacement(scope=("report",), keep="position", blank=0)
 _LAYOUTS: Mapping[type, _Layout] = {
     Measure: _Layout(
         _schema(
@@ -58,10 +49,9 @@ _LAYOUTS: Mapping[type, _Layout] = {
             label=_TEXT,
             value=pa.float64(),
         ),
-        ("report", "date"),
-        "metric <> ''",
+        Replacement(scope=("report", "date"), keep="metric", blank=""),
     ),
-    Name: _Layout(_schema(report=_TEXT, position=_BIGINT, name=_TEXT), ("report",), "position > 0"),
+    Name: _Layout(_schema(report=_TEXT, position=_BIGINT, name=_TEXT), _REPLACE_REPORT),
     Activity: _Layout(
         _schema(
             report=_TEXT,
@@ -72,21 +62,19 @@ _LAYOUTS: Mapping[type, _Layout] = {
             distinct_id=_TEXT,
             properties=_TEXT,
         ),
-        ("report", "date"),
-        "position > 0",
+        Replacement(scope=("report", "date"), keep="position", blank=0),
     ),
-    Item: _Layout(_schema(report=_TEXT, position=_BIGINT, row=_TEXT), ("report",), "position > 0"),
+    Item: _Layout(_schema(report=_TEXT, position=_BIGINT, row=_TEXT), _REPLACE_REPORT),
 }
 _ROWS = {"event_names": Name, "property_values": Name, "activity": Activity, "jql": Item}
 """Table -> its kind of row, where that is no measure."""
-_BLANKS = {_TEXT: "", _BIGINT: 0}
-"""What a mark has where there must be something."""
 _JSON_COLUMNS = {"activity": ["properties"], "jql": ["row"]}
 
 
-def disposition_of(table: str) -> Any:  # noqa: ANN401 - a dict that dlt types by its content
+def disposition_of(table: str) -> TWriteDispositionConfig:
     """The write disposition of a table's resource."""
-    return replace_all("funnel_id") if table == FUNNELS else _layout(table).disposition
+    replacement = REPLACE_FUNNELS if table == FUNNELS else _layout(table).replacement
+    return replacement.write_disposition
 
 
 def schema_of(table: str) -> pa.Schema:
@@ -96,7 +84,7 @@ def schema_of(table: str) -> pa.Schema:
 
 def is_dated(table: str) -> bool:
     """Whether its rows have a day, and a load replaces days and not whole reports."""
-    return "date" in _layout(table).scope
+    return "date" in _layout(table).replacement.scope
 
 
 def iter_tables(table: str, report: str, rows: Rows, days: Sequence[date]) -> Iterator[TDataItems]:
@@ -123,21 +111,20 @@ def _layout(table: str) -> _Layout:
 
 def _to_arrow(layout: _Layout, report: str, rows: Rows, days: Sequence[date]) -> pa.Table:
     names = layout.schema.names[1:]
-    marked: Sequence[Any] = days if "date" in names else [None]
-    by_name = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
-    columns = [pa.array([report] * (len(rows) + len(marked)))]
-    for field in list(layout.schema)[1:]:
-        blank = None if field.nullable else _BLANKS.get(field.type)
-        marks = marked if field.name == "date" else [blank] * len(marked)
-        columns.append(pa.array([*by_name.get(field.name, ()), *marks], field.type))
-    return pa.table(columns, schema=layout.schema)
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    loaded = {"report": [report] * len(rows), **dict(zip(names, columns, strict=True))}
+    scope: dict[str, Sequence[Any]] = {"report": [report]}
+    if "date" in names:
+        scope = {"report": [report] * len(days), "date": days}
+    tombstones = layout.replacement.tombstones(layout.schema, **scope)
+    return pa.concat_tables([pa.Table.from_pydict(loaded, schema=layout.schema), tombstones])
 
 
 def _as_funnel_steps(table: pa.Table) -> TDataItems:
     """Rows for another table than the resource's own, in the same load package."""
     hints = dlt.mark.make_hints(
         table_name=FUNNEL_STEPS,
-        write_disposition=_layout(FUNNELS).disposition,
+        write_disposition=_layout(FUNNELS).replacement.write_disposition,
         # none: the columns of the resource itself would come along with any
         columns={},
         file_format="parquet",

@@ -34,7 +34,7 @@ from .context import Job, claim_dataset, growing_tables
 from .emit import closing_items
 from .load_log import WindowLoad
 from .partitions import iter_parts
-from .report_schemas import FUNNELS, disposition_of, is_dated, iter_tables
+from .report_schemas import FUNNELS, REPLACE_FUNNELS, disposition_of, is_dated, iter_tables
 from .report_shapes import Measure, ReportQuery, Rows, days_of, parse_report
 
 logger = logging.getLogger("mixpanel_source")
@@ -107,9 +107,10 @@ def _iter_funnels(config: Config, job: Job, state: dict[str, Any]) -> Iterator[T
     request = Request(FUNNELS, endpoint(FUNNELS))
     funnels, report = job.client(config).send(request, _read_funnels, patience_s=job.patience_s)
     state[KNOWN] = sorted(funnels)
-    # where there are none, a row without an id empties the table
-    rows: list[Any] = [*funnels.items()] or [(None, None)]
-    yield pa.table([*zip(*rows, strict=True)], schema=FUNNELS_SCHEMA)
+    if funnels:
+        yield pa.table([[*funnels], [*funnels.values()]], schema=FUNNELS_SCHEMA)
+    else:
+        yield REPLACE_FUNNELS.tombstones(FUNNELS_SCHEMA)
     job.report(report)
 
 

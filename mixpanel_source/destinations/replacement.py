@@ -1,0 +1,133 @@
+"""Which stored rows a load replaces, and which of the staged rows it inserts.
+
+The seam between tables and destinations. A table declares a `Replacement` and yields tombstones
+through it; dlt carries it in the write disposition to the destination, which deletes and inserts in
+one transaction. A condition decides what goes, never a key: dlt's delete by key is quadratic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import pyarrow as pa
+from dlt.common.schema.typing import TWriteDispositionConfig
+
+_COMPARISONS = {None: ("IS NOT NULL", "IS NULL"), "": ("<> ''", "= ''"), 0: ("> 0", "= 0")}
+"""What a tombstone has in the column `keep` -> what is true of rows there, and of tombstones."""
+_BLANKS = {pa.string(): "", pa.int64(): 0}
+"""What a tombstone has in a column that may not be null."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replacement:
+    """How a load of a table replaces what the table holds.
+
+    Staged rows replace the stored rows that have the same values in the columns of `scope`. Where
+    there is nothing to insert, for instance for a day without events, a tombstone is staged: a row
+    that selects the stored rows to delete and is never inserted itself.
+
+    Args:
+        scope: columns whose staged values select the stored rows to delete; all rows if empty.
+        keep: column that tells rows from tombstones.
+        blank: what a tombstone has there: null, an empty text or 0.
+        clears_all: whether one tombstone deletes all rows of the table, whatever `scope` selects.
+        row_version: column that identifies a version of a row. Then rows are not deleted but
+            closed, and the table keeps their history (slowly changing dimension, type 2).
+    """
+
+    keep: str
+    scope: tuple[str, ...] = ()
+    blank: Literal["", 0] | None = None
+    clears_all: bool = False
+    row_version: str | None = None
+
+    @property
+    def write_disposition(self) -> TWriteDispositionConfig:
+        """The write disposition for dlt.
+
+        Also for tables that are replaced as a whole: unlike dlt's own `replace`, it deletes and
+        inserts in one transaction on every SQL destination.
+        """
+        if self.row_version is not None:
+            return {
+                "disposition": "merge",
+                "strategy": "scd2",
+                "row_version_column_name": self.row_version,
+                "destination_scope": self._deleted,
+                "source_filter": self._is_row,
+            }
+        return {
+            "disposition": "merge",
+            "strategy": "delete-insert",
+            "destination_scope": self._deleted,
+            "source_filter": self._is_row,
+        }
+
+    def tombstones(self, schema: pa.Schema, **scope: Sequence[Any]) -> pa.Table:
+        """Tombstones, one for each of the values to delete.
+
+        Args:
+            schema: of the staged rows.
+            scope: for each column of `scope` the values to delete, as many in each; none for a
+                replacement of all rows, which takes one tombstone.
+
+        Raises:
+            ValueError: values of another column, or of too few: nothing would be deleted.
+        """
+        if {*scope} != {*self.scope} - {self.keep}:
+            raise ValueError(f"tombstones are of {self.scope}, not of {(*scope,)}")
+        rows = len(next(iter(scope.values()), [None]))
+        columns: dict[str, Sequence[Any]] = {
+            field.name: [None if field.nullable else _BLANKS.get(field.type)] * rows
+            for field in schema
+        }
+        columns |= {self.keep: [self.blank] * rows, **scope}
+        return pa.Table.from_pydict(columns, schema=schema)
+
+    def tombstone_row(self) -> dict[str, Any]:
+        """A tombstone for a table that is replaced as a whole and loaded as dicts."""
+        return {self.keep: self.blank}
+
+    @property
+    def _deleted(self) -> str:
+        """The SQL condition on stored rows, with the placeholders that dlt fills in."""
+        if not self.scope:
+            return "1 = 1"
+        columns = ", ".join(self.scope)
+        stored = f"({columns})" if len(self.scope) > 1 else columns
+        condition = f"{stored} IN (SELECT {columns} FROM {{staging_table}})"  # noqa: S608 - our own names
+        if self.clears_all:
+            tombstone = f"{self.keep} {_COMPARISONS[self.blank][1]}"
+            condition += f" OR EXISTS (SELECT 1 FROM {{staging_table}} WHERE {tombstone})"  # noqa: S608 - as above
+        return condition
+
+    @property
+    def _is_row(self) -> str:
+        """The SQL condition on staged rows that are inserted."""
+        return f"{self.keep} {_COMPARISONS[self.blank][0]}"
+
+
+class Conditions(NamedTuple):
+    """A replacement as dlt hands it to a destination: two SQL conditions."""
+
+    scope: str
+    """Which stored rows to delete; has the placeholders `{table}` and `{staging_table}`."""
+    keep: str
+    """Which staged rows to insert."""
+
+
+def replacement_of(table: Mapping[str, Any]) -> Conditions | None:
+    """The conditions of a table that a `Replacement` declared.
+
+    Args:
+        table: a table schema that dlt has prepared for a load.
+
+    Returns:
+        None if the table is merged by a key or keeps a history: dlt's own merge handles these.
+    """
+    scope, keep = table.get("x-merge-destination-scope"), table.get("x-merge-source-filter")
+    if scope is None or keep is None or table.get("x-merge-strategy") != "delete-insert":
+        return None
+    return Conditions(scope, keep)
