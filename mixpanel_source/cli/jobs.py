@@ -85,7 +85,7 @@ def _board() -> Board:
     from ..api.rate_limit import least_seconds
     from ..commands.plan import quota_of
     from ..config.providers import load_config
-    from ..tables.context import data_directory
+    from ..paths import data_directory
     from .board import Board
 
     config = load_config({})

@@ -17,7 +17,7 @@ from ..config.providers import load_config
 from ..config.tables import select_tables
 from ..constants import Hosts
 from ..errors import AuthError, MixpanelError
-from ..tables.context import data_directory
+from ..paths import data_directory
 from ..tables.registry import RESOURCES
 
 RETRIES = 1

@@ -15,8 +15,9 @@ from ..api.rate_limit import least_seconds, requests_used
 from ..config.model import Config
 from ..config.providers import load_config
 from ..config.tables import select_tables
+from ..paths import data_directory
 from ..tables import events
-from ..tables.context import Job, data_directory
+from ..tables.context import Job
 from ..tables.ledger import Ledger
 from ..tables.registry import RESOURCES
 from ..windows import WindowQueue, WindowSizer

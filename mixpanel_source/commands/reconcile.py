@@ -21,8 +21,8 @@ from ..config.model import Config
 from ..config.parsers import number_from, parse_range, parse_zone
 from ..config.providers import load_config
 from ..errors import ConfigError, TruncatedError
+from ..paths import data_directory
 from ..tables import events
-from ..tables.context import data_directory
 from ..windows import DAY, Window, newest_day
 from .event_counts import Calendar, Comparison, Counts, compare, days_to_compare, group_names
 from .reader import DestinationReader, open_reader

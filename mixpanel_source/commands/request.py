@@ -21,7 +21,7 @@ from ..catalog import Endpoint, find_endpoint
 from ..config.providers import load_config
 from ..decode.framing import describe_bad_line, inflate, join_torn_rows, repair_row
 from ..errors import ConfigError, MixpanelError, TruncatedError
-from ..tables.context import data_directory
+from ..paths import data_directory
 from .response import ApiResponse, describe
 
 HIDDEN_CHARACTERS = 4

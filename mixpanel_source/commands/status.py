@@ -14,9 +14,9 @@ from ..api.rate_limit import requests_used
 from ..config.providers import load_config
 from ..errors import ConfigError
 from ..jobs.history import RUNNING, LastRun, read_last_run
-from ..jobs.pipeline import is_under_way, last_run_path
+from ..jobs.pipeline import is_under_way
+from ..paths import data_directory, last_run_file
 from ..tables import events
-from ..tables.context import data_directory
 from ..tables.ledger import Ledger
 from ..tables.load_log import LOADS_TABLE
 from ..windows import DAY, Window, iter_days
@@ -109,7 +109,7 @@ def read_status(
         clock: the time.
         given: settings, which go before those configured.
     """
-    run = read_last_run(last_run_path(name))
+    run = read_last_run(last_run_file(name))
     outcome = run.outcome if run else None
     if outcome == RUNNING and not is_under_way(name):
         outcome = KILLED

@@ -21,11 +21,12 @@ from ..api.client import Clock
 from ..api.rate_limit import requests_left
 from ..config.providers import load_config
 from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
-from ..tables.context import Job, data_directory, pipeline_spool
+from ..paths import data_directory, last_run_file
+from ..tables.context import Job, pipeline_spool
 from ..tables.load_log import WindowLoad
 from .column_comments import write_comments
 from .history import DONE, FAILED, STOPPED, LastRun, write_last_run
-from .pipeline import appending_note, last_run_path, pipeline_lock, reset_local_state, unwrap_errors
+from .pipeline import appending_note, pipeline_lock, reset_local_state, unwrap_errors
 from .source import mixpanel_source
 
 logger = logging.getLogger("mixpanel_source")
@@ -110,7 +111,7 @@ def run_job(
 @contextmanager
 def _noted(run: LastRun, report: JobResult, clock: Clock) -> Iterator[None]:
     """Note, for `status`, that a run is under way and how it ends."""
-    path = last_run_path(report.pipeline.pipeline_name)
+    path = last_run_file(report.pipeline.pipeline_name)
     write_last_run(path, run)
     failures: dict[str, str] = {}
     outcome = FAILED

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -18,6 +17,7 @@ from .. import constants
 from ..api.client import Client, Clock
 from ..config.model import Config
 from ..errors import ConfigError, MixpanelError, PausedError
+from ..paths import data_directory, spool_directory
 from ..progress import Progress
 from ..windows import WindowSizer, iter_days
 from .load_log import WindowLoad
@@ -201,17 +201,12 @@ class Job:
 
 def pipeline_spool(name: str) -> Spool:
     """The spool of the pipeline of that name."""
-    return Spool(data_directory() / f"{name}.spool")
+    return Spool(spool_directory(name))
 
 
 def open_spool() -> Spool:
     """The spool of the pipeline that is running."""
     return pipeline_spool(dlt.current.pipeline().pipeline_name)
-
-
-def data_directory() -> Path:
-    """Where spools and locks are, beside dlt's own data."""
-    return Path(dlt.current.run_context().data_dir) / "mixpanel_source"
 
 
 def claim_dataset(config: Config) -> None:

@@ -18,7 +18,8 @@ from mixpanel_sandbox import Project, Record, Sandbox
 from mixpanel_source import mixpanel_source
 from mixpanel_source.constants import DEFAULT_TABLES
 from mixpanel_source.jobs.sync import JobResult, backfill, catch_up, open_pipeline, sync
-from mixpanel_source.tables.context import Job, data_directory
+from mixpanel_source.paths import spool_directory
+from mixpanel_source.tables.context import Job
 from mixpanel_source.windows import iter_days
 from tests.integration.fidelity import (
     assert_same,
@@ -149,7 +150,7 @@ class Lab:
     @property
     def spool(self) -> Path:
         """Where windows wait to be loaded."""
-        return data_directory() / f"{self.pipeline.pipeline_name}.spool"
+        return spool_directory(self.pipeline.pipeline_name)
 
     def spooled(self) -> list[str]:
         """The files there."""
