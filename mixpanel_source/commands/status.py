@@ -16,8 +16,8 @@ from ..config.model import Config
 from ..config.providers import load_config
 from ..errors import ConfigError
 from ..jobs.history import RUNNING, LastRun, read_last_run
-from ..jobs.pipeline import is_under_way, last_run_path
-from ..paths import data_directory
+from ..jobs.pipeline import is_under_way
+from ..paths import data_directory, last_run_file
 from ..tables.event_downloads import NAME as EXPORT
 from ..tables.ledger import Ledger
 from ..tables.load_log import LOADS_TABLE
@@ -112,7 +112,7 @@ def read_status(
         config: the settings; None if they are incomplete.
         clock: the current time.
     """
-    run = read_last_run(last_run_path(name))
+    run = read_last_run(last_run_file(name))
     outcome = run.outcome if run else None
     if outcome == RUNNING and not is_under_way(name):
         outcome = KILLED

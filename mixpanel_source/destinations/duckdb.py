@@ -25,8 +25,7 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.job_impl import FollowupJobRequestImpl
 
 from .. import constants
-
-SCOPE, FILTER = "x-merge-destination-scope", "x-merge-source-filter"
+from .replacement import Conditions, replacement_of
 
 
 class MergingDuckDb(duckdb):
@@ -45,37 +44,35 @@ class MergingDuckDb(duckdb):
 
 class _Client(DuckDbClient):
     def should_load_data_to_staging_dataset(self, table_name: str) -> bool:
-        is_direct = _is_replaced(self.prepare_load_table(table_name))
+        is_direct = replacement_of(self.prepare_load_table(table_name)) is not None
         return not is_direct and super().should_load_data_to_staging_dataset(table_name)
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
-        if not _is_replaced(table):
+        conditions = replacement_of(table)
+        if conditions is None:
             return super().create_load_job(table, file_path, load_id, restore)
-        return (_Replacement if file_path.endswith(".sql") else _Kept)(file_path)
+        if file_path.endswith(".sql"):
+            return _ReplaceJob(file_path, conditions)
+        return _KeepFileJob(file_path)
 
     def _create_merge_followup_jobs(
         self, table_chain: Sequence[PreparedTableSchema]
     ) -> list[FollowupJobRequest]:
-        if _is_replaced(table_chain[0]):
-            return [_Replace(table_chain[0])]
+        if replacement_of(table_chain[0]) is not None:
+            return [_ReplaceRequest(table_chain[0])]
         return super()._create_merge_followup_jobs(table_chain)
 
 
-def _is_replaced(table: PreparedTableSchema) -> bool:
-    """Whether a condition alone, and no key, says which rows go and which come."""
-    return SCOPE in table and FILTER in table and table.get("x-merge-strategy") == "delete-insert"
-
-
-class _Kept(RunnableLoadJob, HasFollowupJobs):
+class _KeepFileJob(RunnableLoadJob, HasFollowupJobs):
     """Leaves a file where it is: the replacement reads it once all of them are there."""
 
     def run(self) -> None:
         """Nothing is to be done."""
 
 
-class _Replace(FollowupJobRequestImpl):
+class _ReplaceRequest(FollowupJobRequestImpl):
     """Asks for the replacement, when the last file of a table is there."""
 
     def __init__(self, table: PreparedTableSchema) -> None:
@@ -85,8 +82,12 @@ class _Replace(FollowupJobRequestImpl):
         self._save_text_file("")
 
 
-class _Replacement(RunnableLoadJob):
+class _ReplaceJob(RunnableLoadJob):
     """Deletes the rows that the files of a package replace, and inserts theirs, both or neither."""
+
+    def __init__(self, file_path: str, conditions: Conditions) -> None:
+        super().__init__(file_path)
+        self._conditions = conditions
 
     def run(self) -> None:
         job_client: Any = self._job_client
@@ -94,7 +95,7 @@ class _Replacement(RunnableLoadJob):
         table: Any = self._load_table
         name = client.make_qualified_table_name(table["name"])
         rows = f"read_parquet({self._files(table['name'])}, union_by_name = true)"
-        scope = table[SCOPE].format(table=name, staging_table=rows)
+        scope = self._conditions.scope.format(table=name, staging_table=rows)
         # the order of rows means nothing in a table, and keeping it takes twice the time and memory
         client.execute_sql("SET preserve_insertion_order = false")
         if "memory_limit" not in (client.credentials.global_config or {}):
@@ -102,7 +103,7 @@ class _Replacement(RunnableLoadJob):
         with client.begin_transaction():
             client.execute_sql(f"DELETE FROM {name} WHERE {scope}")  # noqa: S608 - our own names
             client.execute_sql(
-                f"INSERT INTO {name} BY NAME SELECT * FROM {rows} WHERE {table[FILTER]}"  # noqa: S608
+                f"INSERT INTO {name} BY NAME SELECT * FROM {rows} WHERE {self._conditions.keep}"  # noqa: S608
             )
 
     def _files(self, table: str) -> list[str]:

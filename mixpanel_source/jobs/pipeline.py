@@ -22,7 +22,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from .. import constants
 from ..destinations.duckdb import MergingDuckDb
 from ..errors import BusyError, ConfigError, MixpanelError
-from ..paths import data_directory
+from ..paths import data_directory, lock_file
 
 BESIDE_ITS_CATALOG = "main"
 """Dataset in a DuckDB file of the dataset's own name; see `open_pipeline`."""
@@ -172,7 +172,7 @@ def pipeline_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
     directory = data_directory()
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (directory / f"{pipeline.pipeline_name}.lock").open("a")
+        file = lock_file(pipeline.pipeline_name).open("a")
     except OSError as error:
         raise MixpanelError(
             f"The directory {directory} cannot be written: {error.strerror}. Make it writable, or "
@@ -192,7 +192,7 @@ def pipeline_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
 
 def is_under_way(name: str) -> bool:
     """Whether a job holds the lock of the pipeline of that name."""
-    path = data_directory() / f"{name}.lock"
+    path = lock_file(name)
     try:
         with path.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -201,11 +201,6 @@ def is_under_way(name: str) -> bool:
     except OSError:
         return False
     return False
-
-
-def last_run_path(name: str) -> Path:
-    """Where is noted how the last run of the pipeline of that name ended."""
-    return data_directory() / f"{name}.last-run.json"
 
 
 def reset_local_state(pipeline: dlt.Pipeline) -> None:

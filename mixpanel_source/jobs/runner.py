@@ -20,13 +20,13 @@ from ..api.clock import Clock
 from ..api.rate_limit import requests_left
 from ..catalog.tables import find_table
 from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
-from ..paths import data_directory
+from ..paths import data_directory, last_run_file
 from ..tables.context import LoadContext, pipeline_spool
 from ..tables.load_log import WindowLoad
 from ..tables.package import TablePart
 from .column_comments import write_comments
 from .history import DONE, FAILED, STOPPED, LastRun, write_last_run
-from .pipeline import appending_note, last_run_path, pipeline_lock, reset_local_state, unwrap_errors
+from .pipeline import appending_note, pipeline_lock, reset_local_state, unwrap_errors
 from .source import build_source
 
 logger = logging.getLogger("mixpanel_source")
@@ -145,7 +145,7 @@ def _load_table(table: str, pipeline: dlt.Pipeline, context: LoadContext) -> Non
 @contextmanager
 def _recorded(run: LastRun, result: JobResult, clock: Clock) -> Iterator[None]:
     """Record, for `status`, that a run is in progress and how it ends."""
-    path = last_run_path(result.pipeline.pipeline_name)
+    path = last_run_file(result.pipeline.pipeline_name)
     write_last_run(path, run)
     failures: dict[str, str] = {}
     outcome = FAILED

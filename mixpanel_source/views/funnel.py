@@ -42,7 +42,7 @@ def build_funnel(schema: str, events: Sequence[str], *, days: int = FUNNEL_DAYS)
     """
     if len(set(events)) != len(events) or len(events) < 2:  # noqa: PLR2004 - start and end
         raise ConfigError(
-            f"funnel is {', '.join(events) or 'empty'}; it must be two events or more, not repeated."
+            f"funnel is {', '.join(events) or 'empty'}; it must be two or more different events."
         )
     steps = [Step(number, event) for number, event in enumerate(events, 1)]
     names = ", ".join(quote_text(event) for event in events)

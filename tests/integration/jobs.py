@@ -19,7 +19,7 @@ from mixpanel_source import JobResult, backfill, catch_up, open_pipeline, sync
 from mixpanel_source.catalog.tables import DEFAULT_TABLES, TABLES
 from mixpanel_source.config.providers import load_config
 from mixpanel_source.jobs.source import build_source
-from mixpanel_source.paths import data_directory
+from mixpanel_source.paths import spool_directory
 from mixpanel_source.tables.context import LoadContext
 from mixpanel_source.windows import iter_days
 from tests.integration.fidelity import (
@@ -151,7 +151,7 @@ class Lab:
     @property
     def spool(self) -> Path:
         """Where windows wait to be loaded."""
-        return data_directory() / f"{self.pipeline.pipeline_name}.spool"
+        return spool_directory(self.pipeline.pipeline_name)
 
     def spooled(self) -> list[str]:
         """The files there."""

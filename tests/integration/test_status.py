@@ -14,7 +14,8 @@ from mixpanel_source.commands.status import Status, find_gaps
 from mixpanel_source.commands.status import status as read_status
 from mixpanel_source.errors import BusyError, MixpanelError
 from mixpanel_source.jobs.history import LastRun, read_last_run, write_last_run
-from mixpanel_source.jobs.pipeline import last_run_path, open_pipeline, pipeline_lock
+from mixpanel_source.jobs.pipeline import open_pipeline, pipeline_lock
+from mixpanel_source.paths import last_run_file
 from mixpanel_source.windows import Window
 from tests.integration.jobs import ANCHOR, NOON, YESTERDAY, Lab, make_project, open_lab
 
@@ -113,7 +114,7 @@ def test_status_tells_what_ended_a_run_as_a_whole(lab: Lab) -> None:
     assert failed.outcome == "failed"
     assert failed.last_run is not None
     assert "Check username and secret" in failed.last_run.failures[""]
-    assert "not-the-secret" not in last_run_path("mixpanel").read_text()
+    assert "not-the-secret" not in last_run_file("mixpanel").read_text()
     lab.sync("export", requests_per_hour=2, max_wait_s=0)
     assert status(lab).outcome == "stopped"
 
@@ -121,7 +122,7 @@ def test_status_tells_what_ended_a_run_as_a_whole(lab: Lab) -> None:
 def test_status_tells_a_run_that_was_killed(lab: Lab) -> None:
     """A run that never said how it ended is under way while it holds the lock, and killed after."""
     lab.sync("engage")
-    write_last_run(last_run_path("mixpanel"), LastRun("sync", ["engage"], began_at=NOON))
+    write_last_run(last_run_file("mixpanel"), LastRun("sync", ["engage"], began_at=NOON))
     with pipeline_lock(lab.pipeline):
         assert status(lab).outcome == "running"
     assert status(lab).outcome == "killed"
@@ -130,7 +131,7 @@ def test_status_tells_a_run_that_was_killed(lab: Lab) -> None:
 def test_damaged_note_is_no_note(lab: Lab) -> None:
     """A file that is no note of a run, as a full disk leaves it, is as if there were none."""
     lab.sync("engage")
-    path = last_run_path("mixpanel")
+    path = last_run_file("mixpanel")
     for text in ("", "{", "[]", '{"other": 1}'):
         path.write_text(text)
         assert read_last_run(path) is None

@@ -18,7 +18,7 @@ import pytest
 from mixpanel_sandbox import Fault, Sandbox
 from mixpanel_source import cli
 from mixpanel_source.jobs.history import STOPPED, read_last_run
-from mixpanel_source.jobs.pipeline import last_run_path
+from mixpanel_source.paths import last_run_file
 from tests.integration.jobs import ALL_DAYS, configured_sandbox, make_project
 from tests.integration.sandbox_calls import wait_until
 
@@ -91,7 +91,7 @@ def test_ctrl_c_loads_what_came_and_the_next_run_goes_on(sandbox: Sandbox) -> No
         assert "Press Ctrl-C again" in terminal.text
         assert "Run the same command to go on" in terminal.text
     assert days_loaded() == ALL_DAYS[:2]
-    run = read_last_run(last_run_path("mixpanel"))
+    run = read_last_run(last_run_file("mixpanel"))
     assert run is not None
     assert (run.outcome, run.rows) == (STOPPED, 6)
     sandbox.forget_requests()
