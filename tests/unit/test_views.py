@@ -159,7 +159,7 @@ def test_funnel_without_users(database: Database) -> None:
 @pytest.mark.parametrize("steps", [["a"], ["a", "b", "a"]])
 def test_funnel_has_to_lead_somewhere(steps: list[str]) -> None:
     """A funnel of one step, or with a step twice, is refused."""
-    with pytest.raises(ConfigError, match="two events or more"):
+    with pytest.raises(ConfigError, match="two or more different events"):
         build_views("main", [], funnel=steps)
 
 
