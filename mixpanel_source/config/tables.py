@@ -1,4 +1,4 @@
-"""Which tables a user means."""
+"""Selection of tables."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from .reports import reports_of
 
 
 def check_tables(tables: Sequence[str]) -> None:
-    """Refuse tables that do not exist.
+    """Refuse names of tables that do not exist.
 
     Raises:
-        ConfigError: naming the valid ones.
+        ConfigError: a name is unknown, or there is none; lists the valid names.
     """
     known = (*TABLE_NAMES, ALL_REPORTS)
     unknown = [name for name in tables if name not in known]
     if unknown or not tables:
         raise ConfigError(
-            f"tables is {', '.join(tables) or 'empty'}; it must be names out of "
-            f"{', '.join(known)}, with commas between them"
+            f"tables is {', '.join(tables) or 'empty'}; it must be comma-separated names from "
+            f"{', '.join(known)}"
             f"{nearest_hint(unknown, known).replace(' did', ': did') or '.'}"
         )
 
 
 def select_tables(tables: Sequence[str], config: Config) -> tuple[str, ...]:
-    """The tables, each once, with `reports` as those that have a declared report.
+    """The tables, each once, with `reports` replaced by those that have a declared report.
 
     Raises:
-        ConfigError: a table does not exist, or is one of reports and has none.
+        ConfigError: a table does not exist, or is a table of reports without a declared one.
     """
     check_tables(tables)
     declared = [report.table for report in config.reports]
     if ALL_REPORTS in tables and not declared:
         raise ConfigError(
-            "reports is not set, and tables has it: declare reports in config.toml, "
-            "[[sources.mixpanel.reports]], or leave it out of tables."
+            "tables contains reports, but the setting reports is empty: declare reports in "
+            "config.toml, as [[sources.mixpanel.reports]], or leave reports out of tables."
         )
     selected: list[str] = []
     for table in tables:

@@ -14,8 +14,11 @@ from dlt.sources import SourceReference
 
 from mixpanel_sandbox import SECRET, USERNAME
 from mixpanel_source import mixpanel_source
-from mixpanel_source.catalog.tables import TABLE_NAMES
+from mixpanel_source.catalog.tables import TABLE_NAMES, find_table
+from mixpanel_source.config.providers import load_config
 from mixpanel_source.errors import AuthError, ConfigError
+from mixpanel_source.jobs.source import build_source
+from mixpanel_source.tables.context import LoadContext
 from tests.integration.jobs import (
     ALL_DAYS,
     ANCHOR,
@@ -50,6 +53,28 @@ def test_call_asks_nothing(lab: Lab) -> None:
     """Calling it makes no request and needs no network."""
     mixpanel_source(**lab.settings)
     mixpanel_source(**REQUIRED, base_url=NOWHERE, export_base_url=NOWHERE)
+    assert lab.sandbox.requests == []
+
+
+class StoppedClock:
+    """A clock that nobody may read."""
+
+    def time(self) -> float:
+        """Fail."""
+        raise AssertionError("the clock was read")
+
+    def sleep(self, seconds: float) -> None:
+        """Fail."""
+        raise AssertionError(f"waited {seconds} s")
+
+
+@pytest.mark.parametrize("table", ["export", "lookup_tables", "funnels"])
+def test_source_of_a_run_has_one_resource(lab: Lab, table: str) -> None:
+    """A run builds the resource of the table it loads, and reads no clock for it."""
+    context = LoadContext(load_config(lab.settings), clock=StoppedClock())
+    source = build_source(context, [find_table(table)])
+    assert (source.name, source.section) == ("mixpanel", "mixpanel_source")
+    assert list(source.resources) == [table]
     assert lab.sandbox.requests == []
 
 

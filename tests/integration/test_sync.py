@@ -7,12 +7,14 @@ import stat
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from mixpanel_sandbox import Fault
 from mixpanel_source import open_pipeline
 from mixpanel_source.errors import BusyError, ConfigError, PlanError, ServerError, TruncatedError
+from mixpanel_source.progress import Progress
 from mixpanel_source.tables.load_log import WindowLoad
 from mixpanel_source.tables.package import Checkpoint, TablePart
 from tests.integration.fidelity import served_events
@@ -25,6 +27,7 @@ from tests.integration.jobs import (
     YESTERDAY,
     Lab,
     add_event,
+    configure,
     make_project,
     open_lab,
 )
@@ -464,3 +467,26 @@ def test_lost_working_directory_changes_nothing(lab: Lab) -> None:
     lab.sync("export")
     assert lab.exported == LOOKBACK
     lab.assert_events_kept()
+
+
+class Editor(Progress):
+    """Breaks the file of settings as soon as the first package is loaded."""
+
+    def __init__(self, directory: Path) -> None:
+        """Edit the file in a directory."""
+        self._directory = directory
+
+    def package_loaded(self, table: str) -> None:
+        """Write what no setting may be."""
+        configure(
+            self._directory, "config.toml", f'[sources.mixpanel]\nlookback_days = "{table}"\n'
+        )
+
+
+def test_settings_of_a_run_are_read_once(lab: Lab, tmp_path: Path) -> None:
+    """A bad edit while a run is in progress does not fail it; the next run reports it."""
+    result = lab.sync("export", "engage", progress=Editor(tmp_path))
+    assert result.failures == {}
+    assert set(result.rows) == {"export", "engage"}
+    with pytest.raises(ConfigError, match="lookback_days is 'engage'"):
+        lab.sync("export")
