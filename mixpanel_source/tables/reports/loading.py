@@ -35,8 +35,9 @@ from ..emit import closing_items
 from ..load_log import WindowLoad
 from ..package import LoadPackage, TablePart
 from ..partitions import iter_parts
+from .rows import Measure, ReportQuery, Rows
 from .schemas import FUNNELS, REPLACE_FUNNELS, is_dated, iter_tables
-from .shapes import Measure, ReportQuery, Rows, days_of, parse_report
+from .shapes import days_of, parse_report
 
 logger = logging.getLogger("mixpanel_source")
 

@@ -13,7 +13,7 @@ from dlt.common.typing import TDataItems
 from ... import constants
 from ...destinations.replacement import Replacement
 from ..dlt_items import with_json_columns
-from .shapes import Activity, Item, Measure, Name, Rows
+from .rows import Activity, Item, Measure, Name, Rows
 
 FUNNELS = "funnels"
 FUNNEL_STEPS = "funnel_steps"

@@ -1,17 +1,17 @@
-"""Replies of reports into rows, whatever their shape.
+"""Turns replies of reports into rows, one function for each shape of reply.
 
-Pure. A number of a reply is in exactly one row, and rows are in order, however the reply is. What
-is not the shape that the reference documents raises a `TruncatedError`, for a reply cut short or
-replaced on its way is the likeliest cause.
+Pure. Each number of a reply is in exactly one row, and rows are sorted, whatever the order of the
+reply. A shape that the reference does not document raises a `TruncatedError`, because the likeliest
+cause is a reply that was cut short or replaced on its way.
 
 Source: https://developer.mixpanel.com/reference/query-api, and the page of each endpoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from typing import Any
 
 from ...decode.framing import dump_json
 from ...decode.json_values import (
@@ -27,127 +27,64 @@ from ...decode.json_values import (
     to_float,
     unexpected,
 )
-from ...windows import Window, iter_days
+from ...windows import iter_days
+from .rows import Activity, Item, Measure, Name, ReportQuery, Rows
 
 OVERALL = "$overall"
-"""The segment of everybody, as Mixpanel calls it, where a report is not broken down."""
+"""Mixpanel's name for the segment of all users, in a report without a breakdown."""
 METRICS = {"general": "count", "unique": "unique", "average": "average"}
-"""Parameter `type` -> what is measured."""
+"""Parameter `type` -> the metric."""
 
 
-class ReportQuery(NamedTuple):
-    """What of the request it takes to read the reply."""
-
-    table: str
-    params: Mapping[str, str]
-    today: date
-    """In the project's zone; the day of what says no day itself."""
-    zone: str = "UTC"
-    """Of the times in the reply."""
-    window: Window | None = None
-    """The days that are wanted; all that come, if None."""
-
-
-class Measure(NamedTuple):
-    """A number of a report."""
-
-    date: date
-    """The day on which the bucket starts."""
-    bucket: str
-    """The bucket as the reply names it."""
-    segment: str
-    """The value broken down by, or what was measured; JSON text of a list where there are more."""
-    step: int
-    metric: str
-    label: str | None
-    """Of a funnel's step, the event."""
-    value: float | None
-
-
-class Name(NamedTuple):
-    """A name, in the order of the reply."""
-
-    position: int
-    """From 1."""
-    name: str
-
-
-class Activity(NamedTuple):
-    """An event of a user's feed."""
-
-    date: date
-    """Of `time` as Mixpanel gives it."""
-    position: int
-    """Among those of the day, from 1."""
-    time: datetime
-    event: str
-    distinct_id: str | None
-    properties: str
-    """JSON text."""
-
-
-class Item(NamedTuple):
-    """What a script has put out."""
-
-    position: int
-    """From 1."""
-    row: str
-    """JSON text."""
-
-
-Rows = Sequence[Measure | Name | Activity | Item]
-
-
-def parse_report(reply: object, asked: ReportQuery) -> Rows:
-    """The rows of a reply, in order.
+def parse_report(reply: object, query: ReportQuery) -> Rows:
+    """The rows of a reply, sorted.
 
     Raises:
-        TruncatedError: it has another shape than the page of the endpoint says.
+        TruncatedError: the reply has another shape than the page of the endpoint documents.
     """
     try:
-        rows = [*_SHAPES[asked.table](reply, asked)]
+        rows = [*_SHAPES[query.table](reply, query)]
     except RecursionError:
         raise unexpected("of a depth that can be read") from None
-    # what comes first in a row tells it apart; what comes after may not be comparable
+    # the first fields identify a row; later ones may not be comparable
     return sorted(rows, key=lambda row: row[:5])
 
 
-def days_of(reply: object, asked: ReportQuery) -> list[date]:
-    """The days that a reply speaks for, whether or not it has a number of them."""
-    if asked.window is not None:
-        return [*asked.window.days]
-    if asked.table != "insights":
-        return [asked.today]
+def days_of(reply: object, query: ReportQuery) -> list[date]:
+    """The days that a reply covers, with or without numbers for them."""
+    if query.window is not None:
+        return [*query.window.days]
+    if query.table != "insights":
+        return [query.today]
     first, last = _range_of(reply)
     return [*iter_days(first, last)]
 
 
-def _series(reply: object, asked: ReportQuery) -> Iterator[Measure]:
+def _series(reply: object, query: ReportQuery) -> Iterator[Measure]:
     """`{"data": {"series": [key], "values": {segment: {key: number}}}}`."""
     data = take_object(part_of(reply, "data"), "an object with data")
-    metric = METRICS.get(asked.params.get("type", "general"), "count")
+    metric = METRICS.get(query.params.get("type", "general"), "count")
     for segment, by_key in take_object(data.get("values"), "a series with values").items():
         for key, value in take_object(by_key, "a series with values by date").items():
             yield from _measure(key, segment, value, metric=metric)
 
 
-def _results(reply: object, asked: ReportQuery) -> Iterator[Measure]:
+def _results(reply: object, query: ReportQuery) -> Iterator[Measure]:
     """`{"results": {key: number}}`."""
     results = take_object(part_of(reply, "results"), "an object with results")
-    metric = asked.table.rpartition("_")[2]
+    metric = query.table.rpartition("_")[2]
     for key, value in results.items():
-        yield from _measure(key, asked.params.get("event", ""), value, metric=metric)
+        yield from _measure(key, query.params.get("event", ""), value, metric=metric)
 
 
-def _funnel(reply: object, asked: ReportQuery) -> Iterator[Measure]:
+def _funnel(reply: object, query: ReportQuery) -> Iterator[Measure]:
     """`{"data": {key: {"steps": [step], ...}}}`, or with `on` `{key: {segment: [step]}}`."""
     data = take_object(part_of(reply, "data"), "an object with data")
     for key, found in data.items():
         bucket = take_object(found, "a funnel by date")
-        split = bucket if "on" in asked.params or "steps" not in bucket else {OVERALL: bucket}
-        for segment, one in split.items():
-            steps = one.get("steps") if isinstance(one, dict) else one
-            rest = {k: v for k, v in one.items() if k != "steps"} if isinstance(one, dict) else {}
+        split = bucket if "on" in query.params or "steps" not in bucket else {OVERALL: bucket}
+        for segment, funnel in split.items():
+            steps, rest = _split_steps(funnel)
             yield from _named_numbers(key, segment, rest)
             for number, step in enumerate(take_list(steps, "a funnel with steps"), 1):
                 facts = take_object(step, "a funnel with steps")
@@ -155,11 +92,18 @@ def _funnel(reply: object, asked: ReportQuery) -> Iterator[Measure]:
                 yield from _named_numbers(key, segment, facts, step=number, label=label)
 
 
-def _insights(reply: object, _asked: ReportQuery) -> Iterator[Measure]:
+def _split_steps(funnel: object) -> tuple[object, dict[str, Any]]:
+    """The steps of a funnel, and what is said of it as a whole; a list is the steps alone."""
+    if not isinstance(funnel, dict):
+        return funnel, {}
+    return funnel.get("steps"), {key: v for key, v in funnel.items() if key != "steps"}
+
+
+def _insights(reply: object, _query: ReportQuery) -> Iterator[Measure]:
     """`{"date_range": {...}, "series": {segment: {... {key: number}}}}`, of any depth.
 
-    What comes below the date, as in saved retention reports, is the metric or a list of steps. A
-    report that is no series has no dates: it is filed under the last day of its range.
+    What is below the date, as in saved retention reports, is the metric or a list of steps. A report
+    that is no time series has no dates: it is filed under the last day of its range.
     """
     series = take_object(part_of(reply, "series"), "a report with series")
     for path, value in iter_numbers(series):
@@ -175,20 +119,20 @@ def _insights(reply: object, _asked: ReportQuery) -> Iterator[Measure]:
         yield Measure(take_day(bucket), bucket, _segment(segments), step, metric, None, value)
 
 
-def _retention(reply: object, asked: ReportQuery) -> Iterator[Measure]:
+def _retention(reply: object, query: ReportQuery) -> Iterator[Measure]:
     """`{key: {"counts": [number], "first": number}}`, or with `on` `{key: {segment: {...}}}`."""
     for key, found in take_object(reply, "retention by date").items():
         bucket = take_object(found, "retention by date")
-        plain = "on" not in asked.params or isinstance(bucket.get("counts"), list)
-        for segment, one in ({OVERALL: bucket} if plain else bucket).items():
-            facts = dict(take_object(one, "retention by segment"))
+        plain = "on" not in query.params or isinstance(bucket.get("counts"), list)
+        for segment, cell in ({OVERALL: bucket} if plain else bucket).items():
+            facts = dict(take_object(cell, "retention by segment"))
             counts = take_list(facts.pop("counts", None), "retention with counts")
             yield from _named_numbers(key, segment, facts)
             for step, value in enumerate(counts):
                 yield from _measure(key, segment, value, metric="count", step=step)
 
 
-def _frequency(reply: object, _asked: ReportQuery) -> Iterator[Measure]:
+def _frequency(reply: object, _query: ReportQuery) -> Iterator[Measure]:
     """`{"data": {key: [number]}}`, or with `on` `{key: {segment: [number]}}`."""
     for key, found in take_object(part_of(reply, "data"), "an object with data").items():
         by_segment = {OVERALL: found} if isinstance(found, list) else found
@@ -197,42 +141,42 @@ def _frequency(reply: object, _asked: ReportQuery) -> Iterator[Measure]:
                 yield from _measure(key, segment, value, metric="count", step=step)
 
 
-def _top_events(reply: object, asked: ReportQuery) -> Iterator[Measure]:
+def _top_events(reply: object, query: ReportQuery) -> Iterator[Measure]:
     """`{"events": [{"event": name, "amount": number, ...}], "type": ...}`."""
     events = take_list(part_of(reply, "events"), "an object with events")
     for event in events:
         facts = take_object(event, "a list of events")
-        yield from _named_numbers(str(asked.today), text_of(facts.get("event")), facts)
+        yield from _named_numbers(str(query.today), text_of(facts.get("event")), facts)
 
 
-def _top_properties(reply: object, asked: ReportQuery) -> Iterator[Measure]:
+def _top_properties(reply: object, query: ReportQuery) -> Iterator[Measure]:
     """`{name: {"count": number}}`; some have no count."""
-    key = str(asked.today)
+    key = str(query.today)
     for name, found in take_object(reply, "an object of properties").items():
         facts = take_object(found, "an object of properties")
         if "count" not in facts:
-            yield Measure(asked.today, key, name, 0, "count", None, None)
+            yield Measure(query.today, key, name, 0, "count", None, None)
         yield from _named_numbers(key, name, facts)
 
 
-def _names(reply: object, _asked: ReportQuery) -> Iterator[Name]:
+def _names(reply: object, _query: ReportQuery) -> Iterator[Name]:
     """`[name]`."""
     for position, name in enumerate(take_list(reply, "a list of names"), 1):
         yield Name(position, name if isinstance(name, str) else dump_json(name))
 
 
-def _activity(reply: object, asked: ReportQuery) -> Iterator[Activity]:
+def _activity(reply: object, query: ReportQuery) -> Iterator[Activity]:
     """`{"results": {"events": [{"event": name, "properties": {"time": seconds, ...}}]}}`.
 
-    The id of the user is called `$distinct_id` here and `distinct_id` there, in one reply.
+    The user's id is called `$distinct_id` in some events and `distinct_id` in others.
     """
     results = take_object(part_of(reply, "results"), "an object with results")
     positions: dict[date, int] = {}
     for event in take_list(results.get("events"), "an object with events"):
         facts = take_object(event, "a list of events")
         properties = take_object(facts.get("properties"), "a list of events with properties")
-        day, time = take_moment(properties.get("time"), asked.zone)
-        if asked.window is not None and not asked.window.first <= day <= asked.window.last:
+        day, time = take_moment(properties.get("time"), query.zone)
+        if query.window is not None and not query.window.first <= day <= query.window.last:
             continue
         positions[day] = positions.get(day, 0) + 1
         found = properties.get("$distinct_id", properties.get("distinct_id"))
@@ -246,7 +190,7 @@ def _activity(reply: object, asked: ReportQuery) -> Iterator[Activity]:
         )
 
 
-def _items(reply: object, _asked: ReportQuery) -> Iterator[Item]:
+def _items(reply: object, _query: ReportQuery) -> Iterator[Item]:
     """`[anything]`."""
     for position, row in enumerate(take_list(reply, "a list"), 1):
         yield Item(position, dump_json(row))
@@ -276,7 +220,7 @@ _SHAPES: Mapping[str, Callable[[object, ReportQuery], Iterator[Any]]] = {
 def _named_numbers(
     key: str, segment: str, facts: Mapping[str, Any], *, step: int = 0, label: object = None
 ) -> Iterator[Measure]:
-    """A row for each number of an object, at any depth, named by where it is."""
+    """A row for each number in an object, at any depth, named by its path."""
     text = label if isinstance(label, str) else None
     for path, value in iter_numbers(facts):
         metric = ".".join(map(str, path))
@@ -286,7 +230,7 @@ def _named_numbers(
 def _measure(
     key: str, segment: str, value: object, *, metric: str, step: int = 0
 ) -> Iterator[Measure]:
-    """A row for a number; none for null, which says that there is no number."""
+    """A row for a number; none for null."""
     if value is None:
         return
     if not is_number(value):

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from mixpanel_source.catalog.tables import REPORT_TABLES
 from mixpanel_source.config.reports import endpoint_of
 from mixpanel_source.errors import TruncatedError
-from mixpanel_source.tables.reports.shapes import Measure, ReportQuery, Rows, days_of, parse_report
+from mixpanel_source.tables.reports.rows import Measure, ReportQuery, Rows
+from mixpanel_source.tables.reports.shapes import days_of, parse_report
 from mixpanel_source.windows import Window
 
 yaml: Any = pytest.importorskip("yaml", reason="needs the package pyyaml")
