@@ -102,8 +102,8 @@ def _split_steps(funnel: object) -> tuple[object, dict[str, Any]]:
 def _insights(reply: object, _query: ReportQuery) -> Iterator[Measure]:
     """`{"date_range": {...}, "series": {segment: {... {key: number}}}}`, of any depth.
 
-    What is below the date, as in saved retention reports, is the metric or a list of steps. A report
-    that is no time series has no dates: it is filed under the last day of its range.
+    What is below the date, as in saved retention reports, is the metric or a list of steps. A
+    report that is no time series has no dates: it is filed under the last day of its range.
     """
     series = take_object(part_of(reply, "series"), "a report with series")
     for path, value in iter_numbers(series):
