@@ -1,4 +1,4 @@
-"""Which tables a user means."""
+"""Selection of tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .reports import reports_of
 
 
 def check_tables(tables: Sequence[str]) -> None:
-    """Refuse tables that do not exist.
+    """Refuse an empty selection, and tables that do not exist.
 
     Raises:
         ConfigError: naming the valid ones.
@@ -21,23 +21,23 @@ def check_tables(tables: Sequence[str]) -> None:
     unknown = [name for name in tables if name not in known]
     if unknown or not tables:
         raise ConfigError(
-            f"tables is {', '.join(tables) or 'empty'}; it must be names out of "
-            f"{', '.join(known)}, with commas between them"
+            f"tables is {', '.join(tables) or 'empty'}; it must be a comma-separated list of "
+            f"{', '.join(known)}"
             f"{nearest_hint(unknown, known).replace(' did', ': did') or '.'}"
         )
 
 
 def select_tables(tables: Sequence[str], config: Config) -> tuple[str, ...]:
-    """The tables, each once, with `reports` as those that have a declared report.
+    """The selected tables without duplicates; `reports` stands for those with a declared report.
 
     Raises:
-        ConfigError: a table does not exist, or is one of reports and has none.
+        ConfigError: a table does not exist, or needs a declared report and has none.
     """
     check_tables(tables)
     declared = [report.table for report in config.reports]
     if ALL_REPORTS in tables and not declared:
         raise ConfigError(
-            "reports is not set, and tables has it: declare reports in config.toml, "
+            "reports is not set, but tables contains it: declare reports in config.toml, "
             "[[sources.mixpanel.reports]], or leave it out of tables."
         )
     selected: list[str] = []
