@@ -1,6 +1,6 @@
-"""What Mixpanel fixes and what we choose: hosts, paths, limits and defaults.
+"""Facts about Mixpanel, and tuning parameters that are not settings.
 
-Constants only. What a user sets, and the checks on it, are in `config`.
+Constants only. Settings, their defaults and their bounds are in `config.model`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 
 class Hosts(NamedTuple):
-    """The hosts of a region that this package reads from, as base addresses.
+    """Base addresses of the hosts of a region.
 
     Source: https://developer.mixpanel.com/reference/overview (data residency).
     """
@@ -32,89 +32,77 @@ REGIONS: Final[dict[str, Hosts]] = {
     ),
 }
 
-EXPORT_LIMIT_MAX: Final = 100_000
-"""Most events a request with `limit` returns.
-
-Source: https://developer.mixpanel.com/reference/raw-event-export.
-"""
-
 ENGAGE_PAGE_SIZE: Final = 1_000
-"""Profiles a page, where the reply does not say.
+"""Profiles per page, if the response does not state it.
 
 Source: https://developer.mixpanel.com/reference/engage-query.
 """
 
-REQUESTS_PER_SECOND: Final = 1.0
 REQUESTS_PER_HOUR: Final = 60
 """Raw export and the Query API each allow 60 requests in a rolling hour.
 
 Source: https://developer.mixpanel.com/reference/rate-limits.
 """
 
-RETRIES: Final = 5
-RETRY_BASE_SECONDS: Final = 10.0
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 READ_TIMEOUT_SECONDS: Final = 300.0
 """Between two reads; an export may take minutes to send its first byte."""
 
 QUOTA_PATIENCE_SECONDS: Final = 6 * 3_600.0
-"""How long a request that is refused for the quota is waited for, if nothing shorter was asked."""
+"""Maximum wait for the quota, unless the caller sets another."""
 SHORT_WAIT_SECONDS: Final = 60.0
-"""A wait longer than this is announced, and what was fetched is loaded before it."""
+"""Before a wait longer than this, a sync loads what it has fetched, and reports the wait."""
 
-LOOKBACK_DAYS: Final = 5
-"""The SDKs' endpoint drops events more than five days old.
-
-Source: https://developer.mixpanel.com/reference/track-event.
-"""
 LOOKBACK_DAYS_MAX: Final = 366
-"""As far back as the ledger remembers when a day was read."""
-CATCH_UP_DAYS: Final = 365
-"""How many days back events are looked for that arrived later than the look-back reaches."""
-WINDOW_DAYS: Final = 1
+"""Maximum of `lookback_days`: the ledger keeps for this long when a day was last read."""
 AUTO_WINDOW_DAYS_MAX: Final = 31
-"""Most days a request with `window_days = auto`: a year is a dozen of these."""
+"""Maximum days per request with `window_days = auto`: a year takes a dozen requests."""
 AUTO_WINDOW_BYTES: Final = 32 * 1024 * 1024
-"""Uncompressed bytes that a request is to bring with `window_days = auto`.
+"""Uncompressed bytes that a response should have with `window_days = auto`.
 
-Big enough that what passes between requests costs little beside it; small enough to be asked for
-again when it fails, and to end a load package near where it should end.
+Large enough that the pause between requests is short in comparison; small enough to be repeated
+when a request fails, and to end a load package close to its intended size.
 """
 MAX_COLUMNS: Final = 1_000
-PROPERTIES_MODES: Final = ("columns", "json", "both")
+"""Default of `max_columns`."""
 
 PIPELINE_NAME: Final = "mixpanel"
 DATASET_NAME: Final = "mixpanel"
 DUCKDB_FILE: Final = "mixpanel.duckdb"
 
 CHECKPOINT_BYTES: Final = 2 * 1024 * 1024 * 1024
-"""Uncompressed export bytes after which a sync loads what it has."""
+"""Uncompressed export bytes after which a sync loads what it has fetched."""
 CHECKPOINT_SECONDS: Final = 120.0
-"""Seconds of fetching after which a sync loads what it has."""
+"""Seconds of fetching after which a sync loads what it has fetched."""
 
 BLOCK_BYTES: Final = 12 * 1024 * 1024
 """Uncompressed bytes decoded at once; bounds memory, whatever the size of a day."""
 WORKERS_MAX: Final = 4
-"""Most threads that decode, unless more are asked for; one that loads has to keep up with them."""
+"""Maximum decoder threads with `workers = auto`; the thread that loads cannot keep up with more."""
 SMALL_BLOCK_BYTES: Final = 1024 * 1024
-"""Blocks of fewer bytes are read row by row: compiled code takes half a second to load."""
+"""Smaller blocks are decoded row by row: loading the compiled code takes half a second."""
 KEPT_BYTES: Final = 160 * 1024 * 1024
-"""Memory for what was decoded of a window while it came. Of a window that takes more, half as much
-is kept and the rest read again."""
+"""Memory for the blocks of a window that were decoded while it was downloaded.
+
+Of a window that needs more, half as much is kept and the rest is decoded again from disk.
+"""
 BLOCK_ROWS: Final = 10_000
-"""Most rows that are Python objects at once, where rows are read one by one."""
+"""Maximum rows held as Python objects, where rows are decoded one by one."""
 BATCH_ROWS: Final = 50_000
-"""Most rows of an arrow table handed to dlt."""
+"""Maximum rows of an Arrow table passed to dlt."""
 FILE_ROWS: Final = 100_000
-"""Most rows of a file of a load package. Postgres takes several at once, DuckDB all together."""
+"""Maximum rows per file of a load package. Postgres loads several files in parallel, DuckDB loads
+all in one statement."""
 LOAD_WORKERS: Final = 2
-"""Files that are loaded at once, unless more are asked for; each takes memory."""
+"""Files loaded in parallel, unless dlt is configured otherwise; each takes memory."""
 DUCKDB_MEMORY: Final = "400MB"
-"""DuckDB's `memory_limit` while it loads, unless another is configured; with more it is hardly
-faster, and without any it may take all of the machine's."""
+"""DuckDB's `memory_limit` during a load, unless another is configured.
+
+More hardly makes it faster; without a limit it may take most of the machine's memory.
+"""
 
 MAX_IDENTIFIER_BYTES: Final = 63
-"""PostgreSQL's bound, the smallest of the destinations in wide use.
+"""Maximum length of a name in PostgreSQL, the lowest among the widely used destinations.
 
 Source: https://www.postgresql.org/docs/current/sql-syntax-lexical.html.
 """

@@ -108,6 +108,7 @@ def _search_regions(
     for name, hosts in regions.items():
         there = replace(
             config,
+            region=name,
             base_url=hosts.query,
             export_base_url=hosts.export,
             ingestion_base_url=hosts.ingestion,

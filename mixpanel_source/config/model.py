@@ -1,85 +1,247 @@
-"""What a user may set, checked.
+"""The settings of a run: each is declared here, once, with its parser, default and description.
 
-`Config` holds the settings in the form the rest of the package uses. It is built from strings and
-numbers as they come from a file, the environment or a call; whatever does not fit raises a
-`ConfigError` that names the setting, what was given (secrets aside) and what is valid.
+To add a setting, add a field to `Config` and run `python -m mixpanel_source.config.document`, which
+writes it into the README, the files in `.dlt`, the signature of `mixpanel_source()` and `Settings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
 from .. import constants
-from ..errors import ConfigError
 from ..windows import DAY, Window
+from .declaration import setting, setting_of
 from .parsers import (
-    ANY,
-    Parse,
+    auto_or,
     choice_of,
-    is_given,
     names_of,
-    nearest_hint,
     number_from,
     parse_day,
     parse_flag,
     parse_ids,
     parse_json,
     parse_range,
+    parse_region,
     parse_text,
     parse_url,
     parse_zone,
 )
-from .reports import Report, parse_reports
+from .report_parsing import parse_reports
+from .reports import Report
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """All settings of a run; see the README for what each means."""
+    """All settings of a run, parsed and complete."""
 
-    username: str
-    secret: str
-    project_id: int
-    base_url: str
-    export_base_url: str
-    ingestion_base_url: str
-    workspace_id: int | None = None
-    anchor_date: date | None = None
-    range: Window | None = None
-    lookback_days: int = constants.LOOKBACK_DAYS
-    window_days: int | None = constants.WINDOW_DAYS
-    """None: as many as suit, see `WindowSizer`."""
-    include_today: bool = False
-    project_timezone: str = "UTC"
-    events: tuple[str, ...] = ()
-    where: str | None = None
-    limit: int | None = None
-    properties: str = "columns"
-    max_columns: int = constants.MAX_COLUMNS
-    requests_per_second: float = constants.REQUESTS_PER_SECOND
-    requests_per_hour: int = constants.REQUESTS_PER_HOUR
-    retries: int = constants.RETRIES
-    retry_base_seconds: float = constants.RETRY_BASE_SECONDS
-    workers: int | None = None
-    """None: one less than there are processors, up to `constants.WORKERS_MAX`."""
-    engage_page_size: int | None = None
-    engage_where: str | None = None
-    engage_output_properties: tuple[str, ...] = ()
-    engage_behaviors: str | None = None
-    """JSON, as it is sent."""
-    engage_cohort: int | None = None
-    engage_full_days: int = 0
-    """0: every sync reads all profiles."""
-    cohort_ids: tuple[int, ...] = ()
-    """Empty: all there are."""
-    data_group_ids: tuple[int, ...] = ()
-    reports: tuple[Report, ...] = ()
-    catch_up_days: int = constants.CATCH_UP_DAYS
+    username: str = setting(
+        parse_text,
+        "User name of the service account; see Organization settings > Service accounts",
+        heading="Account and project",
+        example="name.a1b2c3.mp-service-account",
+        file="secrets.toml",
+    )
+    secret: str = setting(
+        parse_text, "Secret of the service account", example="...", file="secrets.toml"
+    )
+    project_id: int = setting(
+        number_from(int, 1),
+        "Number of the project; see Project settings > Overview",
+        example=1234567,
+        file="secrets.toml",
+    )
+    region: str = setting(parse_region, "Data residency of the project", default="us")
+    base_url: str = setting(
+        parse_url,
+        "Host of profiles, cohorts and reports, such as a proxy or the sandbox",
+        default_text="the region's",
+        example="https://mixpanel.com",
+    )
+    export_base_url: str = setting(
+        parse_url,
+        "Host of raw events",
+        default_text="the region's",
+        example="https://data.mixpanel.com",
+    )
+    ingestion_base_url: str = setting(
+        parse_url,
+        "Host of lookup tables",
+        default_text="the region's",
+        example="https://api.mixpanel.com",
+    )
+    workspace_id: int | None = setting(
+        number_from(int, 1),
+        "Number of the data view through which profiles, cohorts and reports are seen",
+        default=None,
+        default_text="the account's",
+        example=1234567,
+    )
+
+    anchor_date: date | None = setting(
+        parse_day,
+        "First day of the first sync",
+        heading="Days",
+        default=None,
+        default_text="a year ago",
+        example="2026-01-01",
+    )
+    range: Window | None = setting(
+        parse_range,
+        "First and last day of a backfill, which is loaded instead of a sync",
+        default=None,
+        file=None,
+    )
+    # Mixpanel's /track endpoint drops events that are more than five days old, so what its SDKs
+    # send is never later. Source: https://developer.mixpanel.com/reference/track-event.
+    lookback_days: int = setting(
+        number_from(int, 0, constants.LOOKBACK_DAYS_MAX),
+        "Days after which a day is final; until then each sync reads it again, for late events",
+        default=5,
+    )
+    window_days: int | None = setting(
+        auto_or(number_from(int, 1, 366)),
+        "Days per request; `auto`: more where days are small, up to "
+        f"{constants.AUTO_WINDOW_DAYS_MAX}",
+        default=1,
+    )
+    include_today: bool = setting(
+        parse_flag, "Also load today, which is still incomplete", default=False
+    )
+    project_timezone: str = setting(
+        parse_zone,
+        "Time zone of a project created before 2023, whose event times are local",
+        default="UTC",
+    )
+    catch_up_days: int = setting(
+        number_from(int, 1, 3_660), "Days back that a catch-up looks for late events", default=365
+    )
+
+    events: tuple[str, ...] = setting(
+        names_of("event names"),
+        "Events to load",
+        heading="Events and columns",
+        default=(),
+        default_text="all",
+        example=["Signed up", "Order Completed"],
+    )
+    where: str | None = setting(
+        parse_text,
+        "Mixpanel expression that events must match",
+        default=None,
+        example='properties["$city"] == "Oslo"',
+    )
+    # Mixpanel's maximum. Source: https://developer.mixpanel.com/reference/raw-event-export.
+    limit: int | None = setting(
+        number_from(int, 1, 100_000),
+        "Maximum events per request; reaching it is an error, not a silent loss",
+        default=None,
+        example=100_000,
+    )
+    properties: str = setting(
+        choice_of("columns", "json", "both"),
+        "Where properties go: `columns`, one each; `json`, all in the column `properties`; `both`",
+        default="columns",
+    )
+    max_columns: int = setting(
+        number_from(int, 10, 10_000),
+        "Maximum columns of a table; further properties go to the JSON column `other_properties`",
+        default=constants.MAX_COLUMNS,
+    )
+
+    engage_page_size: int | None = setting(
+        number_from(int, 1, 1_000_000),
+        "Profiles per page",
+        heading="Profiles, cohorts and groups",
+        default=None,
+        default_text="Mixpanel's",
+        example=1_000,
+    )
+    engage_where: str | None = setting(
+        parse_text,
+        "Mixpanel expression that profiles must match",
+        default=None,
+        example='properties["$city"] == "Oslo"',
+    )
+    engage_output_properties: tuple[str, ...] = setting(
+        names_of("property names"),
+        "Properties of profiles to load",
+        default=(),
+        default_text="all",
+        example=["$email", "plan"],
+    )
+    engage_behaviors: str | None = setting(
+        parse_json,
+        'Behaviors that `engage_where` may refer to, as in `(behaviors["b1"] > 0)`',
+        default=None,
+        example=[{"window": "30d", "name": "b1", "event_selectors": [{"event": "Signed up"}]}],
+    )
+    engage_cohort: int | None = setting(
+        number_from(int, 1),
+        "Number of a cohort, to load only its profiles",
+        default=None,
+        example=1000,
+    )
+    engage_full_days: int = setting(
+        number_from(int, 0, 366),
+        "Days between full reads of the profiles, with only the updated ones read in between; "
+        "0: each read is full",
+        default=0,
+    )
+    cohort_ids: tuple[int, ...] = setting(
+        parse_ids,
+        "Numbers of the cohorts to load the members of",
+        default=(),
+        default_text="all",
+        example=[1000, 1001],
+    )
+    data_group_ids: tuple[int, ...] = setting(
+        parse_ids,
+        "Group types to load the profiles of; see Project settings > Group Keys",
+        default=(),
+        example=[-1405123841946871899],
+    )
+
+    requests_per_second: float = setting(
+        number_from(float, 0.001, 1_000),
+        "Maximum requests per second",
+        heading="Requests and processing",
+        default=1.0,
+    )
+    requests_per_hour: int = setting(
+        number_from(int, 0, 1_000_000),
+        "Maximum requests per hour to each host; 0: no limit",
+        default=constants.REQUESTS_PER_HOUR,
+    )
+    retries: int = setting(
+        number_from(int, 0, 100), "Maximum retries of a failed request", default=5
+    )
+    retry_base_seconds: float = setting(
+        number_from(float, 0, 3_600),
+        "Seconds before the first retry; doubled for each one after",
+        default=10.0,
+    )
+    workers: int | None = setting(
+        auto_or(number_from(int, 1, 64)),
+        "Threads that decode; `auto`: one less than there are processors, up to "
+        f"{constants.WORKERS_MAX}",
+        default=None,
+        default_text="`auto`",
+        example="auto",
+    )
+
+    # last, because in a TOML file each report may be a table of its own, after all other settings
+    reports: tuple[Report, ...] = setting(
+        parse_reports,
+        "Reports to load, each a table `[[sources.mixpanel.reports]]`; see docs/reports.md",
+        heading="Reports",
+        default=(),
+        example=[{"name": "Signups", "table": "segmentation", "params": {"event": "Signed up"}}],
+    )
 
     def __repr__(self) -> str:
-        """Leave the secret out, wherever this may be printed."""
+        """Hide the secret and the filters, wherever this may be printed."""
         return f"Config(project_id={self.project_id}, base_url={self.base_url!r})"
 
     @property
@@ -98,98 +260,5 @@ class Config:
         return self.anchor_date or today - DAY * 365
 
 
-def build_config(values: Mapping[str, Any]) -> Config:
-    """Check `values` and return them as a `Config`.
-
-    Args:
-        values: setting name -> value as given; None and absent both mean the default.
-
-    Raises:
-        ConfigError: on the first setting that is missing, unknown or malformed.
-    """
-    given = {name: value for name, value in values.items() if is_given(value)}
-    hosts = _hosts(given.pop("region", "us"))
-    check_names(given)
-    parsed: dict[str, Any] = {
-        "base_url": hosts.query,
-        "export_base_url": hosts.export,
-        "ingestion_base_url": hosts.ingestion,
-    }
-    for name, value in given.items():
-        parsed[name] = _PARSERS[name](name, value)
-    for name in ("username", "secret", "project_id"):
-        if name not in parsed:
-            raise ConfigError(
-                f"{name} is not set. Set it in [sources.mixpanel] of .dlt/secrets.toml, as "
-                f"SOURCES__MIXPANEL__{name.upper()} in the environment, or as an argument."
-            )
-    return Config(**parsed)
-
-
-def check_names(names: Iterable[str], *, where: Mapping[str, str] | None = None) -> None:
-    """Refuse settings that do not exist, with the nearest that do.
-
-    Args:
-        names: what was given.
-        where: name -> where it was found, if it stands somewhere.
-
-    Raises:
-        ConfigError: naming the unknown settings.
-    """
-    valid = ", ".join(SETTING_NAMES)
-    wrong = [
-        f"there is no setting {name}{f' ({where[name]})' if where else ''}:"
-        f"{nearest_hint([name], SETTING_NAMES) or f' the settings are {valid}.'}"
-        for name in names
-        if name not in SETTING_NAMES
-    ]
-    if wrong:
-        raise ConfigError(" ".join(wrong))
-
-
-def _hosts(region: object) -> constants.Hosts:
-    try:
-        return constants.REGIONS[str(region).strip().lower()]
-    except KeyError:
-        raise ConfigError(
-            f"region is {region!r}; it must be one of {', '.join(constants.REGIONS)}, the data "
-            "residency shown in the project's settings."
-        ) from None
-
-
-_PARSERS: dict[str, Parse[Any]] = {
-    "username": parse_text,
-    "secret": parse_text,
-    "project_id": number_from(int, 1, ANY),
-    "base_url": parse_url,
-    "export_base_url": parse_url,
-    "ingestion_base_url": parse_url,
-    "workspace_id": number_from(int, 1, ANY),
-    "anchor_date": parse_day,
-    "range": parse_range,
-    "lookback_days": number_from(int, 0, constants.LOOKBACK_DAYS_MAX),
-    "window_days": number_from(int, 1, 366, auto=True),
-    "include_today": parse_flag,
-    "project_timezone": parse_zone,
-    "events": names_of("event names"),
-    "where": parse_text,
-    "limit": number_from(int, 1, constants.EXPORT_LIMIT_MAX),
-    "properties": choice_of(*constants.PROPERTIES_MODES),
-    "max_columns": number_from(int, 10, 10_000),
-    "requests_per_second": number_from(float, 0.001, 1_000),
-    "requests_per_hour": number_from(int, 0, 1_000_000),
-    "retries": number_from(int, 0, 100),
-    "retry_base_seconds": number_from(float, 0, 3_600),
-    "workers": number_from(int, 1, 64, auto=True),
-    "engage_page_size": number_from(int, 1, 1_000_000),
-    "engage_where": parse_text,
-    "engage_output_properties": names_of("names of properties"),
-    "engage_behaviors": parse_json,
-    "engage_cohort": number_from(int, 1, ANY),
-    "engage_full_days": number_from(int, 0, 366),
-    "cohort_ids": parse_ids,
-    "data_group_ids": parse_ids,
-    "reports": parse_reports,
-    "catch_up_days": number_from(int, 1, 3_660),
-}
-SETTING_NAMES = ("region", *(field.name for field in fields(Config)))
+SETTINGS = tuple(setting_of(declared) for declared in fields(Config))
+SETTING_NAMES = tuple(declared.name for declared in SETTINGS)

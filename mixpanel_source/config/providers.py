@@ -1,9 +1,9 @@
-"""Finds settings where a dlt user keeps them.
+"""Looks settings up where a dlt user keeps them; no other module does.
 
-Looked up are `[sources.mixpanel]` and, for those who copied the package with `dlt init`,
-`[sources.mixpanel_source]`, in the environment, `.dlt/secrets.toml`, `.dlt/config.toml` and what
-other providers dlt was given, in dlt's order. Left to itself dlt would also take a bare `USERNAME`
-or `REGION` from the environment, which many systems set to something else.
+The sections are `[sources.mixpanel]` and, as `dlt init` writes it, `[sources.mixpanel_source]`. The
+places are those of dlt, in its order: the environment, `.dlt/secrets.toml`, `.dlt/config.toml` and
+any vault that dlt is configured to use. dlt's own injection would also take a bare `USERNAME` or
+`REGION` from the environment, which many systems set to something else.
 
 Source: https://dlthub.com/docs/general-usage/credentials/setup.
 """
@@ -11,62 +11,67 @@ Source: https://dlthub.com/docs/general-usage/credentials/setup.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers import ConfigProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.typing import AnyType
 
-from .model import SETTING_NAMES, Config, build_config, check_names
+from .build import build_config, check_names
+from .model import SETTING_NAMES, Config
 
 ENVIRONMENT = "Environment Variables"
-"""Name of the provider that has no list of what it holds, other than the environment itself."""
+"""Name of dlt's provider for the environment, which cannot list what it holds."""
 SECTIONS = (("sources", "mixpanel"), ("sources", "mixpanel_source"))
 
 
-def load_config(given: Mapping[str, Any]) -> Config:
-    """The settings of a run: those `given`, and for the others what was configured.
+def load_config(settings: Mapping[str, object]) -> Config:
+    """Resolve all settings of a run: those passed, and the configured ones for the rest.
 
     Args:
-        given: setting name -> value; None means not given.
+        settings: setting name -> value, see `Settings`; None means not passed.
 
     Raises:
         ConfigError: a setting is missing, unknown or malformed.
     """
-    check_names(given)
-    written = _written()
-    check_names(written, where=written)
-    found = {name: _find(name) for name in SETTING_NAMES if given.get(name) is None}
-    return build_config({**given, **found})
+    check_names(settings)
+    configured = _configured_names()
+    check_names(configured, places=configured)
+    looked_up = {name: _look_up(name) for name in SETTING_NAMES if settings.get(name) is None}
+    return build_config({**settings, **looked_up})
 
 
-def _find(name: str) -> Any:  # noqa: ANN401 - whatever the provider holds
-    # not by dlt.config: what is read there is written, secret or not, into the trace of the run
-    providers = Container()[PluggableRunContext].providers.providers
+def _providers() -> Iterable[ConfigProvider]:
+    return Container()[PluggableRunContext].providers.providers
+
+
+def _look_up(name: str) -> Any:  # noqa: ANN401 - a provider holds values of any type
+    # not through dlt.config: dlt writes what is read there, secrets too, into the trace of the run
     for section in SECTIONS:
-        for provider in providers:
+        for provider in _providers():
             value, _ = provider.get_value(name, AnyType, None, *section)
             if value is not None:
                 return value
     return None
 
 
-def _written() -> dict[str, str]:
-    """Every name that stands in our sections, known or not -> where it stands."""
-    written: dict[str, str] = {}
+def _configured_names() -> dict[str, str]:
+    """Every name in the sections, valid or not -> the place where it is configured."""
+    places: dict[str, str] = {}
     for section in SECTIONS:
         prefix = "__".join(section).upper() + "__"
         for variable in os.environ:
             name = variable.removeprefix(prefix).lower()
-            # what goes deeper is dlt's own, for a table or a writer
+            # deeper names are dlt's own settings, of a table or a file writer
             if variable.startswith(prefix) and "__" not in name:
-                written[name] = variable
-        for provider in Container()[PluggableRunContext].providers.providers:
+                places[name] = variable
+        for provider in _providers():
             if provider.name == ENVIRONMENT:
                 continue
             values, _ = provider.get_value(section[-1], AnyType, None, *section[:-1])
             if isinstance(values, dict):
                 place = f"[{'.'.join(section)}] of {provider.name}"
-                written |= {name: place for name in values if not isinstance(values[name], dict)}
-    return written
+                places |= {name: place for name in values if not isinstance(values[name], dict)}
+    return places

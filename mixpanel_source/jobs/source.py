@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -35,74 +35,94 @@ def mixpanel_source(
     window_days: int | str | None = None,
     include_today: bool | str | None = None,
     project_timezone: str | None = None,
+    catch_up_days: int | str | None = None,
     events: Sequence[str] | str | None = None,
     where: str | None = None,
     limit: int | str | None = None,
     properties: str | None = None,
     max_columns: int | str | None = None,
+    engage_page_size: int | str | None = None,
+    engage_where: str | None = None,
+    engage_output_properties: Sequence[str] | str | None = None,
+    engage_behaviors: Sequence[Mapping[str, Any]] | str | None = None,
+    engage_cohort: int | str | None = None,
+    engage_full_days: int | str | None = None,
+    cohort_ids: Sequence[int | str] | int | str | None = None,
+    data_group_ids: Sequence[int | str] | int | str | None = None,
     requests_per_second: float | str | None = None,
     requests_per_hour: int | str | None = None,
     retries: int | str | None = None,
     retry_base_seconds: float | str | None = None,
     workers: int | str | None = None,
-    engage_page_size: int | str | None = None,
-    engage_where: str | None = None,
-    engage_output_properties: Sequence[str] | str | None = None,
-    engage_behaviors: Sequence[Any] | str | None = None,
-    engage_cohort: int | str | None = None,
-    engage_full_days: int | str | None = None,
-    cohort_ids: Sequence[int] | int | str | None = None,
-    data_group_ids: Sequence[int] | int | str | None = None,
-    reports: Sequence[Any] | str | None = None,
-    catch_up_days: int | str | None = None,
+    reports: Sequence[Mapping[str, Any]] | str | None = None,
 ) -> Iterable[DltResource]:
     """The tables of one Mixpanel project: `export`, `engage` and those that are selected.
 
-    Every argument may also stand in `[sources.mixpanel]` of `.dlt/config.toml` or
-    `.dlt/secrets.toml`, or in the environment as `SOURCES__MIXPANEL__...`. Nothing is asked of
-    Mixpanel before the source is extracted.
+    Every argument can also be set in `[sources.mixpanel]` of `.dlt/config.toml` or
+    `.dlt/secrets.toml`, or in the environment as `SOURCES__MIXPANEL__...`; None means not passed.
+    No request is made before the source is extracted.
 
     Args:
-        username: service account's user name.
-        secret: service account's secret.
-        project_id: number of the project.
-        region: data residency of the project: us, eu or in.
-        base_url: address of the query host instead of the region's.
-        export_base_url: address of the export host instead of the region's.
-        ingestion_base_url: address of the ingestion host, for lookup tables, instead of the
-            region's.
-        workspace_id: data view that profiles, cohorts and reports are seen through; the account's
-            own if not set.
-        anchor_date: first day of the first sync, YYYY-MM-DD; a year ago if not set.
-        range: first and last day, `first,last`, of a backfill instead of a sync.
-        lookback_days: how many of the newest days are read again.
-        window_days: days a request, or `auto`: more where days are small.
-        include_today: whether to load the day that is not over, too.
-        project_timezone: IANA zone of a project created before 2023.
-        events: names of the events to load, comma-separated or a list; all if not set.
-        where: Mixpanel expression that events must fulfil.
-        limit: most events a request; more than that is an error, not a loss.
-        properties: columns, json or both.
-        max_columns: columns of a table, from which on properties go to `other_properties`.
-        requests_per_second: most requests a second.
-        requests_per_hour: most requests in an hour to each host; 0 for no bound.
-        retries: how often a failed request is tried again.
-        retry_base_seconds: seconds before the first retry; doubled for each one after.
-        workers: threads that decode, or `auto`: one less than there are processors, up to 4.
-        engage_page_size: profiles a page; Mixpanel's own choice if not set.
-        engage_where: Mixpanel expression that profiles must fulfil.
-        engage_output_properties: properties of profiles to load; all if not set.
-        engage_behaviors: Mixpanel's list of behaviors, for `engage_where` to speak of.
-        engage_cohort: number of a cohort, to load only its members' profiles.
-        engage_full_days: days after which all profiles are read again, and only those seen since
-            in between; 0 to read all each time.
-        cohort_ids: cohorts to load the members of; all if not set.
-        data_group_ids: group types to load the profiles of.
-        reports: reports to load, a table each: `name`, `table`, `params`, `since`, `days`.
-        catch_up_days: how many days back a catch-up looks for late events.
+        username: User name of the service account; see Organization settings > Service accounts
+            (text; required).
+        secret: Secret of the service account (text; required).
+        project_id: Number of the project; see Project settings > Overview (a whole number of 1 or
+            more; required).
+        region: Data residency of the project (one of us, eu, in; default: `us`).
+        base_url: Host of profiles, cohorts and reports, such as a proxy or the sandbox (an http or
+            https address; default: the region's).
+        export_base_url: Host of raw events (an http or https address; default: the region's).
+        ingestion_base_url: Host of lookup tables (an http or https address; default: the region's).
+        workspace_id: Number of the data view through which profiles, cohorts and reports are seen
+            (a whole number of 1 or more; default: the account's).
+        anchor_date: First day of the first sync (a calendar day YYYY-MM-DD; default: a year ago).
+        range: First and last day of a backfill, which is loaded instead of a sync (two days
+            first,last; default: none).
+        lookback_days: Days after which a day is final; until then each sync reads it again, for
+            late events (a whole number from 0 to 366; default: `5`).
+        window_days: Days per request; `auto`: more where days are small, up to 31 (auto or a whole
+            number from 1 to 366; default: `1`).
+        include_today: Also load today, which is still incomplete (true or false; default: `false`).
+        project_timezone: Time zone of a project created before 2023, whose event times are local
+            (an IANA time zone; default: `UTC`).
+        catch_up_days: Days back that a catch-up looks for late events (a whole number from 1 to
+            3,660; default: `365`).
+        events: Events to load (a list of event names; default: all).
+        where: Mixpanel expression that events must match (text; default: none).
+        limit: Maximum events per request; reaching it is an error, not a silent loss (a whole
+            number from 1 to 100,000; default: none).
+        properties: Where properties go: `columns`, one each; `json`, all in the column
+            `properties`; `both` (one of columns, json, both; default: `columns`).
+        max_columns: Maximum columns of a table; further properties go to the JSON column
+            `other_properties` (a whole number from 10 to 10,000; default: `1000`).
+        engage_page_size: Profiles per page (a whole number from 1 to 1,000,000; default:
+            Mixpanel's).
+        engage_where: Mixpanel expression that profiles must match (text; default: none).
+        engage_output_properties: Properties of profiles to load (a list of property names; default:
+            all).
+        engage_behaviors: Behaviors that `engage_where` may refer to, as in `(behaviors["b1"] > 0)`
+            (JSON text, or lists and tables; default: none).
+        engage_cohort: Number of a cohort, to load only its profiles (a whole number of 1 or more;
+            default: none).
+        engage_full_days: Days between full reads of the profiles, with only the updated ones read
+            in between; 0: each read is full (a whole number from 0 to 366; default: `0`).
+        cohort_ids: Numbers of the cohorts to load the members of (whole numbers; default: all).
+        data_group_ids: Group types to load the profiles of; see Project settings > Group Keys
+            (whole numbers; default: none).
+        requests_per_second: Maximum requests per second (a number from 0.001 to 1,000; default:
+            `1`).
+        requests_per_hour: Maximum requests per hour to each host; 0: no limit (a whole number from
+            0 to 1,000,000; default: `60`).
+        retries: Maximum retries of a failed request (a whole number from 0 to 100; default: `5`).
+        retry_base_seconds: Seconds before the first retry; doubled for each one after (a number
+            from 0 to 3,600; default: `10`).
+        workers: Threads that decode; `auto`: one less than there are processors, up to 4 (auto or a
+            whole number from 1 to 64; default: `auto`).
+        reports: Reports to load, each a table `[[sources.mixpanel.reports]]`; see docs/reports.md
+            (a list of tables; default: none).
 
     Raises:
-        ConfigError: a setting is missing or malformed.
+        ConfigError: a setting is missing, unknown or malformed.
     """
     config = load_config(dict(locals()))
     return _build_resources(LoadContext(config), TABLES)

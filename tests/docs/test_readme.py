@@ -16,7 +16,6 @@ import pytest
 from mixpanel_sandbox import Sandbox, made_up_project
 from mixpanel_source import cli, errors, mixpanel_source
 from mixpanel_source.catalog.tables import DEFAULT_TABLES, TABLE_NAMES
-from mixpanel_source.config.model import SETTING_NAMES
 from tests.integration.jobs import configured_sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -85,11 +84,6 @@ def test_shell_examples_are_commands_that_exist() -> None:
             cli.build_parser().parse_args(words[1:])
             seen.add(words[1])
     assert {"make", "sync", "check", "backfill"} <= seen
-
-
-def test_settings_table_is_complete() -> None:
-    """The settings of the README are the settings there are."""
-    assert names_in(first_cells("Settings")) == set(SETTING_NAMES)
 
 
 def test_commands_table_is_complete() -> None:
@@ -167,19 +161,6 @@ def test_tables_table_is_complete(sandbox: Sandbox) -> None:
     assert set(told) - columns == set(source.resources) == set(TABLE_NAMES)
     assert set(source.selected_resources) == set(DEFAULT_TABLES)
     assert sandbox.requests == []
-
-
-def test_config_file_names_every_setting_that_is_no_secret() -> None:
-    """`.dlt/config.toml` has a line for each setting, and no other."""
-    text = (ROOT / ".dlt/config.toml").read_text().rpartition("[sources.mixpanel]\n")[2]
-    told = set(re.findall(r"^# ([a-z_]+) = ", text, re.MULTILINE))
-    assert told == set(SETTING_NAMES) - {"username", "secret", "project_id", "range"}
-
-
-def test_secrets_example_names_the_secrets() -> None:
-    """`.dlt/secrets.toml.example` has the three settings that have no default."""
-    text = (ROOT / ".dlt/secrets.toml.example").read_text()
-    assert re.findall(r"^([a-z_]+) = ", text, re.MULTILINE) == ["username", "secret", "project_id"]
 
 
 def test_named_files_exist() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import tomlkit
 
 from mixpanel_source.catalog.tables import REPORT_TABLES
-from mixpanel_source.config.reports import KEYS, Report, parse_reports
+from mixpanel_source.config.report_parsing import KEYS, parse_reports
+from mixpanel_source.config.reports import Report
 from mixpanel_source.tables.reports.schemas import schema_of
 from tests.integration.jobs import make_project, open_lab
 
@@ -38,7 +39,7 @@ def test_each_table_has_its_example() -> None:
         (example,) = examples(said)
         assert example.table == table
         assert "\nRequests: one " in said
-        assert f"{example.asks.source})" in said
+        assert f"{example.endpoint.source})" in said
     assert len({report.name for report in examples(PAGE)}) == len(REPORT_TABLES) + 1
 
 

@@ -165,10 +165,10 @@ MISTAKES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["range", "2026-1-1", "YYYY-MM-DD"],
     ),
     "half a range": ({}, ["backfill", "--range", "2026-01-01"], ["range", "first,last"]),
-    "range upside down": (
+    "reversed range": (
         {},
         ["backfill", "--range", "2026-01-31,2026-01-01"],
-        ["range", "upside down", "2026-01-01,2026-01-31"],
+        ["range", "is reversed", "2026-01-01,2026-01-31"],
     ),
     "unknown table": ({}, ["sync", "--tables", "people"], ["people", "export, engage, cohorts"]),
     "no table": ({}, ["sync", "--tables", ","], ["tables", "export, engage, cohorts"]),

@@ -21,7 +21,7 @@ from mixpanel_source.api.reply import Reply
 from mixpanel_source.api.request import Request
 from mixpanel_source.catalog.endpoints import endpoint
 from mixpanel_source.catalog.lookup import find_endpoint
-from mixpanel_source.config.model import build_config
+from mixpanel_source.config.build import build_config
 from mixpanel_source.errors import (
     AccessError,
     AuthError,

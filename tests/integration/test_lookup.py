@@ -1,4 +1,4 @@
-"""Settings that somebody wrote down and that do not exist are not passed over in silence."""
+"""Unknown names in the environment and in files are errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACCOUNT = {"username": "u", "secret": "s", "project_id": 1}
     ],
 )
 def test_misspelt_variable(monkeypatch: pytest.MonkeyPatch, variable: str, meant: str) -> None:
-    """The message has the variable and the name that was meant, and not the value."""
+    """The message has the variable and the nearest valid name, and not the value."""
     monkeypatch.setenv(variable, "a-secret-maybe")
     with pytest.raises(ConfigError, match=rf"no setting \w+ \({variable}\): did you mean {meant}"):
         load_config(ACCOUNT)
@@ -30,7 +30,7 @@ def test_misspelt_variable(monkeypatch: pytest.MonkeyPatch, variable: str, meant
 
 
 def test_misspelt_lines_of_a_file(tmp_path: Path) -> None:
-    """All of them are told at once, with the file."""
+    """The message lists all of them, with the file."""
     configure(tmp_path, "config.toml", "[sources.mixpanel]\nregoin = 'eu'\nwindowdays = 7\n")
     with pytest.raises(ConfigError) as raised:
         load_config(ACCOUNT)
@@ -41,7 +41,7 @@ def test_misspelt_lines_of_a_file(tmp_path: Path) -> None:
 
 
 def test_what_is_dlts_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sections below ours, which dlt reads, are no settings of ours."""
+    """Sections below `[sources.mixpanel]` belong to dlt and are not checked."""
     monkeypatch.setenv("SOURCES__MIXPANEL__DATA_WRITER__BUFFER_MAX_ITEMS", "100")
     configure(tmp_path, "config.toml", "[sources.mixpanel.extract]\nworkers = 2\n")
     assert load_config(ACCOUNT).project_id == 1

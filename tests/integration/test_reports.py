@@ -310,7 +310,7 @@ def test_names_are_replaced_as_a_whole(saved: Lab) -> None:
 
 def test_nothing_is_declared(saved: Lab) -> None:
     """A table of reports, or all of them, without one is a wrong setting; nothing is asked."""
-    with pytest.raises(ConfigError, match="reports has none for the table frequency"):
+    with pytest.raises(ConfigError, match="reports declares none for the table frequency"):
         saved.sync("export", "frequency", reports=[ORDERS])
     with pytest.raises(ConfigError, match="reports is not set"):
         saved.sync("reports")

@@ -1,4 +1,4 @@
-"""What a user may set, and what is said of what does not fit."""
+"""Settings: valid values, defaults and error messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpanel_source import constants
-from mixpanel_source.config.model import SETTING_NAMES, Config, build_config, check_names
+from mixpanel_source.config.build import build_config, check_names
+from mixpanel_source.config.model import SETTING_NAMES, Config
 from mixpanel_source.config.parsers import parse_day, parse_range
 from mixpanel_source.config.reports import Report
 from mixpanel_source.errors import ConfigError
@@ -27,6 +28,7 @@ VALID: list[tuple[str, Any, Any]] = [
     ("secret", f"{SECRET}\n", SECRET),
     ("project_id", 1, 1),
     ("project_id", " 3000001 ", 3_000_001),
+    ("region", " EU ", "eu"),
     ("base_url", "https://eu.mixpanel.com/", "https://eu.mixpanel.com"),
     ("base_url", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
     ("export_base_url", "https://proxy.example/mixpanel/", "https://proxy.example/mixpanel"),
@@ -149,7 +151,7 @@ INVALID: list[tuple[str, Any, str]] = [
     ("ingestion_base_url", "api.mixpanel.com", "http or https"),
     ("workspace_id", 0, "a whole number of 1 or more"),
     ("engage_where", 5, "must be text"),
-    ("engage_output_properties", ["$name", 5], "names of properties"),
+    ("engage_output_properties", ["$name", 5], "a list of property names"),
     ("engage_behaviors", "window=30d", "must be JSON"),
     ("engage_behaviors", {1}, "must be JSON"),
     ("engage_cohort", "Payers", "a whole number of 1 or more"),
@@ -168,13 +170,13 @@ INVALID: list[tuple[str, Any, str]] = [
 
 
 def build(**given: Any) -> Config:
-    """A config with what is required, and with what is given."""
+    """A config with the required settings and those in `given`."""
     return build_config({**REQUIRED, **given})
 
 
 @pytest.mark.parametrize(("name", "value", "parsed"), VALID, ids=repr)
 def test_valid(name: str, value: Any, parsed: Any) -> None:
-    """Text, as the environment has it, and proper types, as a call has them, come to the same."""
+    """Text, as from the environment, and proper types, as from a call, give the same result."""
     found = getattr(build(**{name: value}), name)
     assert found == parsed
     assert type(found) is type(parsed)
@@ -182,7 +184,7 @@ def test_valid(name: str, value: Any, parsed: Any) -> None:
 
 @pytest.mark.parametrize(("name", "value", "words"), INVALID, ids=repr)
 def test_invalid(name: str, value: Any, words: str) -> None:
-    """The message names the setting and what is valid, and keeps the secret."""
+    """The message names the setting and the valid values, and hides the secret."""
     with pytest.raises(ConfigError) as raised:
         build(**{name: value})
     message = str(raised.value)
@@ -193,26 +195,70 @@ def test_invalid(name: str, value: Any, words: str) -> None:
         assert str(value) not in message
 
 
+MESSAGES: list[tuple[str, Any, str]] = [
+    ("lookback_days", 367, "lookback_days is 367; it must be a whole number from 0 to 366."),
+    ("workers", "many", "workers is 'many'; it must be auto or a whole number from 1 to 64."),
+    (
+        "range",
+        "2026-02-01,2026-01-01",
+        "range is reversed: 2026-02-01 is after 2026-01-01. Give the earlier day first: "
+        "2026-01-01,2026-02-01.",
+    ),
+    ("where", ["a@b.example"], "where is of type list of str; it must be text, in quotes."),
+    (
+        "engage_behaviors",
+        '{"mail": "a@b.example"',
+        "engage_behaviors is of type str; it must be JSON text, or lists and tables.",
+    ),
+    (
+        "base_url",
+        f"https://robot:{SECRET}@mixpanel.com?token={SECRET}",
+        "base_url is 'https://...mixpanel.com?...'; it must be an http or https address such as "
+        "https://mixpanel.com, with no user name, no query and no fragment.",
+    ),
+    (
+        "base_url",
+        f"mixpanel.com?token={SECRET}",
+        "base_url is 'mixpanel.com?...'; it must be an http or https address such as "
+        "https://mixpanel.com, with no user name, no query and no fragment.",
+    ),
+    (
+        "events",
+        "a,,b",
+        "events is 'a,,b'; it must be a list of event names, or text with commas between them; "
+        "none of them blank.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), MESSAGES, ids=repr)
+def test_message(name: str, value: Any, message: str) -> None:
+    """It holds the value that was given, except where that may be a secret or a property value."""
+    with pytest.raises(ConfigError) as raised:
+        build(**{name: value})
+    assert str(raised.value) == message
+
+
 def test_each_setting_is_in_the_tables() -> None:
-    """No setting goes untested; the region becomes the two addresses and is no field."""
-    assert {name for name, *_ in VALID} | {"region"} == set(SETTING_NAMES)
+    """No setting goes untested."""
+    assert {name for name, *_ in VALID} == set(SETTING_NAMES)
     assert {name for name, *_ in INVALID} == set(SETTING_NAMES)
 
 
 def hosts_of(config: Config) -> constants.Hosts:
-    """The hosts that a configuration asks."""
+    """The hosts that a configuration leads to."""
     return constants.Hosts(config.base_url, config.export_base_url, config.ingestion_base_url)
 
 
 @pytest.mark.parametrize("nothing", [None, "", " ", "\n"])
 @pytest.mark.parametrize("name", sorted(set(SETTING_NAMES) - set(REQUIRED)))
 def test_default(name: str, nothing: str | None) -> None:
-    """None and blank text mean the default, as a line left empty in a file does."""
+    """None and blank text mean the default."""
     assert build(**{name: nothing}) == build()
 
 
 def test_defaults() -> None:
-    """They are those that the settings list."""
+    """What a run does if only the account and the project are set."""
     config = build()
     assert hosts_of(config) == constants.REGIONS["us"]
     assert config.window_days == 1
@@ -227,7 +273,7 @@ def test_defaults() -> None:
 @pytest.mark.parametrize("given", [None, "", " \t", "absent"])
 @pytest.mark.parametrize("name", REQUIRED)
 def test_missing(name: str, given: str | None) -> None:
-    """What is required and not given is asked for, with the three places to put it."""
+    """The message for a missing setting names the three places to set it."""
     values: dict[str, Any] = {**REQUIRED, name: given}
     if given == "absent":
         del values[name]
@@ -240,13 +286,13 @@ def test_missing(name: str, given: str | None) -> None:
 
 @pytest.mark.parametrize("region", ["us", "eu", "in", " EU ", "In"])
 def test_region(region: str) -> None:
-    """A region picks all hosts."""
+    """A region decides all hosts."""
     config = build(region=region)
     assert hosts_of(config) == constants.REGIONS[region.strip().lower()]
 
 
 def test_address_goes_before_region() -> None:
-    """One host may be replaced, and the other still comes from the region."""
+    """A host can be replaced; the others still follow from the region."""
     config = build(region="eu", base_url="http://localhost:1")
     assert config.base_url == "http://localhost:1"
     assert config.export_base_url == constants.REGIONS["eu"].export
@@ -269,21 +315,21 @@ def test_address_goes_before_region() -> None:
     ],
 )
 def test_misspelt_name(misspelt: str, meant: str) -> None:
-    """A setting that does not exist is refused with the nearest one."""
+    """An unknown setting is refused, with the nearest valid one."""
     with pytest.raises(ConfigError, match=f"no setting {misspelt}: did you mean {meant}") as raised:
         build(**{misspelt: SECRET})
     assert SECRET not in str(raised.value)
 
 
 def test_name_like_no_other() -> None:
-    """Where nothing is near, all settings are listed."""
+    """If no setting is similar, all are listed."""
     with pytest.raises(ConfigError) as raised:
         check_names({"qqq": 1})
     assert all(name in str(raised.value) for name in SETTING_NAMES)
 
 
 def test_config_is_printed_without_the_secret() -> None:
-    """Neither the secret nor the filter, which holds property values, is in its text."""
+    """Neither the secret nor a filter, which holds property values, is in its text."""
     config = build(where='properties["mail"] == "a@b.example"')
     assert SECRET not in f"{config} {config!r}"
     assert "a@b.example" not in f"{config!r}"
@@ -296,25 +342,25 @@ def test_anchor() -> None:
 
 
 def test_filters() -> None:
-    """Only what is set, in a form that JSON can hold."""
+    """Only the filters that are set, as JSON can hold them."""
     config = build(events="A,B", where="true", limit=5)
     assert config.filters == {"events": ["A", "B"], "where": "true", "limit": 5}
 
 
 def test_local_time() -> None:
-    """Only projects in another zone have times of their own."""
+    """Only projects in another zone have local event times."""
     assert build(project_timezone="Europe/Berlin").local_time
 
 
 @given(day=st.dates())
 def test_any_day(day: date) -> None:
-    """Each date is understood in the form it is asked for."""
+    """Every date can be given as YYYY-MM-DD."""
     assert parse_day("anchor_date", str(day)) == day
 
 
 @given(first=st.dates(), last=st.dates())
 def test_any_range(first: date, last: date) -> None:
-    """Two days in order are a range; the other way round the message turns them."""
+    """Two days in order are a range; the message for reversed ones gives the right order."""
     if first <= last:
         assert parse_range("range", f"{first},{last}") == Window(first, last)
         return
@@ -331,6 +377,6 @@ odd_values = st.recursive(
 
 @given(name=st.sampled_from(SETTING_NAMES), value=odd_values)
 def test_nothing_but_config_errors(name: str, value: Any) -> None:
-    """Whatever a file or a call holds, it is taken or refused in our words."""
+    """Whatever a file or a call holds, it is accepted or refused with a ConfigError."""
     with suppress(ConfigError):
         build(**{name: value})

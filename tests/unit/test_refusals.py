@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mixpanel_source.api.error_mapping import MAX_QUOTED_CHARACTERS, error_from_refusal
 from mixpanel_source.api.request import Request
 from mixpanel_source.catalog.endpoints import endpoint
-from mixpanel_source.config.model import Config, build_config
+from mixpanel_source.config.build import build_config
+from mixpanel_source.config.model import Config
 from mixpanel_source.errors import (
     AccessError,
     AuthError,

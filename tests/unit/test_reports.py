@@ -1,4 +1,4 @@
-"""Declared reports: what is understood, what is refused and why, which days are asked for."""
+"""Declared reports: how they are parsed, which are refused, and which days are requested."""
 
 from __future__ import annotations
 
@@ -12,15 +12,9 @@ from hypothesis import strategies as st
 
 from mixpanel_source.catalog.endpoints import endpoint
 from mixpanel_source.catalog.tables import REPORT_TABLES
-from mixpanel_source.config.reports import (
-    CHOICES,
-    OURS,
-    Report,
-    endpoint_of,
-    parse_reports,
-    reports_of,
-    window_for,
-)
+from mixpanel_source.config.report_params import CHOICES, RESERVED
+from mixpanel_source.config.report_parsing import parse_reports
+from mixpanel_source.config.reports import Report, endpoint_of, reports_of, window_for
 from mixpanel_source.errors import ConfigError
 from mixpanel_source.windows import DAY, Window
 
@@ -35,27 +29,27 @@ bucketings = st.sampled_from(
 
 
 def parse(**changes: Any) -> Report:
-    """The report of a declaration that is as above but for `changes`; None leaves a key out."""
+    """The report declared by `SIGNUPS` with `changes`; None leaves a key out."""
     declared = {key: one for key, one in {**SIGNUPS, **changes}.items() if one is not None}
     (report,) = parse_reports("reports", [declared])
     return report
 
 
 def report(table: str = "segmentation", **params: str) -> Report:
-    """A report with these parameters."""
+    """A report with the given parameters."""
     return Report("R", table, tuple(params.items()))
 
 
 def least(table: str) -> dict[str, Any]:
-    """The parameters that a table does not go without."""
-    names = [name for name in endpoint_of(table).required if name not in OURS]
+    """The required parameters of a table, each with a valid value."""
+    names = [name for name in endpoint_of(table).required if name not in RESERVED]
     words = CHOICES.get(table, {})
     return {name: words[name][0] if name in words else 1 for name in names}
 
 
 @pytest.mark.parametrize("table", REPORT_TABLES)
 def test_every_table_can_be_declared(table: str) -> None:
-    """With what is required and no more; without it, it is refused by name."""
+    """The required parameters are enough; the message for a missing one names it."""
     assert parse(table=table, params=least(table)).table == table
     for name in least(table):
         params = {key: value for key, value in least(table).items() if key != name}
@@ -86,14 +80,14 @@ def test_every_table_can_be_declared(table: str) -> None:
     ],
 )
 def test_parameters_are_text(table: str, params: dict[str, Any], sent: dict[str, str]) -> None:
-    """Lists and tables are sent as JSON, as are flags and numbers; text is sent as it is."""
+    """Lists, tables, flags and numbers are sent as JSON, and text as it is."""
     parsed = parse(table=table, params=params)
-    assert parsed.given == sent
+    assert parsed.param_map == sent
     assert hash(parsed) == hash(parse(table=table, params=params))
 
 
 def test_defaults_and_json_text() -> None:
-    """Text, as the environment has it, and dates, as TOML has them, come to the same."""
+    """JSON text, as from the environment, and TOML dates give the same result."""
     declared = [{**SIGNUPS, "since": date(2026, 1, 1), "days": 7}, {**SIGNUPS, "name": "Two"}]
     parsed = parse_reports("reports", declared)
     assert parsed == parse_reports("reports", json.dumps(declared, default=str))
@@ -105,7 +99,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"name": None}, "reports number 1: name is missing"),
     ({"name": " "}, "reports number 1: name is missing"),
     ({"table": "segmentations"}, "did you mean segmentation? It must be one of funnels, insights"),
-    ({"table": None}, "table is None; it must be one of"),
+    ({"table": None}, "table is missing; it must be one of"),
     ({"table": "export"}, "it must be one of funnels"),
     ({"colour": 1}, "there is no key colour; it must be one of name, table, params, since, days"),
     ({"param": {}}, "there is no key param: did you mean params?"),
@@ -129,10 +123,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"table": "event_counts", "params": {"interval": 2}}, "must not have interval"),
     ({"table": "jql", "params": {}}, "one of script and script_file"),
     ({"table": "jql", "params": {"script": "a", "script_file": "b"}}, "one of script and"),
-    ({"table": "insights", "params": {"bookmark_id": 1}, "days": 3}, "there is no days for insi"),
-    ({"table": "jql", "params": {"script": "x"}, "since": "2026-01-01"}, "no since for jql"),
+    (
+        {"table": "insights", "params": {"bookmark_id": 1}, "days": 3},
+        "days must be left out: insights is",
+    ),
+    (
+        {"table": "jql", "params": {"script": "x"}, "since": "2026-01-01"},
+        "since must be left out: jql is",
+    ),
     ({"since": "2026-02-30"}, "since is '2026-02-30'; it must be a calendar day"),
-    ({"since": 5}, "since is '5'; it must be a calendar day"),
+    ({"since": 5}, "since is 5; it must be a calendar day"),
     ({"days": 0}, "days is 0; it must be a whole number from 1 to 3,660"),
     ({"days": "a month"}, "days is 'a month'; it must be a whole number"),
 ]
@@ -140,7 +140,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "words"), REFUSED, ids=repr)
 def test_refused(changes: dict[str, Any], words: str) -> None:
-    """The message begins with the setting and the report, and says what is valid."""
+    """The message begins with the setting and the report, and names the valid values."""
     with pytest.raises(ConfigError) as raised:
         parse(**changes)
     assert str(raised.value).startswith(("reports Signups: ", "reports number 1: "))
@@ -148,27 +148,29 @@ def test_refused(changes: dict[str, Any], words: str) -> None:
 
 
 def test_two_of_one_name() -> None:
-    """Rows are told apart by the name, whatever the table."""
-    with pytest.raises(ConfigError, match=r"^reports Signups: there are two of this name"):
+    """A name identifies the rows of a report, so it must be unique in all tables."""
+    with pytest.raises(ConfigError, match=r"^reports Signups: two reports have this name"):
         parse_reports("reports", [SIGNUPS, {**SIGNUPS, "table": "segmentation"}])
 
 
 @pytest.mark.parametrize("value", ["{}", "[5]", "not JSON", 5, SIGNUPS, [None]], ids=repr)
 def test_no_list_of_tables(value: object) -> None:
-    """What is no list of tables is told where to write one."""
-    with pytest.raises(ConfigError, match=r"^reports must be a list of tables"):
+    """The message names the form that a list of reports must have."""
+    with pytest.raises(
+        ConfigError, match=r"^reports is of type [^;]*; it must be a list of tables"
+    ):
         parse_reports("reports", value)
 
 
 def test_words_are_parameters_of_the_endpoint() -> None:
-    """What is checked can be sent."""
+    """Every parameter with a choice of values is one of its endpoint."""
     for table, words in CHOICES.items():
         assert set(words) <= set(endpoint_of(table).params)
     assert endpoint_of("funnels") == endpoint("funnel_steps")
 
 
 def test_reports_of_a_table() -> None:
-    """A table without a declared report is nothing, other than the list of funnels."""
+    """A table needs a declared report, except `funnels`."""
     declared = parse()
     assert reports_of([declared, report("jql")], "segmentation") == [declared]
     assert reports_of([declared], "funnels") == []
@@ -191,19 +193,19 @@ def test_reports_of_a_table() -> None:
     ids=repr,
 )
 def test_first_day(asked: Report, through: date | None, first: date | None) -> None:
-    """New days, trailing ones, those whose numbers may move, and whole buckets."""
+    """It covers new and trailing days, those whose numbers may change, and whole buckets."""
     window = window_for(asked, through, YESTERDAY)
     assert window == Window(first or YESTERDAY - 60 * DAY, YESTERDAY)
 
 
 def test_newest_day_is_read_again() -> None:
-    """However few days are to be: where the project is it may not have been over."""
+    """Even with `days = 1`: in the project's zone it may not have ended when it was read."""
     asked = Report("R", "segmentation", (), date(2026, 1, 1), days=1)
     assert window_for(asked, YESTERDAY - DAY, YESTERDAY) == Window(YESTERDAY - DAY, YESTERDAY)
 
 
 def test_retention_of_firsts_keeps_its_first_day() -> None:
-    """Somebody counts on the first of the days asked for, so they are asked for from the start."""
+    """Users are counted from the first requested day, so that day does not move."""
     since = date(2026, 1, 1)
     asked = Report("R", "retention", (), since)
     assert window_for(asked, YESTERDAY - DAY, YESTERDAY) == Window(since, YESTERDAY)
@@ -212,7 +214,7 @@ def test_retention_of_firsts_keeps_its_first_day() -> None:
 
 
 def test_since_is_to_come() -> None:
-    """Nothing is asked for before the first day is over."""
+    """Nothing is requested before the first day is complete."""
     assert window_for(Report("R", "segmentation", (), YESTERDAY + DAY), None, YESTERDAY) is None
 
 
@@ -220,7 +222,7 @@ def test_since_is_to_come() -> None:
 def test_windows_leave_no_gap_and_begin_with_a_bucket(
     since: date, bucketing: dict[str, str], trailing: int, steps: st.DataObject
 ) -> None:
-    """Whatever the days between two loads: each bucket asked for is asked for from its start."""
+    """However many days pass between two loads, each bucket is requested from its start."""
     asked = Report("R", "segmentation", tuple(bucketing.items()), since, trailing)
     through, yesterday = None, since
     for _ in range(4):
@@ -241,7 +243,7 @@ def test_windows_leave_no_gap_and_begin_with_a_bucket(
 
 
 def test_definition_changes_with_what_is_asked() -> None:
-    """Another parameter or first day is another definition; another look-back is not."""
+    """It changes with the parameters and `since`, and not with `name` and `days`."""
     same = {parse().definition, parse(days=5).definition, parse(name="Two").definition}
     assert len(same) == 1
     assert parse(since="2026-01-01").definition not in same

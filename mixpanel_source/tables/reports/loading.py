@@ -26,7 +26,8 @@ from ...api.reply import Reply
 from ...api.request import Request
 from ...catalog.endpoints import endpoint
 from ...config.model import Config
-from ...config.reports import FILE, SCRIPT, Report, reports_of, window_for
+from ...config.report_params import SCRIPT, SCRIPT_FILE
+from ...config.reports import Report, reports_of, window_for
 from ...errors import ConfigError, TruncatedError
 from ...windows import DAY, newest_day
 from ..context import LoadContext
@@ -71,10 +72,10 @@ def probe(table: str, config: Config, now: datetime) -> Request:
         return _list_funnels()
     report = reports[0]
     if table == "jql":
-        return Request(report.asks, table, part=report.name, form=_script_form(report))
+        return Request(report.endpoint, table, part=report.name, form=_script_form(report))
     day = str(newest_day(now, zone=config.project_timezone, include_today=False))
-    days = {"from_date": day, "to_date": day} if report.asks.incremental else {}
-    return Request(report.asks, table, part=report.name, params={**report.given, **days})
+    days = {"from_date": day, "to_date": day} if report.endpoint.incremental else {}
+    return Request(report.endpoint, table, part=report.name, params={**report.param_map, **days})
 
 
 def iter_reports(context: LoadContext, table: str) -> Iterator[TDataItems]:
@@ -182,15 +183,15 @@ class _ReportLoader:
         """What to request now; None if nothing yet."""
         zone, now = self._config.project_timezone, self._context.now()
         today = now.astimezone(ZoneInfo(zone)).date()
-        query = ReportQuery(self._table, report.given, today, zone)
-        if not report.asks.incremental:
+        query = ReportQuery(self._table, report.param_map, today, zone)
+        if not report.endpoint.incremental:
             return query
         newest = newest_day(now, zone=zone, include_today=self._config.include_today)
         window = window_for(report, through, newest)
         return None if window is None else query._replace(window=window)
 
     def _request(self, report: Report, query: ReportQuery) -> Request:
-        request = Request(report.asks, self._table, part=report.name)
+        request = Request(report.endpoint, self._table, part=report.name)
         if self._table == "jql":
             return replace(request, form=_script_form(report))
         if query.window is None:
@@ -230,15 +231,15 @@ def _script_form(report: Report) -> dict[str, str]:
     Raises:
         ConfigError: the file cannot be read.
     """
-    form = report.given
-    name = form.pop(FILE, None)
+    form = report.param_map
+    name = form.pop(SCRIPT_FILE, None)
     if name is not None:
         path = Path(dlt.current.run_context().run_dir) / name
         try:
             form[SCRIPT] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"reports {report.name}: {FILE} {path} cannot be read. Give the path of a text "
-                "file, from the directory that contains .dlt/."
+                f"reports {report.name}: {SCRIPT_FILE} {path} cannot be read. Give the path of a "
+                "text file, from the directory that contains .dlt/."
             ) from error
     return form
