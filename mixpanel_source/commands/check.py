@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any
+
+from typing_extensions import Unpack
 
 from .. import constants
 from ..api.client import Client
@@ -17,6 +18,7 @@ from ..api.reply import Reply
 from ..catalog.tables import DEFAULT_TABLES
 from ..config.model import Config
 from ..config.providers import load_config
+from ..config.settings import Settings
 from ..config.tables import select_tables
 from ..constants import Hosts
 from ..errors import AuthError, MixpanelError
@@ -32,7 +34,7 @@ def check(
     *,
     clock: Clock = time,
     regions: Mapping[str, Hosts] = constants.REGIONS,
-    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    **settings: Unpack[Settings],
 ) -> dict[str, MixpanelError | None]:
     """Request a little of each table.
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any
 
+from typing_extensions import Unpack
+
 from .. import constants
 from ..api.clock import Clock
 from ..api.rate_limit import minimum_seconds, requests_used
 from ..catalog.tables import DEFAULT_TABLES, find_table
 from ..config.model import Config
 from ..config.providers import load_config
+from ..config.settings import Settings
 from ..config.tables import select_tables
 from ..paths import data_directory
 from ..tables import events
@@ -87,7 +90,7 @@ def plan(
     dataset: str = constants.DATASET_NAME,
     name: str = constants.PIPELINE_NAME,
     clock: Clock = time,
-    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    **settings: Unpack[Settings],
 ) -> Plan:
     """Estimate what a sync, or with `range` a backfill, would request if it began now.
 

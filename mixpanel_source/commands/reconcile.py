@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any, TypeVar
 
+from typing_extensions import Unpack
+
 from .. import constants
 from ..api.client import Client
 from ..api.clock import Clock
@@ -23,6 +25,7 @@ from ..catalog.endpoints import endpoint
 from ..config.model import Config
 from ..config.parsers import number_from, parse_range, parse_zone
 from ..config.providers import load_config
+from ..config.settings import Settings
 from ..errors import ConfigError, TruncatedError
 from ..paths import data_directory
 from ..tables.event_downloads import NAME as EXPORT
@@ -69,7 +72,7 @@ def reconcile(
     tolerance: float | str = TOLERANCE,
     clock: Clock = time,
     max_wait_s: float = constants.QUOTA_PATIENCE_SECONDS,
-    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    **settings: Unpack[Settings],
 ) -> Reconciliation:
     """Compare the loaded events, by name and day, with the counts in Mixpanel's reports.
 

@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO
+
+from typing_extensions import Unpack
 
 from .. import constants
 from ..api.client import Client
@@ -23,6 +25,7 @@ from ..api.request import Request
 from ..catalog.endpoints import Endpoint
 from ..catalog.lookup import find_endpoint
 from ..config.providers import load_config
+from ..config.settings import Settings
 from ..decode.framing import describe_bad_line, join_torn_rows, repair_row
 from ..errors import ConfigError, MixpanelError, TruncatedError
 from ..paths import data_directory
@@ -43,7 +46,7 @@ def request(
     *,
     clock: Clock = time,
     max_wait_s: float = constants.QUOTA_PATIENCE_SECONDS,
-    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    **settings: Unpack[Settings],
 ) -> Iterator[ApiResponse]:
     """Read any endpoint of the API; requests that might change the project are refused.
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
-from typing import Any
+
+from typing_extensions import Unpack
 
 from .. import constants
 from ..api.clock import Clock
@@ -14,6 +15,7 @@ from ..api.rate_limit import requests_used
 from ..catalog.tables import TABLE_NAMES
 from ..config.model import Config
 from ..config.providers import load_config
+from ..config.settings import Settings
 from ..errors import ConfigError
 from ..jobs.history import RUNNING, LastRun, read_last_run
 from ..jobs.pipeline import is_under_way
@@ -77,7 +79,7 @@ def status(
     dataset: str = constants.DATASET_NAME,
     name: str = constants.PIPELINE_NAME,
     clock: Clock = time,
-    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    **settings: Unpack[Settings],
 ) -> Status:
     """Report what is loaded, what is missing and how the last run ended; makes no request.
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from threading import Event
-from typing import Any
 
 import dlt
+from typing_extensions import Unpack
 
 from .. import constants
 from ..api.clock import Clock
 from ..catalog.tables import DEFAULT_TABLES
 from ..config.parsers import parse_range
 from ..config.providers import load_config
+from ..config.settings import Settings
 from ..config.tables import select_tables
 from ..errors import ConfigError
 from ..progress import Progress
@@ -37,7 +38,7 @@ def sync(
     clock: Clock = time,
     progress: Progress | None = None,
     cancelled: Event | None = None,
-    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    **settings: Unpack[Settings],
 ) -> JobResult:
     """Bring `tables` up to date.
 
@@ -89,7 +90,7 @@ def backfill(
     clock: Clock = time,
     progress: Progress | None = None,
     cancelled: Event | None = None,
-    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    **settings: Unpack[Settings],
 ) -> JobResult:
     """Load the events of some days, without reading or moving the cursor of syncs.
 
@@ -135,7 +136,7 @@ def catch_up(
     clock: Clock = time,
     progress: Progress | None = None,
     cancelled: Event | None = None,
-    **settings: Any,  # noqa: ANN401 - any setting of `mixpanel_source`
+    **settings: Unpack[Settings],
 ) -> JobResult:
     """Read the days again for which events arrived after they were last read.
 
