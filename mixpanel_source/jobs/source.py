@@ -16,8 +16,8 @@ from ..tables.context import LoadContext
 from ..tables.registry import build_resource
 
 
-# an empty spec: `lookup` finds the settings, for dlt would take a bare USERNAME of the environment;
-# dlt would name the section after this module, and people know the package
+# an empty spec, because `config.providers` resolves the settings: dlt would also accept a bare
+# USERNAME from the environment. The section is the package; dlt would take this module's name.
 @dlt.source(name="mixpanel", section="mixpanel_source", max_table_nesting=0, spec=BaseConfiguration)
 def mixpanel_source(
     username: str | None = None,
