@@ -28,8 +28,8 @@ from requests.auth import HTTPBasicAuth
 from .. import constants
 from ..catalog import QUERY, Endpoint
 from ..config.model import Config
-from ..decode.framing import Repairs, inflate
-from ..decode.json_values import read_json
+from ..decode.framing import inflate
+from ..decode.json_values import Repairs, read_json
 from ..errors import (
     CancelledError,
     MixpanelError,

@@ -19,7 +19,8 @@ from .. import constants
 from ..api.client import Client, Clock, Reply, Request
 from ..catalog import Endpoint, find_endpoint
 from ..config.providers import load_config
-from ..decode.framing import describe_bad_line, inflate, join_torn_rows, repair_row
+from ..decode.framing import describe_bad_line, inflate, last_row
+from ..decode.json_values import repair_row
 from ..errors import ConfigError, MixpanelError, TruncatedError
 from ..tables.context import data_directory
 from .response import ApiResponse, describe
@@ -110,14 +111,9 @@ def _check_end(file: IO[bytes]) -> None:
         TruncatedError: it does not.
     """
     file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-    tail = file.read().rstrip()
-    last = _last_line(tail)
-    if last and not _is_event(last) and not _is_event(_last_line(join_torn_rows(tail).rstrip())):
+    last = last_row(file.read())
+    if last and not _is_event(last):
         raise TruncatedError(describe_bad_line(last))
-
-
-def _last_line(text: bytes) -> bytes:
-    return text.rpartition(b"\n")[2]
 
 
 def _is_event(line: bytes) -> bool:

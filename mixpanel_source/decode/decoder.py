@@ -22,8 +22,9 @@ import pyarrow as pa
 
 from .. import constants
 from ..errors import TruncatedError
-from .framing import Repairs, content_digest, describe_bad_line, is_in_string, join_torn_rows
+from .framing import describe_bad_line, join_torn_rows
 from .identity import Identify, Identities, Identity
+from .json_values import Repairs, content_digest
 from .parallel import map_ahead
 from .rows import Decoded, RowDecoder
 
@@ -79,11 +80,10 @@ class Decoder(RowDecoder):
         Raises:
             TruncatedError: at the first line that is no row of the kind `identify` knows.
         """
-        tape = None if len(block) < small else self._scan(block)
+        rows_text, tape = (block, None) if len(block) < small else self._scan(block)
         # a name spelt in two ways, with and without escapes, would be two properties on the tape
         if tape is None or len({*tape.keys}) < len(tape.keys):
-            whole = block if tape is None else join_torn_rows(block)
-            lines = [*enumerate(whole.split(b"\n")[:-1])]
+            lines = [*enumerate(rows_text.split(b"\n")[:-1])]
             return Read(len(lines), len(block), self._identify(len(lines), lines), None, lines)
         rows = len(tape.lines) + len(tape.odd)
         return Read(rows, len(block), self._identify(rows, tape.odd, tape), tape, tape.odd)
@@ -125,14 +125,13 @@ class Decoder(RowDecoder):
                 identities.put(int(tape.lines[row]), identity)
         return identities
 
-    def _scan(self, block: bytes) -> Tape:
-        """The tape of a block, its rows joined if they are torn apart after all."""
+    def _scan(self, block: bytes) -> tuple[bytes, Tape]:
+        """A block with its torn rows joined, and its tape."""
         from .scan.tape import scan  # noqa: PLC0415 - half a second, which small blocks do without
 
         tape = scan(block, self.kind)
-        if any(is_in_string(line) or not line.strip() for _, line in tape.odd):
-            tape = scan(join_torn_rows(block), self.kind)
-        return tape
+        joined = join_torn_rows(block, unreadable=[line for _, line in tape.odd])
+        return joined, tape if joined is block else scan(joined, self.kind)
 
     def _decode_tape(self, tape: Tape, start: int, dropped: Collection[int]) -> pa.Table:
         from .scan.gather import ByName  # noqa: PLC0415

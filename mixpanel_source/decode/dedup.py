@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .framing import content_digest
 from .identity import KEY_BYTES, Identities
+from .json_values import content_digest
 
 _WORDS = KEY_BYTES // 8
 

@@ -21,7 +21,7 @@ import numpy as np
 import pendulum
 
 from ..windows import Window
-from .framing import DIGEST_BYTES, INT64_END, content_digest, repair_row
+from .json_values import DIGEST_BYTES, INT64_END, content_digest, repair_row
 from .value_types import EVENT, PROFILE, RowKind
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import constants
-from .framing import INT64_END, Repairs, Row, content_digest, dump_json, repair_row
-from .value_types import JsonType, RowKind, Typed
+from .json_values import INT64_END, Repairs, content_digest, dump_json, repair_row
+from .value_types import JsonType, Row, RowKind, Typed
 
 SMALL_GROUP = 64
 """Event types with fewer rows in a block than this are decoded together."""

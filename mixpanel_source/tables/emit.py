@@ -16,8 +16,8 @@ from .. import constants
 from ..config.model import Config
 from ..decode.columns import ColumnMap, StoredColumn
 from ..decode.decoder import Decoder, Read
-from ..decode.framing import Repairs
 from ..decode.identity import Identify
+from ..decode.json_values import Repairs
 from ..decode.layout import Laid
 from ..decode.parallel import available_processors, map_ahead, release_memory
 from ..decode.value_types import PROFILE

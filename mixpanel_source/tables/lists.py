@@ -19,7 +19,7 @@ from dlt.extract import DltResource
 from ..api.client import Reply, Request
 from ..catalog import endpoint
 from ..config.model import Config
-from ..decode.framing import Repairs
+from ..decode.json_values import Repairs
 from ..errors import TruncatedError
 from .context import Job, claim_dataset
 from .emit import beside, closing_items, replace_all

@@ -14,7 +14,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mixpanel_source.decode.decoder import Decoder
-from mixpanel_source.decode.framing import join_torn_rows, repair_row
 from mixpanel_source.decode.identity import EventIdentifier, Identify, ProfileIdentifier
 from mixpanel_source.decode.scan.gather import ByName
 from mixpanel_source.decode.scan.grammar import MAX_DEPTH
@@ -269,10 +268,6 @@ def test_torn_rows_in_a_block_are_joined() -> None:
     assert read.rows == 3
     table = decoder.decode(read, start=0).table
     assert table["text:text"].to_pylist() == [None, "}}\n{", None]
-    assert join_torn_rows(torn).count(b"\n") == 1
-    assert (
-        repair_row(join_torn_rows(torn), type(decoder.decode(read, start=0).repairs)()) is not None
-    )
 
 
 def test_what_is_dropped_is_gone() -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from ..framing import DIGEST_BYTES
+from ..json_values import DIGEST_BYTES
 from .grammar import BIGINT, TEXT
 from .memory import compiled, put_word, word_at
 from .tape import Tape
