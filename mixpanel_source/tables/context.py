@@ -17,11 +17,11 @@ import dlt
 from .. import constants
 from ..api.client import Client, Clock
 from ..config.model import Config
+from ..decode.parallel import Prefetch
 from ..errors import ConfigError, MixpanelError, PausedError
 from ..progress import Progress
 from ..windows import WindowSizer, iter_days
 from .load_log import WindowLoad
-from .prefetch import Ahead
 from .spool import Spool
 
 logger = logging.getLogger("mixpanel_source")
@@ -91,7 +91,7 @@ class Job:
         """Table and part of what this job has loaded, or tried to."""
         self.failures: dict[str, MixpanelError] = {}
         """Table and part, as in `funnels: Checkout` -> why it was not loaded; the others were."""
-        self.ahead: Ahead[Any, Any] | None = None
+        self.ahead: Prefetch[Any, Any] | None = None
         """What is being fetched, to be loaded next."""
         self._sizer: WindowSizer | None = None
         self._checkpoint = checkpoint
@@ -118,7 +118,7 @@ class Job:
     def drop_ahead(self) -> None:
         """Give up what is being fetched, so that another request may be made."""
         if self.ahead is not None:
-            self.ahead.stop()
+            self.ahead.cancel()
             self.ahead = None
 
     def sizer(self, window_days: int | None) -> WindowSizer:

@@ -18,12 +18,12 @@ from ..decode.decoder import Decoder
 from ..decode.framing import inflate, iter_row_blocks
 from ..decode.identity import EventIdentifier
 from ..decode.layout import EXPORT_IDENTITY
+from ..decode.parallel import Check, Prefetch
 from ..errors import PausedError, TruncatedError
 from ..windows import Window
 from .context import Job
 from .emit import build_decoder
 from .ledger import Ledger
-from .prefetch import Ahead, Check
 from .spool import Spool, Spooled, Verified, spool_name, verify
 
 NAME = "export"
@@ -60,7 +60,7 @@ class Downloads:
         ahead, job.ahead = job.ahead, None
         if ahead is not None and ahead.work == window:
             try:
-                fetched: Fetched = ahead.take()
+                fetched: Fetched = ahead.result()
             except PausedError:
                 # while there is something to load the wait was a short one
                 if job.reports:
@@ -75,7 +75,7 @@ class Downloads:
     def look_ahead(self, window: Window) -> None:
         """Begin to fetch a window; `take` gives it."""
         fetch = partial(self._fetch, patience_s=self._job.patience_ahead_s)
-        self._job.ahead = Ahead(window, fetch)
+        self._job.ahead = Prefetch(window, fetch)
 
     def decoder(self, window: Window) -> Decoder:
         """What the rows of a window have to be, and how to read them."""
