@@ -30,17 +30,6 @@ class Typed(NamedTuple):
     name: str
     type: JsonType
 
-    @property
-    def field(self) -> str:
-        """The name of the decoded column."""
-        return f"{self.type.value}:{self.name}"
-
-    @classmethod
-    def from_field(cls, name: str) -> Typed | None:
-        """The property behind a decoded column, or None if it is one that every row has."""
-        kind, colon, name = name.partition(":")
-        return cls(name, JsonType(kind)) if colon else None
-
 
 @dataclass(frozen=True)
 class RowKind:

@@ -10,7 +10,6 @@ Source: https://developer.mixpanel.com/reference/engage-query (filter_by_cohort)
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,11 +22,12 @@ from dlt.extract import DltResource
 
 from ..api.client import Request
 from ..config.model import Config
-from ..decode.decoder import Decoder
-from ..decode.identity import ProfileIdentifier
-from ..decode.layout import Laid
+from ..decode.decoded import Decoded, Selection
+from ..decode.decoder import BlockDecoder
+from ..decode.layout import Layout
+from ..decode.value_types import PROFILE
 from .context import Job, claim_dataset
-from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
+from .emit import Shape, closing_items, count_workers, iter_items, stored_columns
 from .lists import ListFetcher, build_request
 from .load_log import WindowLoad
 from .partitions import iter_parts
@@ -86,10 +86,10 @@ def _list_cohorts(config: Config, job: Job) -> list[int]:
 def _iter_members(
     config: Config, job: Job, state: dict[str, Any], cohort: int
 ) -> Iterator[TDataItems]:
-    decoder = _decoder(config)
+    decoder = BlockDecoder(PROFILE, Selection(only=()), workers=count_workers(config))
     read_at: dict[str, float] = state.setdefault(READ_AT, {})
     after = read_at.get(str(cohort), 0.0)
-    dump = take_profiles(job, config, _asked(cohort), decoder, after=after)
+    dump = take_profiles(job, config, _asked(cohort), after=after)
     report: WindowLoad = dump.report()
     with stored_columns({}, {}, config) as columns:
         shape = Shape(partial(_lay, cohort), SCHEMA)
@@ -100,11 +100,11 @@ def _iter_members(
     job.report(report)
 
 
-def _lay(cohort: int, table: pa.Table) -> Laid:
-    members = table["name"].combine_chunks()
+def _lay(cohort: int, decoded: Decoded) -> Layout:
+    members = decoded.names
     ids = pa.array([cohort] * len(members), pa.int64())
     keys = pc.binary_join_element_wise(str(cohort), members, ":")
-    return Laid({"cohort_id": ids, "distinct_id": members, MEMBER_KEY: keys}, {})
+    return Layout({"cohort_id": ids, "distinct_id": members, MEMBER_KEY: keys}, {})
 
 
 def _nobody(cohort: int) -> pa.Table:
@@ -117,11 +117,6 @@ def _asked(cohort: int) -> ProfileQuery:
     # some property has to be named, or all of them come; who has not got it comes all the same
     form = {**cohort_form(cohort), "output_properties": '["$last_seen"]'}
     return ProfileQuery(NAME, form, part=str(cohort))
-
-
-def _decoder(config: Config) -> Decoder:
-    decoder = build_decoder(config, ProfileIdentifier())
-    return replace(decoder, only=(), raw=False, digest=False)
 
 
 def count_requests(config: Config, state: dict[str, Any]) -> int | None:

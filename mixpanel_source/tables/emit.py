@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -14,43 +13,54 @@ from dlt.common.typing import TDataItems
 
 from .. import constants
 from ..config.model import Config
+from ..decode.blocks import BlockReader, ReadBlock, read_blocks
 from ..decode.columns import ColumnMap, StoredColumn
-from ..decode.decoder import Decoder, Read
-from ..decode.identity import Identify
+from ..decode.decoded import Decoded, Selection
+from ..decode.decoder import BlockDecoder
+from ..decode.identity import RowIdentifier
 from ..decode.json_values import Repairs
-from ..decode.layout import Laid
+from ..decode.layout import Layout
 from ..decode.parallel import available_processors, map_ahead, release_memory
-from ..decode.value_types import PROFILE
+from ..decode.value_types import PROFILE, RowKind
+from ..decode.verify import VerifiedWindow
 from ..errors import TruncatedError
 from .context import Job
 from .load_log import LOADS_KEY, LOADS_TABLE, WindowLoad
-from .spool import Spooled, Verified
+from .spool import Spooled
 
 COLUMNS_TABLE = "_mixpanel_columns"
 COLUMNS_KEY = ["table_name", "property", "column_name"]
 COLUMNS_STATE = "columns"
 TOLD_STATE = "columns_told"
 
-Lay = Callable[[pa.Table], Laid]
+Lay = Callable[[Decoded], Layout]
 
 
-def build_decoder(config: Config, identify: Identify, *, identity: tuple[str, ...] = ()) -> Decoder:
-    """The decoder for the property mode that is set.
+def build_reader(config: Config, identifier: RowIdentifier) -> BlockReader:
+    """The reader that verifies rows of the identifier's kind."""
+    return BlockReader(identifier, workers=count_workers(config))
+
+
+def build_decoder(config: Config, kind: RowKind, *, identity: tuple[str, ...] = ()) -> BlockDecoder:
+    """The decoder for the configured property mode.
 
     Args:
-        config: whose `properties` to heed.
-        identify: what the rows have to be, events or profiles.
-        identity: properties that are needed even if only the JSON column is wanted.
+        config: its `properties` decide what is decoded.
+        kind: of the rows.
+        identity: names of the properties that are needed even if only the JSON column is wanted.
     """
-    return Decoder(
-        identify.kind,
+    selection = Selection(
         only=identity if config.properties == "json" else None,
         raw=config.properties != "columns",
-        digest=identify.kind is PROFILE,
-        identify=identify,
-        # what is fetched next is read on a thread of its own, which keeps a processor busy
-        workers=config.workers or max(1, min(available_processors() - 1, constants.WORKERS_MAX)),
+        digest=kind is PROFILE,
     )
+    return BlockDecoder(kind, selection, workers=count_workers(config))
+
+
+def count_workers(config: Config) -> int:
+    """The number of threads that decode."""
+    # leave one processor for the prefetch thread
+    return config.workers or max(1, min(available_processors() - 1, constants.WORKERS_MAX))
 
 
 class Proven(Protocol):
@@ -61,7 +71,7 @@ class Proven(Protocol):
         """Where they are."""
 
     @property
-    def verified(self) -> Verified:
+    def verified(self) -> VerifiedWindow:
         """What reading them through has shown."""
 
 
@@ -74,7 +84,7 @@ class Shape(NamedTuple):
 
 
 def iter_items(
-    found: Proven, decoder: Decoder, shape: Shape, columns: ColumnMap, report: WindowLoad
+    found: Proven, decoder: BlockDecoder, shape: Shape, columns: ColumnMap, report: WindowLoad
 ) -> Iterator[TDataItems]:
     """Yields rows as dlt takes them, and counts them in `report`."""
     tables = iter_tables(found.spooled, found.verified, decoder, shape.lay, columns)
@@ -86,23 +96,23 @@ def iter_items(
 
 
 def iter_tables(
-    spooled: Spooled, verified: Verified, decoder: Decoder, lay: Lay, columns: ColumnMap
+    spooled: Spooled,
+    verified: VerifiedWindow,
+    decoder: BlockDecoder,
+    lay: Lay,
+    columns: ColumnMap,
 ) -> Iterator[tuple[pa.Table, Repairs]]:
     """Yields the rows of a window as arrow tables with the columns of the destination.
 
     A table has at most `BATCH_ROWS` rows, of at most about `BLOCK_BYTES` bytes of JSON.
     """
 
-    def prepare(part: tuple[Read, int]) -> list[tuple[Laid, int, Repairs]]:
-        read, start = part
-        dropped = verified.index.dropped_between(start, start + read.rows)
-        decoded = decoder.decode(read, start=start, dropped=dropped)
-        slices = [
-            decoded.table.slice(first, constants.BATCH_ROWS)
-            for first in range(0, len(decoded.table), constants.BATCH_ROWS)
-        ]
-        repairs = [decoded.repairs, *(Repairs() for _ in slices[1:])]
-        return [(lay(rows), len(rows), some) for rows, some in zip(slices, repairs, strict=True)]
+    def prepare(part: tuple[ReadBlock, int]) -> list[tuple[Layout, int, Repairs]]:
+        block, start = part
+        dropped = verified.index.dropped_between(start, start + block.row_count)
+        decoded = decoder.decode(block, start=start, dropped=dropped)
+        batches = decoded.iter_batches(constants.BATCH_ROWS)
+        return [(lay(batch), batch.row_count, batch.repairs) for batch in batches]
 
     parts = _iter_parts(spooled, verified, decoder)
     for prepared in map_ahead(prepare, parts, workers=decoder.workers):
@@ -132,13 +142,13 @@ def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _iter_parts(
-    spooled: Spooled, verified: Verified, decoder: Decoder
-) -> Iterator[tuple[Read, int]]:
+    spooled: Spooled, verified: VerifiedWindow, decoder: BlockDecoder
+) -> Iterator[tuple[ReadBlock, int]]:
     """The blocks of a window, each with the position of its first row."""
     position = 0
-    for read in _iter_reads(spooled, verified, decoder):
-        yield read, position
-        position += read.rows
+    for block in _iter_blocks(spooled, verified, decoder):
+        yield block, position
+        position += block.row_count
     if position != len(verified.index):
         raise TruncatedError(
             f"{spooled.path.name} holds other rows than were verified: it was changed on the disk. "
@@ -146,16 +156,18 @@ def _iter_parts(
         )
 
 
-def _iter_reads(spooled: Spooled, verified: Verified, decoder: Decoder) -> Iterator[Read]:
-    """The blocks of a window: those still in memory, which go, and the others read again."""
-    kept = len(verified.reads)
+def _iter_blocks(
+    spooled: Spooled, verified: VerifiedWindow, decoder: BlockDecoder
+) -> Iterator[ReadBlock]:
+    """The blocks of a window: those still in memory, which are released, then the others."""
+    kept = len(verified.blocks)
     rows = 0
-    while verified.reads:
-        rows += verified.reads[0].rows
-        yield verified.reads.pop(0)
+    while verified.blocks:
+        rows += verified.blocks[0].row_count
+        yield verified.blocks.pop(0)
     if rows < len(verified.index):
-        known = replace(decoder, identify=None)
-        yield from known.read_all(islice(spooled.row_blocks(), kept, None))
+        others = islice(spooled.row_blocks(), kept, None)
+        yield from read_blocks(others, decoder.kind, workers=decoder.workers)
 
 
 def with_json_columns(table: pa.Table, names: Iterable[str]) -> TDataItems:

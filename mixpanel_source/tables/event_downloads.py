@@ -14,17 +14,18 @@ import orjson
 from ..api.client import Reply, Request
 from ..catalog import endpoint
 from ..config.model import Config
-from ..decode.decoder import Decoder
+from ..decode.blocks import BlockReader
 from ..decode.framing import inflate, iter_row_blocks
 from ..decode.identity import EventIdentifier
-from ..decode.layout import EXPORT_IDENTITY
 from ..decode.parallel import Check, Prefetch
+from ..decode.verify import VerifiedWindow, verify
 from ..errors import PausedError, TruncatedError
 from ..windows import Window
 from .context import Job
-from .emit import build_decoder
+from .emit import build_reader
 from .ledger import Ledger
-from .spool import Spool, Spooled, Verified, spool_name, verify
+from .spool import Spool, Spooled, spool_name
+from .spooled_window import SpooledWindow, find_verified
 
 NAME = "export"
 FRESH_SECONDS = 24 * 3_600.0
@@ -37,7 +38,7 @@ class Fetched(NamedTuple):
     name: str
     """In the spool."""
     spooled: Spooled
-    verified: Verified
+    verified: VerifiedWindow
 
 
 def _go_on() -> None:
@@ -77,23 +78,18 @@ class Downloads:
         fetch = partial(self._fetch, patience_s=self._job.patience_ahead_s)
         self._job.ahead = Prefetch(window, fetch)
 
-    def decoder(self, window: Window) -> Decoder:
-        """What the rows of a window have to be, and how to read them."""
-        identify = EventIdentifier(window)
-        return build_decoder(self._config, identify, identity=EXPORT_IDENTITY)
-
     def _fetch(self, window: Window, check: Check = _go_on, *, patience_s: float) -> Fetched:
         """The window on disk and verified: as an earlier run left it, or fetched now."""
         config = self._config
         name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
-        decoder = self.decoder(window)
+        reader = build_reader(config, EventIdentifier(window))
         after = max(self._ledger.read_at(window), self._job.clock.time() - FRESH_SECONDS)
         if self._job.catches_up:
             # what was found then may not be in what was fetched before
             after = max(after, self._ledger.looked_at or 0.0)
-        found = self._spool.find_verified(name, decoder, after=after)
+        found = find_verified(self._spool, name, reader, after=after)
         if found is None:
-            read = partial(receive, self._spool, name, decoder, check)
+            read = partial(receive, self._spool, name, reader, check)
             found = self._job.client(config).send(
                 build_request(window, config), read, patience_s=patience_s
             )
@@ -107,20 +103,20 @@ class Downloads:
 
 
 def receive(
-    spool: Spool, name: str, decoder: Decoder, check: Check, reply: Reply
-) -> tuple[Spooled, Verified]:
+    spool: Spool, name: str, reader: BlockReader, check: Check, reply: Reply
+) -> SpooledWindow:
     """Write a reply to the spool, verifying it on the way.
 
     Args:
         spool: where to.
         name: of the window.
-        decoder: what the rows have to be, and how to read them.
+        reader: for the kind of the rows.
         check: called for each chunk; raises to break off.
         reply: what to read.
     """
     chunks = spool.write(name, _checked(reply.chunks(), check))
     blocks = inflate(chunks) if reply.gzipped else chunks
-    verified = verify(iter_row_blocks(blocks), decoder)
+    verified = verify(iter_row_blocks(blocks), reader)
     spooled = spool.keep(
         name,
         gzipped=reply.gzipped,
@@ -128,7 +124,7 @@ def receive(
         requests=reply.tries,
         lines_bytes=verified.lines_bytes,
     )
-    return spooled, verified
+    return SpooledWindow(spooled, verified)
 
 
 def _checked(chunks: Iterable[bytes], check: Check) -> Iterator[bytes]:

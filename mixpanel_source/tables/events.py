@@ -24,17 +24,19 @@ from dlt.extract import DltResource
 from ..api.client import Request
 from ..config.model import Config
 from ..decode.columns import ColumnMap, StoredColumn
-from ..decode.identity import EPOCH_ORDINAL
-from ..decode.layout import EXPORT_COLUMNS, EXPORT_SCHEMA, export_layout
+from ..decode.event_time import EPOCH_ORDINAL
+from ..decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
+from ..decode.value_types import EVENT
+from ..decode.verify import VerifiedWindow
 from ..errors import MixpanelError, ServerError, TruncatedError
 from ..windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
 from .context import Job, claim_dataset, growing_tables, open_spool
-from .emit import Shape, closing_items, iter_items, stored_columns
+from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
 from .event_downloads import NAME, Downloads, Fetched, build_request, receive
 from .late_events import look_for_late_events
 from .ledger import Ledger
 from .load_log import WindowLoad
-from .spool import Spooled, Verified
+from .spool import Spooled
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -148,7 +150,7 @@ class _WindowLoader:
     def _iter_window(self, window: Window, fetched: Fetched) -> Iterator[TDataItems]:
         _, spooled, verified = fetched
         report = self._report(window, spooled, verified)
-        decoder = self._downloads.decoder(window)
+        decoder = build_decoder(self._config, EVENT, identity=EXPORT_IDENTITY)
         lay = partial(export_layout, index=verified.index, zone=self._config.project_timezone)
         yield from iter_items(fetched, decoder, Shape(lay, EXPORT_SCHEMA), self._columns, report)
         marks = _marks(window, verified)
@@ -156,7 +158,7 @@ class _WindowLoader:
             yield marks
         self._job.report(report)
 
-    def _report(self, window: Window, spooled: Spooled, verified: Verified) -> WindowLoad:
+    def _report(self, window: Window, spooled: Spooled, verified: VerifiedWindow) -> WindowLoad:
         read_on = datetime.fromtimestamp(spooled.fetched_at, timezone.utc).date()
         settled = settled_on(window.last, lookback_days=self._config.lookback_days)
         return WindowLoad(
@@ -187,7 +189,7 @@ def probe(config: Config, now: datetime) -> Request:
     return build_request(Window(day, day), config, limit=1)
 
 
-def _marks(window: Window, verified: Verified) -> pa.Table:
+def _marks(window: Window, verified: VerifiedWindow) -> pa.Table:
     """A row without a key for each day without events: it empties the day and goes no further."""
     kept = set(verified.index.days)
     empty = [day for day in window.days if day.toordinal() - EPOCH_ORDINAL not in kept]

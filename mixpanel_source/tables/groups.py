@@ -19,8 +19,9 @@ from dlt.extract import DltResource
 
 from ..api.client import Request
 from ..config.model import Config
-from ..decode.identity import ProfileIdentifier
-from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, Laid, engage_layout
+from ..decode.decoded import Decoded
+from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, Layout, engage_layout
+from ..decode.value_types import PROFILE
 from ..errors import ConfigError
 from .context import Job, claim_dataset, growing_tables
 from .emit import Shape, build_decoder, closing_items, iter_items, replace_all, stored_columns
@@ -62,9 +63,9 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
 def _iter_group(
     config: Config, job: Job, state: dict[str, Any], group: str
 ) -> Iterator[TDataItems]:
-    decoder = build_decoder(config, ProfileIdentifier())
+    decoder = build_decoder(config, PROFILE)
     read_at: dict[str, float] = state.setdefault(READ_AT, {})
-    dump = take_profiles(job, config, _asked(group), decoder, after=read_at.get(group, 0.0))
+    dump = take_profiles(job, config, _asked(group), after=read_at.get(group, 0.0))
     report = dump.report()
     with stored_columns(state, COLUMNS, config) as columns:
         shape = Shape(partial(_lay, group), SCHEMA)
@@ -76,9 +77,10 @@ def _iter_group(
     job.report(report)
 
 
-def _lay(group: str, table: pa.Table) -> Laid:
-    fixed, properties = engage_layout(table)
-    return Laid({**fixed, GROUP_ID: pa.array([group] * len(table), pa.string())}, properties)
+def _lay(group: str, decoded: Decoded) -> Layout:
+    fixed, properties = engage_layout(decoded)
+    groups = pa.array([group] * decoded.row_count, pa.string())
+    return Layout({**fixed, GROUP_ID: groups}, properties)
 
 
 def _asked(group: str) -> ProfileQuery:

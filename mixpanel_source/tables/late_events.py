@@ -18,14 +18,16 @@ from functools import partial
 from typing import NamedTuple
 
 from ..config.model import Config
-from ..decode.identity import EPOCH_ORDINAL, EventIdentifier
+from ..decode.event_time import EPOCH_ORDINAL
+from ..decode.identity import EventIdentifier
 from ..errors import ServerError, TruncatedError
 from ..windows import DAY, Window, WindowQueue, WindowSizer, days_to_look_through, newest_day
 from .context import Job
-from .emit import build_decoder
+from .emit import build_reader
 from .event_downloads import FRESH_SECONDS, NAME, build_request, receive
 from .ledger import Ledger
 from .spool import Spool, spool_name
+from .spooled_window import find_verified
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -87,13 +89,13 @@ class _Looker:
         config = self._config
         asked = replace(config, where=_arrived_after(since_ms, config.where), limit=None)
         name = spool_name("late", window, config.project_id, config.export_base_url, asked.filters)
-        decoder = build_decoder(config, EventIdentifier(window))
+        reader = build_reader(config, EventIdentifier(window))
         self._job.spooled.append((self._spool, name))
         after = self._job.clock.time() - FRESH_SECONDS
-        found = self._spool.find_verified(name, decoder, after=after)
+        found = find_verified(self._spool, name, reader, after=after)
         if found is None:
             request = replace(build_request(window, asked), what=f"{NAME} {window}, late events")
-            read = partial(receive, self._spool, name, decoder, lambda: None)
+            read = partial(receive, self._spool, name, reader, lambda: None)
             client = self._job.client(config)
             found = client.send(request, read, patience_s=self._job.patience_s)
         spooled, verified = found

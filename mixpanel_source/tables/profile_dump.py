@@ -20,12 +20,16 @@ from .. import constants
 from ..api.client import Request
 from ..catalog import endpoint
 from ..config.model import Config
-from ..decode.decoder import Decoder
+from ..decode.blocks import BlockReader
 from ..decode.framing import iter_row_blocks
+from ..decode.identity import ProfileIdentifier
+from ..decode.verify import VerifiedWindow, verify
 from ..errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
 from .context import Job, open_spool
+from .emit import build_reader
 from .load_log import WindowLoad
-from .spool import Spooled, Verified, spool_name, verify
+from .spool import Spooled, spool_name
+from .spooled_window import SpooledWindow, find_verified
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -60,7 +64,7 @@ class Dump:
 
     asked: ProfileQuery
     spooled: Spooled
-    verified: Verified
+    verified: VerifiedWindow
 
     def report(self) -> WindowLoad:
         """What is said of it; the rows are still to be counted."""
@@ -83,16 +87,13 @@ class _Page(msgspec.Struct):
     total: int | None = None
 
 
-def take_profiles(
-    job: Job, config: Config, asked: ProfileQuery, decoder: Decoder, *, after: float
-) -> Dump:
+def take_profiles(job: Job, config: Config, asked: ProfileQuery, *, after: float) -> Dump:
     """The profiles as an earlier run left them in the spool, or else fetched now.
 
     Args:
         job: whose client and clock to use; clears the spool once they are loaded.
         config: the settings.
         asked: which profiles.
-        decoder: what the rows have to be.
         after: the oldest that they may be, seconds since the epoch.
 
     Raises:
@@ -100,21 +101,20 @@ def take_profiles(
     """
     spool, name = open_spool(), asked.spool_name(config)
     after = max(after, job.clock.time() - FRESH_SECONDS)
-    found = spool.find_verified(name, decoder, after=after)
-    spooled, verified = found or _fetch(job, config, asked, decoder)
+    reader = build_reader(config, ProfileIdentifier())
+    found = find_verified(spool, name, reader, after=after)
+    spooled, verified = found or _fetch(job, config, asked, reader)
     job.spooled.append((spool, name))
     return Dump(asked, spooled, verified)
 
 
-def _fetch(
-    job: Job, config: Config, asked: ProfileQuery, decoder: Decoder
-) -> tuple[Spooled, Verified]:
+def _fetch(job: Job, config: Config, asked: ProfileQuery, reader: BlockReader) -> SpooledWindow:
     spool, name = open_spool(), asked.spool_name(config)
     restarts = 0
     while True:
         session = _Session(job, config, asked)
         try:
-            verified = verify(iter_row_blocks(spool.write(name, session.iter_chunks())), decoder)
+            verified = verify(iter_row_blocks(spool.write(name, session.iter_chunks())), reader)
             session.check_total(len(verified.index))
         except TruncatedError as failure:
             restarts += 1
@@ -129,7 +129,7 @@ def _fetch(
             requests=session.requests,
             lines_bytes=verified.lines_bytes,
         )
-        return spooled, verified
+        return SpooledWindow(spooled, verified)
 
 
 class _Session:

@@ -22,8 +22,8 @@ from dlt.extract import DltResource
 
 from ..api.client import Request
 from ..config.model import Config
-from ..decode.identity import ProfileIdentifier
 from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
+from ..decode.value_types import PROFILE
 from .context import Job, claim_dataset, growing_tables
 from .emit import Shape, build_decoder, closing_items, iter_items, replace_all, stored_columns
 from .profile_dump import ProfileQuery, build_request, take_profiles
@@ -61,9 +61,9 @@ def _iter_items(config: Config, job: Job) -> Iterator[TDataItems]:
     now = job.clock.time()
     filters = _filters(config)
     since = _since(state, config, filters, now)
-    decoder = build_decoder(config, ProfileIdentifier())
+    decoder = build_decoder(config, PROFILE)
     asked = ProfileQuery(NAME, _form(config, since, now))
-    dump = take_profiles(job, config, asked, decoder, after=state.get(READ_AT, 0.0))
+    dump = take_profiles(job, config, asked, after=state.get(READ_AT, 0.0))
     state[READ_AT] = dump.spooled.fetched_at
     state[FILTERS] = filters
     report = dump.report()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpanel_source import constants
-from mixpanel_source.decode.decoder import Decoder
+from mixpanel_source.decode.blocks import read_blocks
 from mixpanel_source.decode.framing import (
     PIECE_BYTES,
     describe_bad_line,
@@ -187,7 +187,7 @@ def test_unclosed_string_is_given_up() -> None:
         for seen in range(100):  # noqa: B007 - counted for the assertion
             yield b'{"event":"b","properties":{}}\n' * 40_000
 
-    reads = Decoder(EVENT).read_all(iter_row_blocks(chunks()))
+    reads = read_blocks(iter_row_blocks(chunks()), EVENT)
     with pytest.raises(TruncatedError, match="not a whole JSON object"):
         next(reads)
     assert seen < 30
