@@ -65,6 +65,23 @@ def property_sets() -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(names(), values(), max_size=8)
 
 
+def texts() -> st.SearchStrategy[str]:
+    """Text with what JSON escapes, and with what others take for line ends."""
+    return st.text(
+        st.sampled_from('ab"\\{}[],: \t\x00\x01\x0b\x0c\x1c\x85\u2028\u2029\ufeffé日🙂')
+        | st.characters(),
+        max_size=12,
+    )
+
+
+def to_json(row: Any) -> bytes:
+    """A line as Mixpanel writes it, characters as themselves where they can be."""
+    try:
+        return json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(row).encode()
+
+
 def to_line(event: str, properties: dict[str, Any]) -> bytes:
     """An event as Mixpanel serves it; what is no Unicode text is escaped."""
     return json.dumps({"event": event, "properties": properties}).encode()

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..decode.framing import Repairs, inflate
-from ..decode.json_values import read_json
+from ..decode.framing import inflate
+from ..decode.json_values import Repairs, read_json
 from ..errors import TruncatedError
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from ..catalog.endpoints import Endpoint
 from ..catalog.lookup import find_endpoint
 from ..config.providers import load_config
 from ..config.settings import Settings
-from ..decode.framing import describe_bad_line, join_torn_rows, repair_row
+from ..decode.framing import describe_bad_line, last_row
+from ..decode.json_values import repair_row
 from ..errors import ConfigError, MixpanelError, TruncatedError
 from ..paths import data_directory
 from .response import ApiResponse, describe
@@ -121,14 +122,9 @@ def _check_end(file: IO[bytes]) -> None:
         TruncatedError: it ends with something else, such as an error message.
     """
     file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-    tail = file.read().rstrip()
-    last = _last_line(tail)
-    if last and not _is_event(last) and not _is_event(_last_line(join_torn_rows(tail).rstrip())):
+    last = last_row(file.read())
+    if last and not _is_event(last):
         raise TruncatedError(describe_bad_line(last))
-
-
-def _last_line(text: bytes) -> bytes:
-    return text.rpartition(b"\n")[2]
 
 
 def _is_event(line: bytes) -> bool:

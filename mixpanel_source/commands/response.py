@@ -16,7 +16,9 @@ from dlt.extract import DltResource
 from ..catalog.endpoints import ENDPOINTS, Endpoint
 from ..catalog.tables import TABLE_NAMES
 from ..decode.columns import readable_name
-from ..decode.framing import Row, dump_json, iter_row_blocks, repair_row
+from ..decode.framing import iter_rows
+from ..decode.json_values import dump_json, repair_row
+from ..decode.value_types import Row
 from ..errors import ConfigError, RequestError
 from ..jobs.pipeline import open_beside, pipeline_lock, reset_local_state, unwrap_errors
 
@@ -45,8 +47,7 @@ class ApiResponse:
             RequestError: the response is neither JSON nor JSON lines.
         """
         if self.endpoint.name == "export":
-            for block in iter_row_blocks(self.chunks()):
-                yield from (repair_row(line, Counter()) for line in block.split(b"\n")[:-1])
+            yield from (repair_row(row, Counter()) for row in iter_rows(self.chunks()))
             return
         try:
             body = b"".join(self.chunks())

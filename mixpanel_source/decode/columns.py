@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import constants
-from .framing import dump_json
+from .json_values import dump_json
 from .value_types import JsonType, Typed
 
 OVERFLOW = "other_properties"

@@ -1,37 +1,43 @@
-"""The rows of a window by their keys: what is there twice, and what each row is filed under.
+"""The rows of a window by their keys: which are duplicates, and which day each is filed under.
 
-Pure. About thirty bytes a row, and twenty more for a moment while duplicates are looked for: this
-is all that grows with a day.
+Pure. This is all that grows with the rows of a day: about thirty bytes for each row, and briefly
+twenty more while duplicates are found.
 """
 
 from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from .framing import content_digest
 from .identity import KEY_BYTES, Identities
+from .json_values import content_digest
 
 _WORDS = KEY_BYTES // 8
+"""A key is compared as this many 64-bit words."""
 
 
 @dataclass
-class Index:
-    """The identities of a window's rows, in the order of its rows."""
+class RowIndex:
+    """The identities of a window's rows, in the order of the rows.
+
+    A row is named by its position in the window, from 0.
+    """
 
     keys: bytearray = field(default_factory=bytearray)
+    """`KEY_BYTES` bytes for each row."""
     days: array[int] = field(default_factory=lambda: array("i"))
+    """Days since 1970-01-01."""
     _ranks: array[int] = field(default_factory=lambda: array("q"))
     _numbered: array[int] = field(default_factory=lambda: array("b"))
-    dropped: Any = field(default_factory=lambda: np.empty(0, np.int64))
-    """int64, ascending: positions of the rows that are there again, and go."""
+    dropped: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """Positions of the duplicates to drop, ascending."""
 
     def __len__(self) -> int:
-        """How many rows, those to be dropped included."""
+        """The number of rows, dropped ones included."""
         return len(self.days)
 
     def extend(self, identities: Identities) -> None:
@@ -41,61 +47,76 @@ class Index:
         self.days.frombytes(identities.days.tobytes())
         self._ranks.frombytes(identities.ranks.tobytes())
 
-    def settle(self) -> None:
-        """Find what is there more than once: list the rows to drop, number the rows to keep."""
-        positions = self._repeated()
-        halves = self._key_words()[positions].T
-        # of rows of equal key and rank the last line is the last here
-        order = np.lexsort((positions, np.frombuffer(self._ranks, np.int64)[positions], *halves))
-        positions, halves = positions[order], halves[:, order]
-        # row i + 1 repeats row i, and outranks it
-        repeats = np.flatnonzero((halves[:, 1:] == halves[:, :-1]).all(axis=0))
+    def resolve_duplicates(self) -> None:
+        """Among rows with the same key, decide which to drop and give new keys to those numbered.
+
+        Kept is the row with the greatest rank; of equal ranks, the last one.
+        """
+        positions = self._possible_duplicates()
+        words = self._key_words()[positions].T
+        # sorts by key, then rank, then position: lexsort takes its most significant key last
+        order = np.lexsort((positions, np.frombuffer(self._ranks, np.int64)[positions], *words))
+        positions, words = positions[order], words[:, order]
+        # i is a repeat if row i + 1 has the same key as row i, and so outranks it
+        repeats = np.flatnonzero((words[:, 1:] == words[:, :-1]).all(axis=0))
         numbered = np.frombuffer(self._numbered, np.int8)[positions[repeats + 1]] == 1
         self.dropped = np.sort(positions[repeats[~numbered]])
         self._number_rows(positions, repeats[numbered])
 
-    def dropped_between(self, start: int, end: int) -> Any:  # noqa: ANN401 - a numpy array
-        """Of the rows `start` to `end` - 1 those to drop, as numbers from `start` on."""
+    def dropped_between(self, start: int, end: int) -> NDArray[np.int64]:
+        """The rows to drop at positions [start, end), counted from `start`."""
         first, last = np.searchsorted(self.dropped, (start, end))
         return self.dropped[first:last] - start
 
     def hex_keys(self, positions: pa.Array) -> pa.Array:
-        """The keys of the rows at `positions` as hexadecimal text."""
+        """The keys of the rows at `positions` (int64) as hexadecimal text (string)."""
         keys = np.frombuffer(self.keys, np.uint8).reshape(-1, KEY_BYTES)[np.asarray(positions)]
+        # all texts are equally long, so the offsets of the arrow array are known beforehand
         offsets = np.arange(len(keys) + 1, dtype=np.int32) * (2 * KEY_BYTES)
         text = pa.py_buffer(keys.tobytes().hex().encode())
         return pa.StringArray.from_buffers(len(keys), pa.py_buffer(offsets), text)
 
     def date_array(self, positions: pa.Array) -> pa.Array:
-        """The days of the rows at `positions` as dates."""
+        """The days of the rows at `positions` (int64) as dates (date32)."""
         days = np.frombuffer(self.days, np.int32)[np.asarray(positions)]
         return pa.array(days, pa.int32()).cast(pa.date32())
 
     def greatest_ranks(self) -> dict[int, int]:
-        """Day, since 1970-01-01 -> the greatest rank of the rows that are filed under it."""
+        """Day, in days since 1970-01-01 -> the greatest rank of the rows filed under it."""
         days, numbers = np.unique(np.frombuffer(self.days, np.int32), return_inverse=True)
         greatest = np.zeros(len(days), np.int64)
         np.maximum.at(greatest, numbers, np.frombuffer(self._ranks, np.int64))
         return dict(zip(days.tolist(), greatest.tolist(), strict=True))
 
-    def _repeated(self) -> Any:  # noqa: ANN401 - a numpy array
-        """The positions of the rows whose key may be another's, by its first half."""
-        halves = self._key_words()[:, 0].copy()
-        order = np.argsort(halves)
-        halves = halves[order]
-        repeats = halves[1:] == halves[:-1]
+    def _possible_duplicates(self) -> NDArray[np.int64]:
+        """The positions of rows that share the first word of their key with another row.
+
+        Sorting one word of all rows and the whole keys of few takes less memory than sorting the
+        whole keys of all rows.
+        """
+        words = self._key_words()[:, 0].copy()
+        order = np.argsort(words)
+        words = words[order]
+        repeats = words[1:] == words[:-1]
         shared = np.zeros(len(order), np.bool_)
         shared[1:] |= repeats
         shared[:-1] |= repeats
         return order[shared]
 
-    def _key_words(self) -> Any:  # noqa: ANN401 - a numpy array
+    def _key_words(self) -> NDArray[np.uint64]:
+        """Shape (rows, `_WORDS`)."""
         return np.frombuffer(self.keys, np.uint64).reshape(-1, _WORDS)
 
-    def _number_rows(self, positions: Any, repeats: Any) -> None:  # noqa: ANN401 - numpy arrays
-        """Number the rows after the first of those with one key: row i + 1 repeats row i."""
+    def _number_rows(self, positions: NDArray[np.int64], repeats: NDArray[np.int64]) -> None:
+        """Give a key of its own to each row after the first with a key.
+
+        Args:
+            positions: of rows sorted by key.
+            repeats: ascending; i is among them if row i + 1 has the same key as row i.
+        """
         number, before = 0, -1
         for row in repeats.tolist():
+            # consecutive repeats are one run of equal keys
             number = number + 1 if row == before + 1 else 1
             before = row
             start = int(positions[row + 1]) * KEY_BYTES

@@ -1,10 +1,10 @@
-"""Which rows are the same row: the key of an event, the key of a profile, and what is twice.
+"""What identifies a row: the key of an event, and the key of a profile.
 
-Mixpanel does not de-duplicate a raw export. Its own rule, which we follow, is that two events are
-one when event name, `distinct_id`, `$insert_id` and calendar day agree; the one processed last is
-the one to keep. `distinct_id` may be rewritten after users are merged, so the key takes the id that
-the event was sent with. An event without `$insert_id` has no identity but its content; if several
-are alike they are all kept, and told apart by number.
+Pure. Mixpanel does not de-duplicate a raw export. Its own rule, followed here, is that two events
+are the same if event name, `distinct_id`, `$insert_id` and calendar day agree, and that the one
+processed last is kept. `distinct_id` may be rewritten when users are merged, so the key takes the
+id that the event was sent with. An event without `$insert_id` is identified by its content; equal
+ones are all kept, and numbered.
 
 Source: https://developer.mixpanel.com/reference/event-deduplication (read 2026-11-21).
 """
@@ -13,27 +13,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
-import pendulum
+from numpy.typing import NDArray
 
 from ..windows import Window
-from .framing import DIGEST_BYTES, INT64_END, content_digest, repair_row
+from .event_time import EPOCH_ORDINAL, MS_FROM, event_day
+from .json_values import DIGEST_BYTES, INT64_END, content_digest, repair_row
 from .value_types import EVENT, PROFILE, RowKind
 
 if TYPE_CHECKING:
-    from .scan.keys import Keys
+    from .scan.keys import RowKeys
     from .scan.tape import Tape
 
 T = TypeVar("T")
 
 KEY_BYTES = DIGEST_BYTES
-EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-MS_FROM = 30_000_000_000
-"""A `time` of this much is milliseconds: as seconds it would lie in the year 2920."""
 
 _VOLATILE = (
     "distinct_id",
@@ -55,6 +52,7 @@ _IDENTIFYING = (
     "$insert_id",
     "mp_processing_time_ms",
 )
+"""The properties of an identity, in the order that `scan.keys.event_keys` expects."""
 
 
 class _EventProperties(msgspec.Struct):
@@ -81,33 +79,31 @@ class _Profile(msgspec.Struct):
 
 
 class Identity(NamedTuple):
-    """What tells one row from another."""
+    """What identifies one row."""
 
     key: bytes
     """`KEY_BYTES` bytes; equal for equal rows."""
     numbered: bool
-    """Whether rows of the same key are all kept, told apart by number."""
+    """Whether rows with the same key are all kept, and numbered."""
     day: int
-    """Days since 1970-01-01 of the day the row is filed under; 0 for profiles."""
+    """The day the row is filed under, in days since 1970-01-01; 0 for profiles."""
     rank: int
-    """Of rows with the same key the one with the greatest rank is kept."""
+    """Of rows with the same key, the one with the greatest rank is kept: for events the time of
+    processing, in milliseconds since the epoch."""
 
 
 class Identities(NamedTuple):
-    """What tells the rows of a block from others, one entry a row; see `Identity`."""
+    """What identifies the rows of a block, in their order; see `Identity`."""
 
-    keys: Any
-    """uint8, `KEY_BYTES` a row."""
-    numbered: Any
-    """bool."""
-    days: Any
-    """int32."""
-    ranks: Any
-    """int64."""
+    keys: NDArray[np.uint8]
+    """Shape (rows, `KEY_BYTES`)."""
+    numbered: NDArray[np.bool_]
+    days: NDArray[np.int32]
+    ranks: NDArray[np.int64]
 
     @classmethod
     def empty(cls, rows: int) -> Identities:
-        """Room for the identities of `rows` rows."""
+        """Arrays of zeros for `rows` rows."""
         return cls(
             np.zeros((rows, KEY_BYTES), np.uint8),
             np.zeros(rows, np.bool_),
@@ -116,13 +112,13 @@ class Identities(NamedTuple):
         )
 
     def put(self, row: int, identity: Identity) -> None:
-        """Put in the identity of a row."""
+        """Set the identity of a row."""
         self.keys[row] = np.frombuffer(identity.key, np.uint8)
         self.numbered[row], self.days[row], self.ranks[row] = identity[1:]
 
 
-class Identify(Protocol):
-    """Identifies the rows of one kind."""
+class RowIdentifier(Protocol):
+    """Identifies rows of one kind."""
 
     kind: RowKind
 
@@ -130,11 +126,11 @@ class Identify(Protocol):
         """The identity of a row.
 
         Raises:
-            ValueError: if the line is no row of the kind.
+            ValueError: the line is not a row of this kind.
         """
 
-    def of_tape(self, tape: Tape) -> Keys:
-        """What can be told of the rows of a tape without looking at each."""
+    def of_tape(self, tape: Tape) -> RowKeys:
+        """The identities of the rows on a tape, as far as compiled code can tell them."""
 
 
 class EventIdentifier:
@@ -143,12 +139,12 @@ class EventIdentifier:
     kind = EVENT
 
     def __init__(self, window: Window) -> None:
-        """Identify what an export of `window` holds."""
+        """Identify events of an export of `window`."""
         self._decode = msgspec.json.Decoder(_Event).decode
         self._first, self._last = (day.toordinal() - EPOCH_ORDINAL for day in window)
 
     def of_line(self, line: bytes) -> Identity:
-        """See `Identify`."""
+        """See `RowIdentifier`."""
         event = _read(line, self._decode, _Event)
         row = event.properties
         own_day = event_day(row.time)
@@ -161,9 +157,9 @@ class EventIdentifier:
             content_digest(content), numbered, self._day(own_day), _as_rank(row.processed_ms)
         )
 
-    def of_tape(self, tape: Tape) -> Keys:
-        """See `Identify`."""
-        from .scan.keys import event_keys  # noqa: PLC0415 - half a second, which small blocks do without
+    def of_tape(self, tape: Tape) -> RowKeys:
+        """See `RowIdentifier`."""
+        from .scan.keys import event_keys  # noqa: PLC0415 - slow to load, and only for big blocks
 
         keys = event_keys(tape, _IDENTIFYING, ms_from=MS_FROM)
         outside = (keys.days < self._first) | (keys.days > self._last)
@@ -171,14 +167,14 @@ class EventIdentifier:
         return keys
 
     def _day(self, own_day: int | None) -> int:
-        # a day outside the window would replace a day that was not asked for
+        # a day outside the window would replace a day that was not requested
         if own_day is None or not self._first <= own_day <= self._last:
             return self._first
         return own_day
 
 
 class ProfileIdentifier:
-    """Identifies the profiles of a dump; the profile seen last is kept."""
+    """Identifies the profiles of a dump by their ids; the last profile with an id is kept."""
 
     kind = PROFILE
 
@@ -187,54 +183,21 @@ class ProfileIdentifier:
         self._decode = msgspec.json.Decoder(_Profile).decode
 
     def of_line(self, line: bytes) -> Identity:
-        """See `Identify`."""
+        """See `RowIdentifier`."""
         distinct_id: object = _read(line, self._decode, _Profile).distinct_id
-        if isinstance(distinct_id, float):  # maybe an integer that only looks like one
+        if isinstance(distinct_id, float):  # perhaps an integer that does not fit in 64 bits
             distinct_id = repair_row(line, Counter())["$distinct_id"]
         return Identity(content_digest([str(distinct_id)]), False, 0, 0)
 
-    def of_tape(self, tape: Tape) -> Keys:
-        """See `Identify`."""
-        from .scan.keys import profile_keys  # noqa: PLC0415 - half a second
+    def of_tape(self, tape: Tape) -> RowKeys:
+        """See `RowIdentifier`."""
+        from .scan.keys import profile_keys  # noqa: PLC0415 - slow to load, and only for big blocks
 
         return profile_keys(tape)
 
 
-def event_day(time: object) -> int | None:
-    """Days since 1970-01-01 of a raw `time`, or None if it is no time.
-
-    Args:
-        time: seconds or milliseconds since the epoch, or ISO 8601 text, which some projects serve.
-    """
-    if isinstance(time, str):
-        moment = parse_moment(time)
-        return None if moment is None else moment.toordinal() - EPOCH_ORDINAL
-    if isinstance(time, bool) or not isinstance(time, (int, float)):
-        return None
-    if abs(time) >= INT64_END:
-        return None
-    seconds = time / 1000 if abs(time) >= MS_FROM else time
-    return int(seconds // 86_400)
-
-
-def parse_moment(text: str) -> datetime | None:
-    """An instant from ISO 8601 text, in UTC but without saying so; None if it is no such text."""
-    stripped = text.strip()
-    if not stripped[:1].isdigit():  # pendulum reads durations too, and "now"
-        return None
-    try:
-        moment = pendulum.parse(stripped, exact=True)
-        if isinstance(moment, pendulum.DateTime):
-            return moment.in_timezone("UTC").naive()
-    except (ValueError, TypeError, OverflowError):  # the last two for odd intervals and years
-        return None
-    if isinstance(moment, pendulum.Date):
-        return datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - as documented
-    return None
-
-
 def first_given(*values: object) -> object:
-    """The first of one or more values that is neither None nor empty; the last if none is."""
+    """The first value that is neither None nor empty text; the last value if all are."""
     for value in values:
         if value is not None and value != "":
             break
@@ -249,7 +212,7 @@ def _read(line: bytes, decode: Callable[[bytes], T], kind: type[T]) -> T:
     try:
         return msgspec.convert(repair_row(line, Counter()), kind)
     except msgspec.ValidationError as error:
-        raise ValueError("a row of another shape") from error
+        raise ValueError("not a row of this kind") from error
 
 
 def _content(line: bytes, sent_id: object) -> list[object]:

@@ -1,121 +1,139 @@
-"""What is taken out of a reply, or said not to be there.
+"""JSON text into Python values and back, with values that no database stores repaired.
 
-Pure. A value that is not what it has to be raises a `TruncatedError`: a reply that was cut short or
-replaced on its way is the likeliest cause.
+Pure. `orjson` reads what it can. Text that it refuses or would change goes through `repair_row`,
+which is slower, rarely needed, and counts what it changes.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
 from contextlib import suppress
-from datetime import date, datetime, timedelta, timezone
-from typing import Any, TypeGuard
-from zoneinfo import ZoneInfo
+from hashlib import blake2b
+from typing import Any
 
 import orjson
 
 from ..errors import TruncatedError
-from .framing import Repairs, dump_json, repair_row
+from .value_types import Row
 
-Numbers = Iterator[tuple[tuple[str | int, ...], float]]
+DIGEST_BYTES = 16
+INT64_END = 2**63
+REPLACEMENT = "\ufffd"
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_INVALID_BYTE = re.compile("[\udc80-\udcff]")
 
-_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}(?![^T ])")
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - on the wall of any zone
-_MILLISECONDS_FROM = 1e11
-"""As seconds this is the year 5138."""
+Repairs = Counter[str]
+"""Number of repaired values by kind: `integer`, `not_finite`, `nul`, `surrogate`, `utf8`."""
 
 
 def read_json(body: bytes, repairs: Repairs) -> Any:  # noqa: ANN401 - any JSON value
-    """What a body says, with what no database takes repaired as in a row, and counted."""
+    """The JSON value of a whole reply, repaired like a row.
+
+    Args:
+        body: JSON text.
+        repairs: counts the repaired values.
+
+    Raises:
+        TruncatedError: `body` is not JSON.
+    """
     with suppress(orjson.JSONDecodeError):
+        # orjson reads an escaped NUL without complaint, and no database stores it
         if b"\\u0000" not in body:
             return orjson.loads(body)
     try:
         return repair_row(b'{"reply":%b}' % body, repairs)["reply"]
     except ValueError:
-        raise unexpected("JSON") from None
+        raise TruncatedError("the reply is not JSON") from None
 
 
-def take_object(value: object, what: str) -> Mapping[str, Any]:
-    """An object, or an error that says what was expected."""
-    if not isinstance(value, dict):
-        raise unexpected(what)
-    return value
+def repair_row(line: bytes, repairs: Repairs) -> Row:
+    """Read a row with values that no database stores, changing as little as possible.
 
-
-def take_list(value: object, what: str) -> list[Any]:
-    """A list, or an error that says what was expected."""
-    if not isinstance(value, list):
-        raise unexpected(what)
-    return value
-
-
-def part_of(reply: object, key: str) -> object:
-    """What an object has under a key; None if nothing."""
-    return take_object(reply, "an object").get(key)
-
-
-def take_day(key: object) -> date:
-    """The day of a key that has one, see `find_day`."""
-    found = find_day(key)
-    if found is None:
-        raise unexpected("numbers by date")
-    return found
-
-
-def find_day(key: object) -> date | None:
-    """The day of `2026-01-31`, `2026-01-31 14:00:00` or `2026-01-31T00:00:00-07:00`, as written."""
-    found = _DAY.match(key) if isinstance(key, str) else None
-    with suppress(ValueError):
-        return date.fromisoformat(found[0]) if found else None
-    return None
-
-
-def take_moment(time_s: object, zone: str) -> tuple[date, datetime]:
-    """The day that a time is given in, and the instant.
+    Integers outside [-2^63, 2^63), NaN and the infinities become text; NUL, lone surrogates and
+    bytes that are not UTF-8 become U+FFFD. Integers inside lists and objects keep their value,
+    because JSON columns hold any integer, unless they have more digits than Python converts.
 
     Args:
-        time_s: seconds, or in some replies milliseconds, since the epoch, on the wall of `zone`.
-        zone: IANA name.
+        line: JSON text of one row.
+        repairs: counts the repaired values.
+
+    Raises:
+        ValueError: the line is not a JSON object, or is nested deeper than Python reads.
     """
-    with suppress(TypeError, ValueError, OverflowError):
-        seconds = float(time_s)  # type: ignore[arg-type]
-        seconds = seconds / 1000 if seconds >= _MILLISECONDS_FROM else seconds
-        local = _EPOCH + timedelta(seconds=seconds)
-        return local.date(), local.replace(tzinfo=ZoneInfo(zone)).astimezone(timezone.utc)
-    raise unexpected("a list of events with a time")
-
-
-def iter_numbers(value: object, path: tuple[str | int, ...] = ()) -> Numbers:
-    """Each number below, with the keys and positions that lead to it."""
-    if is_number(value):
-        yield path, to_float(value)
-        return
-    parts = value.items() if isinstance(value, dict) else ()
-    for part, inner in enumerate(value) if isinstance(value, list) else parts:
-        yield from iter_numbers(inner, (*path, part))
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is a number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def to_float(number: float) -> float:
-    """A number as a column of doubles holds it."""
+    # each invalid byte decodes to a surrogate of its own, which the pattern finds
+    text, invalid_bytes = _INVALID_BYTE.subn(REPLACEMENT, line.decode("utf-8", "surrogateescape"))
+    if invalid_bytes:
+        repairs["utf8"] += invalid_bytes
     try:
-        return float(number)
-    except OverflowError:  # an integer of more than 308 digits
-        return math.inf if number > 0 else -math.inf
+        row = _load(text, repairs)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    for properties in (row, *(value for value in row.values() if isinstance(value, dict))):
+        for name, value in properties.items():
+            if type(value) is int and not -INT64_END <= value < INT64_END:
+                properties[name] = str(value)
+                repairs["integer"] += 1
+    return row
 
 
-def text_of(value: object) -> str:
-    """Text as it is, other values as JSON."""
-    return value if isinstance(value, str) else dump_json(value)
+def dump_json(value: object) -> str:
+    """Compact JSON text of a value; integers of any size, non-ASCII characters unescaped."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # an integer beyond 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def unexpected(what: str) -> TruncatedError:
-    """What to raise at a reply that is not `what`."""
-    return TruncatedError(f"the reply is not {what}")
+def content_digest(value: object) -> bytes:
+    """A digest of `DIGEST_BYTES` bytes of a JSON value, independent of the order of its keys."""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer beyond 64 bits
+        text = json.dumps(value, sort_keys=True).encode()
+    return blake2b(text, digest_size=DIGEST_BYTES).digest()
+
+
+def _load(text: str, repairs: Repairs) -> Row:
+    def parse_float(literal: str) -> float | str:
+        value = float(literal)
+        if math.isfinite(value):
+            return value
+        repairs["not_finite"] += 1
+        return literal
+
+    def parse_int(literal: str) -> int | str:
+        try:
+            return int(literal)
+        except ValueError:  # Python limits the digits it converts
+            repairs["integer"] += 1
+            return literal
+
+    read = json.loads(text, strict=False, parse_float=parse_float, parse_int=parse_int)
+    if not isinstance(read, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of error for callers
+    row: Row = _repair(read, repairs)
+    return row
+
+
+def _repair(value: Any, repairs: Repairs) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, str):
+        return _repair_text(value, repairs)
+    if isinstance(value, float) and not math.isfinite(value):
+        repairs["not_finite"] += 1
+        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    if isinstance(value, list):
+        return [_repair(item, repairs) for item in value]
+    if isinstance(value, dict):
+        return {_repair_text(name, repairs): _repair(item, repairs) for name, item in value.items()}
+    return value
+
+
+def _repair_text(text: str, repairs: Repairs) -> str:
+    if not _UNSTORABLE.search(text):
+        return text
+    for character in _UNSTORABLE.findall(text):
+        repairs["nul" if character == "\x00" else "surrogate"] += 1
+    return _UNSTORABLE.sub(REPLACEMENT, text)

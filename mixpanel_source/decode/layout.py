@@ -1,7 +1,8 @@
-"""The columns that every row of a table has, worked out of what was decoded.
+"""The columns that every row of a table has, from decoded rows.
 
-Pure. What is taken over here whole is gone from the properties; what does not fit (a `time` that is
-no time, a `distinct_id` that is a number) stays among them too and so gets a variant column.
+Pure. A property that such a column holds exactly is removed from the properties. One that does not
+fit (a `time` that is not a time, a `distinct_id` that is a number) also stays among them, and so
+gets a variant column.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .dedup import Index
-from .identity import MS_FROM, parse_moment
+from .decoded import Decoded
+from .dedup import RowIndex
+from .event_time import MS_FROM, parse_moment
 from .value_types import JsonType, Typed
 
 Properties = dict[Typed, pa.Array]
 
 _FIRST_MS = -62_135_510_400_000
 _LAST_MS = 253_402_214_399_999
-"""The years 1 to 9999, which every destination can hold, less a day at each end for time zones."""
+"""The years 1 to 9999, which every destination stores, less a day at each end for time zones."""
 
 EXPORT_SCHEMA = pa.schema(
     [
@@ -40,7 +42,7 @@ EXPORT_COLUMNS: dict[str, str | None] = {
     "distinct_id": "distinct_id",
     "insert_id": "$insert_id",
 }
-"""Columns of `export` that are no property's own, with the property each is taken from."""
+"""Fixed columns of `export` -> the property each is taken from, if any."""
 
 ENGAGE_SCHEMA = pa.schema(
     [pa.field("distinct_id", pa.string()), pa.field("profile_key", pa.string())]
@@ -48,71 +50,57 @@ ENGAGE_SCHEMA = pa.schema(
 """The columns of `engage` that every project has."""
 
 ENGAGE_COLUMNS: dict[str, str | None] = dict.fromkeys(ENGAGE_SCHEMA.names)
-"""Columns of `engage` that are no property's own."""
+"""Fixed columns of `engage` -> the property each is taken from, if any."""
 
 EXPORT_IDENTITY = ("time", "distinct_id", "$insert_id")
-"""The properties that `export_layout` needs."""
+"""The properties that the fixed columns of `export` are taken from."""
 
 
-class Laid(NamedTuple):
-    """Columns every row has, and the properties that are left."""
+class Layout(NamedTuple):
+    """The columns of a table for some rows, before the properties have columns."""
 
     fixed: dict[str, pa.Array]
+    """The columns every row has."""
     properties: Properties
+    """The properties that are not, or not exactly, in a fixed column."""
 
 
-def _split(table: pa.Table) -> tuple[dict[str, pa.Array], Properties]:
-    """A decoded table as the columns every row has, and the properties."""
-    fixed: dict[str, pa.Array] = {}
-    properties: Properties = {}
-    for name in table.column_names:
-        typed = Typed.from_field(name)
-        chunks = table[name]
-        # one chunk is combined by copying it
-        array = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
-        if typed is None:
-            fixed[name] = array
-        else:
-            properties[typed] = array
-    return fixed, properties
-
-
-def export_layout(table: pa.Table, index: Index, *, zone: str) -> Laid:
+def export_layout(decoded: Decoded, index: RowIndex, *, zone: str) -> Layout:
     """Lay out decoded events.
 
     Args:
-        table: as `decode.Decoder` gives it, for events.
+        decoded: events.
         index: the identities of the window the events are from.
-        zone: IANA name; other than UTC, `time` is the wall clock there, written as if it were UTC.
+        zone: IANA name. Unless it is UTC, `time` holds the local wall clock time there, as a number
+            of seconds or milliseconds as if it were UTC.
     """
-    decoded, properties = _split(table)
-    moments, epochs = _moments(properties, len(table))
+    rows, properties = decoded.row_count, dict(decoded.properties)
+    moments, epochs_ms = _moments(properties, rows)
     fixed = {
-        "event": decoded["name"],
+        "event": decoded.names,
         "time": _as_utc(moments, zone),
-        "event_date": index.date_array(decoded["position"]),
-        "distinct_id": _as_text(properties, "distinct_id", len(table)),
-        "insert_id": _as_text(properties, "$insert_id", len(table)),
-        "event_key": index.hex_keys(decoded["position"]),
+        "event_date": index.date_array(decoded.positions),
+        "distinct_id": _as_text(properties, "distinct_id", rows),
+        "insert_id": _as_text(properties, "$insert_id", rows),
+        "event_key": index.hex_keys(decoded.positions),
     }
     if zone != "UTC":
-        fixed["time_epoch"] = epochs
-    if "raw_properties" in decoded:
-        fixed["properties"] = decoded["raw_properties"]
-    return Laid(fixed, properties)
+        fixed["time_epoch"] = epochs_ms
+    if decoded.raw_properties is not None:
+        fixed["properties"] = decoded.raw_properties
+    return Layout(fixed, properties)
 
 
-def engage_layout(table: pa.Table) -> Laid:
-    """Lay out decoded profiles."""
-    decoded, properties = _split(table)
-    fixed = {"distinct_id": decoded["name"], "profile_key": decoded["digest"]}
-    if "raw_properties" in decoded:
-        fixed["properties"] = decoded["raw_properties"]
-    return Laid(fixed, properties)
+def engage_layout(decoded: Decoded) -> Layout:
+    """Lay out decoded profiles, which must have digests."""
+    fixed = {"distinct_id": decoded.names, "profile_key": decoded.digests}
+    if decoded.raw_properties is not None:
+        fixed["properties"] = decoded.raw_properties
+    return Layout(fixed, decoded.properties)
 
 
 def _as_text(properties: Properties, name: str, rows: int) -> pa.Array:
-    """A property as text, whatever it was; what was no text stays among the properties."""
+    """A property of any type as text; values that are not text also stay among the properties."""
     texts = [pa.nulls(rows, pa.string())]
     for kind in JsonType:
         array = properties.get(Typed(name, kind))
@@ -127,7 +115,7 @@ def _as_text(properties: Properties, name: str, rows: int) -> pa.Array:
 def _moments(properties: Properties, rows: int) -> tuple[pa.Array, pa.Array]:
     """The `time` of each row as a timestamp without zone, and as whole milliseconds.
 
-    A `time` that these do not give back exactly stays among the properties too.
+    A `time` that these do not hold exactly also stays among the properties.
     """
     micros = [pa.nulls(rows, pa.int64())]
     numbers = properties.pop(Typed("time", JsonType.BIGINT), None)
@@ -177,10 +165,10 @@ def _text_micros(texts: pa.Array) -> pa.Array:
 
 
 def _as_utc(moments: pa.Array, zone: str) -> pa.Array:
-    """Timestamps without zone, read as the wall clock of `zone`, as instants in UTC.
+    """Timestamps without zone, read as local wall clock time in `zone`, as instants in UTC.
 
-    A time that the clocks skipped becomes the instant they went forward; one that they showed twice
-    the earlier of the two. `time_epoch` keeps the number as it came.
+    A time that the clocks skipped becomes the instant they went forward; a time that they showed
+    twice, the earlier of the two. `time_epoch` keeps the original number.
     """
     if zone == "UTC":
         return pc.assume_timezone(moments, "UTC")

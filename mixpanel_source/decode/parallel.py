@@ -1,6 +1,6 @@
-"""Work spread over threads, its results in order.
+"""Work on other threads: many items with the results in order, or one result prefetched.
 
-Worth it for what leaves Python: compiled code, arrow, decompression.
+Pure. Threads help where the work leaves Python: compiled code, arrow, decompression, the network.
 """
 
 from __future__ import annotations
@@ -11,15 +11,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from threading import Thread
+from threading import Event, Thread
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+Work = TypeVar("Work")
 Result = TypeVar("Result")
+
+Check = Callable[[], None]
+"""Called now and then by work that may be cancelled; raises `CancelledError` to end it."""
+
+
+class CancelledError(Exception):
+    """Ends prefetched work whose result is no longer wanted."""
 
 
 def available_processors() -> int:
-    """How many processors this process may use."""
+    """The number of processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -28,37 +36,37 @@ def available_processors() -> int:
 def map_ahead(
     do: Callable[[Item], Result], items: Iterable[Item], *, workers: int
 ) -> Iterator[Result]:
-    """Yields what `do` makes of each item, in order, at most `workers` + 1 of them ahead.
+    """Yields the result of each item, in order; at most `workers` + 1 of them are computed ahead.
 
     Args:
-        do: the work.
-        items: taken on the caller's thread.
-        workers: threads; with one the work is done on the caller's thread, when it is asked for.
+        do: the work on one item.
+        items: iterated on the caller's thread.
+        workers: number of threads. With one, the work is done on the caller's thread, on demand.
     """
     if workers == 1:
         yield from map(do, items)
         return
     with ThreadPoolExecutor(workers, "mixpanel-decode") as pool:
-        under_way: deque[Future[Result]] = deque()
+        pending: deque[Future[Result]] = deque()
         for item in items:
-            under_way.append(pool.submit(do, item))
-            if len(under_way) > workers:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+            pending.append(pool.submit(do, item))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 class Task(Thread, Generic[Result]):
-    """Work on a thread of its own, begun at once."""
+    """Work on a thread of its own, started at once."""
 
     def __init__(self, do: Callable[[], Result], *, name: str) -> None:
-        """Begin.
+        """Start the work.
 
         Args:
             do: the work.
             name: of the thread.
         """
-        # a daemon: it must not keep a process from ending that a user has interrupted
+        # a daemon: it must not keep an interrupted process alive
         super().__init__(name=name, daemon=True)
         self._do = do
         self._value: Result
@@ -69,19 +77,50 @@ class Task(Thread, Generic[Result]):
         """Do the work; called on the thread itself."""
         try:
             self._value = self._do()
-        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised again by `result`
             self._error = error
 
     def result(self) -> Result:
-        """Wait for the result, or raise what the work ended with."""
+        """Wait for the result, or raise the error that ended the work."""
         self.join()
         if self._error is not None:
             raise self._error
         return self._value
 
 
+class Prefetch(Generic[Work, Result]):
+    """Work done on a thread of its own, before its result is needed.
+
+    With one prefetch at a time there is still only one request at a time.
+    """
+
+    def __init__(self, work: Work, do: Callable[[Work, Check], Result]) -> None:
+        """Start the work.
+
+        Args:
+            work: argument of `do`.
+            do: the work; calls its second argument now and then, which raises once it is cancelled.
+        """
+        self.work = work
+        self._cancelled = Event()
+        self._task = Task(lambda: do(work, self._check), name="mixpanel-fetch")
+
+    def result(self) -> Result:
+        """Wait for the result, or raise the error that ended the work."""
+        return self._task.result()
+
+    def cancel(self) -> None:
+        """End the work at its next check, and wait until it has ended."""
+        self._cancelled.set()
+        self._task.join()
+
+    def _check(self) -> None:
+        if self._cancelled.is_set():
+            raise CancelledError
+
+
 def release_memory() -> None:
-    """Give the system back what was freed, where the allocators of arrow and C keep it."""
+    """Return freed memory, which the allocators of arrow and C keep, to the system."""
     import pyarrow as pa  # noqa: PLC0415 - the rest of this module does without
 
     pa.default_memory_pool().release_unused()

@@ -1,9 +1,10 @@
-"""Lines into typed arrays, row by row: exact whatever is in them, and slow.
+"""Lines into arrow arrays, row by row: exact for any content, and slow.
 
-Pure and stateless. For small blocks, and for the lines of big ones that are out of the ordinary:
-what no database takes is repaired and counted, keys where none should be are kept.
+Pure and stateless. Used for small blocks, and for the lines of big ones that are not plain: values
+that no database stores are repaired and counted, unexpected keys are kept.
 
-No array is built by inference: `pa.array([1, 2.5], pa.int64())` is `[1, 2]`, and says nothing.
+Each array is built from values of one Python type, because arrow converts without an error:
+`pa.array([1, 2.5], pa.int64())` is `[1, 2]`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import orjson
@@ -22,14 +23,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import constants
-from .framing import INT64_END, Repairs, Row, content_digest, dump_json, repair_row
-from .value_types import JsonType, RowKind, Typed
+from .decoded import ALL_PROPERTIES, ARROW_TYPES, Decoded, Selection, concat
+from .json_values import INT64_END, Repairs, content_digest, dump_json, repair_row
+from .value_types import JsonType, Row, RowKind, Typed
 
 SMALL_GROUP = 64
-"""Event types with fewer rows in a block than this are decoded together."""
+"""Event types with fewer rows than this in a block are decoded together."""
 
 _INEXACT_NUMBER = r"[:,\[]-?[0-9.]+e\+?[0-9]{2}"
-"""How `orjson` writes a number it could only hold as a float; it may have been a long integer."""
+"""Matches a number as `orjson` writes a large float, which may have been read from an integer that
+does not fit in 64 bits."""
 
 _JSON_TYPES: dict[type, JsonType] = {
     bool: JsonType.BOOL,
@@ -39,58 +42,42 @@ _JSON_TYPES: dict[type, JsonType] = {
     list: JsonType.JSON,
     dict: JsonType.JSON,
 }
-ARROW_TYPES: dict[JsonType, pa.DataType] = {
-    JsonType.BOOL: pa.bool_(),
-    JsonType.BIGINT: pa.int64(),
-    JsonType.DOUBLE: pa.float64(),
-    JsonType.TEXT: pa.string(),
-    JsonType.JSON: pa.string(),
-}
-
-
-class Decoded(NamedTuple):
-    """A block of rows as arrow columns."""
-
-    table: pa.Table
-    """`name` (text), `position` (int64, of the row in its window), `digest` (text) and
-    `raw_properties` (JSON text) if asked for, and a column named by `Typed.field` for each property
-    and JSON type met; rows in no particular order."""
-    repairs: Repairs
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A line read, with what is needed to read it again more exactly."""
+    """A row that was read, and its text, to read it again more exactly if needed."""
 
     text: bytes
     position: int
     name: str
     properties: Row
     exact: bool
+    """Whether `repair_row` has read it, so that every value is exact."""
 
 
 @dataclass(frozen=True)
 class RowDecoder:
-    """Decodes lines of one kind, each by itself."""
+    """Decodes lines of one kind of rows."""
 
     kind: RowKind
-    only: tuple[str, ...] | None = None
-    """Decode just these properties into columns; None for all."""
-    raw: bool = False
-    """Whether to add the column `raw_properties`."""
-    digest: bool = False
-    """Whether to add the column `digest`, which changes when anything on the row does."""
+    selection: Selection = ALL_PROPERTIES
 
     def decode_lines(self, lines: Iterable[tuple[int, bytes]]) -> Decoded:
-        """Decode lines, each given with its position."""
-        repairs: Repairs = Counter()
-        tables = [self._to_table([], repairs)]
-        given = iter(lines)
-        while some := [*islice(given, constants.BLOCK_ROWS)]:
+        """Decode rows, each given as its position in the window and its line."""
+        parts: list[Decoded] = []
+        remaining = iter(lines)
+        while some := [*islice(remaining, constants.BLOCK_ROWS)]:
             with _collector_paused():
-                read = [self._read(line, position, repairs) for position, line in some]
-                tables += [self._to_table(group, repairs) for group in self._groups(read)]
-        return Decoded(pa.concat_tables(tables, promote_options="default"), repairs)
+                parts += self._decode_some(some)
+        return concat(parts or [self._decode_group([], Counter())])
+
+    def _decode_some(self, lines: list[tuple[int, bytes]]) -> Iterator[Decoded]:
+        repairs: Repairs = Counter()
+        read = [self._read(line, position, repairs) for position, line in lines]
+        for group in self._groups(read):
+            yield self._decode_group(group, repairs)
+            repairs = Counter()
 
     def _read(self, text: bytes, position: int, repairs: Repairs) -> _Line:
         exact = b"\\u0000" in text
@@ -102,11 +89,12 @@ class RowDecoder:
         if exact:
             row = repair_row(text, repairs)
         name = row[self.kind.name_key]
-        if isinstance(name, float):  # maybe an integer that only looks like one
+        if isinstance(name, float):  # perhaps an integer that does not fit in 64 bits
             name = repair_row(text, Counter())[self.kind.name_key]
         return _Line(text, position, str(name), self.kind.properties(row), exact)
 
     def _groups(self, lines: list[_Line]) -> Iterator[list[_Line]]:
+        """Lines with similar properties, so that few arrays are mostly null."""
         if not self.kind.grouped:
             yield lines
             return
@@ -116,32 +104,32 @@ class RowDecoder:
         yield [line for group in groups.values() if len(group) < SMALL_GROUP for line in group]
         yield from (group for group in groups.values() if len(group) >= SMALL_GROUP)
 
-    def _to_table(self, lines: list[_Line], repairs: Repairs) -> pa.Table:
+    def _decode_group(self, lines: list[_Line], repairs: Repairs) -> Decoded:
         rows = [line.properties for line in lines]
-        arrays, doubtful = self._to_arrays(rows)
-        doubtful = {number for number in doubtful if not lines[number].exact}
-        if doubtful:
-            for number in doubtful:
+        arrays, inexact = self._to_arrays(rows)
+        inexact = {number for number in inexact if not lines[number].exact}
+        if inexact:
+            for number in inexact:
                 rows[number] = self.kind.properties(repair_row(lines[number].text, repairs))
             arrays, _ = self._to_arrays(rows)
-        fixed = {
-            "name": pa.array([line.name for line in lines], pa.string()),
-            "position": pa.array([line.position for line in lines], pa.int64()),
-        }
-        if self.digest:
-            contents = ([line.name, row] for line, row in zip(lines, rows, strict=True))
-            digests = [content_digest(content).hex() for content in contents]
-            fixed["digest"] = pa.array(digests, pa.string())
-        if self.raw:
-            raw = [self._raw_properties(line, row) for line, row in zip(lines, rows, strict=True)]
-            fixed["raw_properties"] = pa.array(raw, pa.string())
-        return pa.table(fixed | {typed.field: array for typed, array in arrays.items()})
+        pairs = [*zip(lines, rows, strict=True)]
+        digests = [_digest(line, row) for line, row in pairs] if self.selection.digest else None
+        raw = [self._raw_properties(*pair) for pair in pairs] if self.selection.raw else None
+        return Decoded(
+            pa.array([line.name for line in lines], pa.string()),
+            pa.array([line.position for line in lines], pa.int64()),
+            arrays,
+            None if digests is None else pa.array(digests, pa.string()),
+            None if raw is None else pa.array(raw, pa.string()),
+            repairs,
+        )
 
     def _to_arrays(self, rows: list[Row]) -> tuple[dict[Typed, pa.Array], set[int]]:
-        """The arrays, and the numbers of the rows whose values they may not hold exactly."""
+        """The arrays, and the numbers of the rows that may have lost digits when they were read."""
         arrays: dict[Typed, pa.Array] = {}
         doubtful: set[int] = set()
-        names = dict.fromkeys(chain.from_iterable(rows)) if self.only is None else self.only
+        only = self.selection.only
+        names = dict.fromkeys(chain.from_iterable(rows)) if only is None else only
         for name in names:
             values = [row.get(name) for row in rows]
             kinds = {_JSON_TYPES[kind] for kind in set(map(type, values)) if kind in _JSON_TYPES}
@@ -152,6 +140,7 @@ class RowDecoder:
         return arrays, doubtful
 
     def _raw_properties(self, line: _Line, row: Row) -> str:
+        """The properties as they were sent, or repaired if they had to be."""
         if line.exact:
             return dump_json(row)
         beside = _decode_raw(line.text)
@@ -167,11 +156,16 @@ class RowDecoder:
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
+def _digest(line: _Line, row: Row) -> str:
+    return content_digest([line.name, row]).hex()
+
+
 def _of_kind(values: list[Any], kind: JsonType) -> list[Any]:
     return [value if _JSON_TYPES.get(type(value)) is kind else None for value in values]
 
 
 Built = tuple[pa.Array, Sequence[int]]
+"""An array, and the numbers of the rows whose values it may not hold exactly."""
 
 
 def _build_plain(kind: JsonType) -> Callable[[list[Any]], Built]:
@@ -213,7 +207,7 @@ _BUILDERS: dict[JsonType, Callable[[list[Any]], Built]] = {
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from walking thousands of young dicts; it doubles the time."""
+    """Keep the garbage collector from traversing thousands of new dicts, which doubles the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

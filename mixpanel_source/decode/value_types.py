@@ -1,57 +1,48 @@
-"""What kinds of rows and of values there are.
+"""The kinds of rows, and the types of their values.
 
-Pure, and without anything that is slow to import.
+Pure, and imports nothing that is slow to load.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from .framing import Row
+Row = dict[str, Any]
+"""A JSON object."""
 
 
 class JsonType(str, Enum):
-    """The JSON types that values are kept apart by, with the names dlt has for them."""
+    """The JSON types whose values are kept apart, with dlt's names for them."""
 
     BOOL = "bool"
     BIGINT = "bigint"
     DOUBLE = "double"
     TEXT = "text"
     JSON = "json"
+    """Lists and objects, as JSON text."""
 
 
 class Typed(NamedTuple):
-    """A property together with the JSON type its values have."""
+    """A property restricted to its values of one JSON type; these become one array."""
 
     name: str
     type: JsonType
 
-    @property
-    def field(self) -> str:
-        """The name of the decoded column."""
-        return f"{self.type.value}:{self.name}"
-
-    @classmethod
-    def from_field(cls, name: str) -> Typed | None:
-        """The property behind a decoded column, or None if it is one that every row has."""
-        kind, colon, name = name.partition(":")
-        return cls(name, JsonType(kind)) if colon else None
-
 
 @dataclass(frozen=True)
 class RowKind:
-    """Where the parts of a row are: in an event, or in a profile."""
+    """The keys of a row: of an event or of a profile."""
 
     name_key: str
     """Key of the value beside the properties: the event's name, the profile's id."""
     properties_key: str
     grouped: bool
-    """Whether rows of the same name have like properties."""
+    """Whether rows with the same name have similar properties."""
 
     def properties(self, row: Row) -> Row:
-        """The properties; keys that should not be beside them are taken for properties too."""
+        """The properties, including unexpected keys beside them."""
         if len(row) == 2 and self.properties_key in row:  # noqa: PLR2004 - the two keys
             properties: Row = row[self.properties_key]
             return properties

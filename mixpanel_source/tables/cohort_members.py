@@ -10,7 +10,6 @@ Source: https://developer.mixpanel.com/reference/engage-query (filter_by_cohort)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -22,12 +21,13 @@ from dlt.common.typing import TDataItems
 
 from ..api.request import Request
 from ..config.model import Config
-from ..decode.decoder import Decoder
-from ..decode.identity import ProfileIdentifier
-from ..decode.layout import Laid
+from ..decode.decoded import Decoded, Selection
+from ..decode.decoder import BlockDecoder
+from ..decode.layout import Layout
+from ..decode.value_types import PROFILE
 from ..destinations.replacement import Replacement
 from .context import LoadContext
-from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
+from .emit import Shape, closing_items, count_workers, iter_items, stored_columns
 from .lists import ListFetcher, list_request
 from .package import LoadPackage
 from .partitions import iter_parts
@@ -74,10 +74,10 @@ def _list_cohorts(context: LoadContext, package: LoadPackage) -> list[int]:
 def _iter_cohort(
     context: LoadContext, package: LoadPackage, state: dict[str, Any], cohort: int
 ) -> Iterator[TDataItems]:
-    decoder = _decoder(context.config)
+    decoder = BlockDecoder(PROFILE, Selection(only=()), workers=count_workers(context.config))
     read_at: dict[str, float] = state.setdefault(READ_AT, {})
     after = read_at.get(str(cohort), 0.0)
-    dump = take_dump(context, package, _query(cohort), decoder, after=after)
+    dump = take_dump(context, package, _query(cohort), after=after)
     load = dump.window_load()
     with stored_columns({}, {}, context.config) as columns:
         shape = Shape(partial(_lay_out, cohort), SCHEMA)
@@ -88,22 +88,17 @@ def _iter_cohort(
     package.add(load)
 
 
-def _lay_out(cohort: int, table: pa.Table) -> Laid:
-    members = table["name"].combine_chunks()
+def _lay_out(cohort: int, decoded: Decoded) -> Layout:
+    members = decoded.names
     ids = pa.array([cohort] * len(members), pa.int64())
     keys = pc.binary_join_element_wise(str(cohort), members, ":")
-    return Laid({"cohort_id": ids, "distinct_id": members, MEMBER_KEY: keys}, {})
+    return Layout({"cohort_id": ids, "distinct_id": members, MEMBER_KEY: keys}, {})
 
 
 def _query(cohort: int) -> ProfileQuery:
     # with no property named Mixpanel sends all of them; members without this one are sent too
     form = {**cohort_form(cohort), "output_properties": '["$last_seen"]'}
     return ProfileQuery(NAME, form, part=str(cohort))
-
-
-def _decoder(config: Config) -> Decoder:
-    decoder = build_decoder(config, ProfileIdentifier())
-    return replace(decoder, only=(), raw=False, digest=False)
 
 
 def count_requests(config: Config, state: Mapping[str, Any]) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -13,18 +12,21 @@ from dlt.common.typing import TDataItems
 
 from .. import constants
 from ..config.model import Config
+from ..decode.blocks import BlockReader, ReadBlock, read_blocks
 from ..decode.columns import ColumnMap, StoredColumn
-from ..decode.decoder import Decoder, Read
-from ..decode.framing import Repairs
-from ..decode.identity import Identify
-from ..decode.layout import Laid
+from ..decode.decoded import Decoded, Selection
+from ..decode.decoder import BlockDecoder
+from ..decode.identity import RowIdentifier
+from ..decode.json_values import Repairs
+from ..decode.layout import Layout
 from ..decode.parallel import available_processors, map_ahead, release_memory
-from ..decode.value_types import PROFILE
+from ..decode.value_types import PROFILE, RowKind
+from ..decode.verify import VerifiedWindow
 from ..errors import TruncatedError
 from .dlt_items import rows_for, with_json_columns, with_schema
 from .load_log import LOADS_KEY, LOADS_TABLE, WindowLoad
 from .package import LoadPackage
-from .spool import Spooled, Verified
+from .spool import Spooled
 
 COLUMNS_TABLE = "_mixpanel_columns"
 COLUMNS_KEY = ["table_name", "property", "column_name"]
@@ -32,26 +34,34 @@ COLUMNS_STATE = "columns"
 TOLD_STATE = "columns_told"
 """State of a resource: its columns, and how many of them `_mixpanel_columns` has."""
 
-Lay = Callable[[pa.Table], Laid]
+Lay = Callable[[Decoded], Layout]
 
 
-def build_decoder(config: Config, identify: Identify, *, identity: tuple[str, ...] = ()) -> Decoder:
-    """The decoder for the `properties` mode of the settings.
+def build_reader(config: Config, identifier: RowIdentifier) -> BlockReader:
+    """The reader that verifies rows of the identifier's kind."""
+    return BlockReader(identifier, workers=count_workers(config))
+
+
+def build_decoder(config: Config, kind: RowKind, *, identity: tuple[str, ...] = ()) -> BlockDecoder:
+    """The decoder for the configured property mode.
 
     Args:
-        config: the settings.
-        identify: identifies the rows: events or profiles.
-        identity: properties to decode even if only the JSON column is wanted.
+        config: its `properties` decide what is decoded.
+        kind: of the rows.
+        identity: names of the properties that are needed even if only the JSON column is wanted.
     """
-    return Decoder(
-        identify.kind,
+    selection = Selection(
         only=identity if config.properties == "json" else None,
         raw=config.properties != "columns",
-        digest=identify.kind is PROFILE,
-        identify=identify,
-        # leave one core for the prefetch thread
-        workers=config.workers or max(1, min(available_processors() - 1, constants.WORKERS_MAX)),
+        digest=kind is PROFILE,
     )
+    return BlockDecoder(kind, selection, workers=count_workers(config))
+
+
+def count_workers(config: Config) -> int:
+    """The number of threads that decode."""
+    # leave one processor for the prefetch thread
+    return config.workers or max(1, min(available_processors() - 1, constants.WORKERS_MAX))
 
 
 class VerifiedRows(Protocol):
@@ -62,7 +72,7 @@ class VerifiedRows(Protocol):
         """The file."""
 
     @property
-    def verified(self) -> Verified:
+    def verified(self) -> VerifiedWindow:
         """The result of reading it."""
 
 
@@ -75,7 +85,7 @@ class Shape(NamedTuple):
 
 
 def iter_items(
-    rows: VerifiedRows, decoder: Decoder, shape: Shape, columns: ColumnMap, window: WindowLoad
+    rows: VerifiedRows, decoder: BlockDecoder, shape: Shape, columns: ColumnMap, window: WindowLoad
 ) -> Iterator[TDataItems]:
     """Yields rows as items for dlt, and counts them in `window`."""
     tables = iter_tables(rows.spooled, rows.verified, decoder, shape.lay, columns)
@@ -87,23 +97,23 @@ def iter_items(
 
 
 def iter_tables(
-    spooled: Spooled, verified: Verified, decoder: Decoder, lay: Lay, columns: ColumnMap
+    spooled: Spooled,
+    verified: VerifiedWindow,
+    decoder: BlockDecoder,
+    lay: Lay,
+    columns: ColumnMap,
 ) -> Iterator[tuple[pa.Table, Repairs]]:
     """Yields the rows of a window as arrow tables with the columns of the destination.
 
     A table has at most `BATCH_ROWS` rows, of at most about `BLOCK_BYTES` bytes of JSON.
     """
 
-    def prepare(part: tuple[Read, int]) -> list[tuple[Laid, int, Repairs]]:
-        read, start = part
-        dropped = verified.index.dropped_between(start, start + read.rows)
-        decoded = decoder.decode(read, start=start, dropped=dropped)
-        slices = [
-            decoded.table.slice(first, constants.BATCH_ROWS)
-            for first in range(0, len(decoded.table), constants.BATCH_ROWS)
-        ]
-        repairs = [decoded.repairs, *(Repairs() for _ in slices[1:])]
-        return [(lay(rows), len(rows), some) for rows, some in zip(slices, repairs, strict=True)]
+    def prepare(part: tuple[ReadBlock, int]) -> list[tuple[Layout, int, Repairs]]:
+        block, start = part
+        dropped = verified.index.dropped_between(start, start + block.row_count)
+        decoded = decoder.decode(block, start=start, dropped=dropped)
+        batches = decoded.iter_batches(constants.BATCH_ROWS)
+        return [(lay(batch), batch.row_count, batch.repairs) for batch in batches]
 
     parts = _iter_parts(spooled, verified, decoder)
     for prepared in map_ahead(prepare, parts, workers=decoder.workers):
@@ -113,29 +123,31 @@ def iter_tables(
 
 
 def _iter_parts(
-    spooled: Spooled, verified: Verified, decoder: Decoder
-) -> Iterator[tuple[Read, int]]:
-    """Yields the blocks of a window, each with the position of its first row."""
+    spooled: Spooled, verified: VerifiedWindow, decoder: BlockDecoder
+) -> Iterator[tuple[ReadBlock, int]]:
+    """The blocks of a window, each with the position of its first row."""
     position = 0
-    for read in _iter_reads(spooled, verified, decoder):
-        yield read, position
-        position += read.rows
+    for block in _iter_blocks(spooled, verified, decoder):
+        yield block, position
+        position += block.row_count
     if position != len(verified.index):
         raise TruncatedError(
             f"{spooled.path.name} changed on disk after it was verified. Run again."
         )
 
 
-def _iter_reads(spooled: Spooled, verified: Verified, decoder: Decoder) -> Iterator[Read]:
-    """Yields the blocks of a window: those still in memory, and the others read again."""
-    kept = len(verified.reads)
+def _iter_blocks(
+    spooled: Spooled, verified: VerifiedWindow, decoder: BlockDecoder
+) -> Iterator[ReadBlock]:
+    """The blocks of a window: those still in memory, which are released, then the others."""
+    kept = len(verified.blocks)
     rows = 0
-    while verified.reads:
-        rows += verified.reads[0].rows
-        yield verified.reads.pop(0)
+    while verified.blocks:
+        rows += verified.blocks[0].row_count
+        yield verified.blocks.pop(0)
     if rows < len(verified.index):
-        known = replace(decoder, identify=None)
-        yield from known.read_all(islice(spooled.row_blocks(), kept, None))
+        others = islice(spooled.row_blocks(), kept, None)
+        yield from read_blocks(others, decoder.kind, workers=decoder.workers)
 
 
 @contextmanager

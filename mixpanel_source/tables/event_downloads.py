@@ -15,18 +15,19 @@ from ..api.reply import Reply
 from ..api.request import Request
 from ..catalog.endpoints import endpoint
 from ..config.model import Config
-from ..decode.decoder import Decoder
+from ..decode.blocks import BlockReader
 from ..decode.framing import inflate, iter_row_blocks
 from ..decode.identity import EventIdentifier
-from ..decode.layout import EXPORT_IDENTITY
+from ..decode.parallel import Check
+from ..decode.verify import VerifiedWindow, verify
 from ..errors import PausedError, TruncatedError
 from ..windows import Window
 from .context import LoadContext
-from .emit import build_decoder
+from .emit import build_reader
 from .ledger import Ledger
 from .package import LoadPackage
-from .prefetch import Check
-from .spool import Spool, Spooled, Verified, spool_name, verify
+from .spool import Spool, Spooled, spool_name
+from .spooled_window import SpooledWindow, find_verified
 
 NAME = "export"
 MAX_SPOOL_AGE_S = 24 * 3_600.0
@@ -39,7 +40,7 @@ class FetchedWindow(NamedTuple):
     name: str
     """In the spool."""
     spooled: Spooled
-    verified: Verified
+    verified: VerifiedWindow
 
 
 def _never_cancelled() -> None:
@@ -87,24 +88,19 @@ class EventDownloads:
         fetch = partial(self._fetch, patience_s=self._context.prefetch_patience_s)
         self._context.window_requests.start_prefetch(window, fetch)
 
-    def decoder(self, window: Window) -> Decoder:
-        """The decoder for the rows of a window."""
-        identify = EventIdentifier(window)
-        return build_decoder(self._context.config, identify, identity=EXPORT_IDENTITY)
-
     def _fetch(
         self, window: Window, check: Check = _never_cancelled, *, patience_s: float
     ) -> FetchedWindow:
         """The window on disk and verified: left there by an earlier run, or fetched now."""
         config = self._context.config
         name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
-        decoder = self.decoder(window)
-        found = self._spool.find_verified(name, decoder, after=self._oldest_usable(window))
+        reader = build_reader(config, EventIdentifier(window))
+        found = find_verified(self._spool, name, reader, after=self._oldest_usable(window))
         if found is None:
             requests = self._context.window_requests
             found = self._context.client.send(
                 build_request(window, config),
-                partial(receive, self._spool, name, decoder, check),
+                partial(receive, self._spool, name, reader, check),
                 budget=requests.budget(window),
                 max_tries=requests.max_tries(window),
                 patience_s=patience_s,
@@ -128,20 +124,20 @@ class EventDownloads:
 
 
 def receive(
-    spool: Spool, name: str, decoder: Decoder, check: Check, reply: Reply
-) -> tuple[Spooled, Verified]:
+    spool: Spool, name: str, reader: BlockReader, check: Check, reply: Reply
+) -> SpooledWindow:
     """Write a reply to the spool and verify it on the way.
 
     Args:
         spool: where to write.
         name: of the window.
-        decoder: identifies the rows.
+        reader: identifies the rows.
         check: called for each chunk; raises to stop.
         reply: what to read.
     """
     chunks = spool.write(name, _checked(reply.chunks(), check))
     blocks = inflate(chunks) if reply.gzipped else chunks
-    verified = verify(iter_row_blocks(blocks), decoder)
+    verified = verify(iter_row_blocks(blocks), reader)
     spooled = spool.keep(
         name,
         gzipped=reply.gzipped,
@@ -149,7 +145,7 @@ def receive(
         requests=reply.tries,
         lines_bytes=verified.lines_bytes,
     )
-    return spooled, verified
+    return SpooledWindow(spooled, verified)
 
 
 def _checked(chunks: Iterable[bytes], check: Check) -> Iterator[bytes]:

@@ -20,14 +20,15 @@ from dlt.common.typing import TDataItems
 from ..api.request import Request
 from ..config.model import Config
 from ..decode.columns import ColumnMap, StoredColumn
-from ..decode.identity import EPOCH_ORDINAL
-from ..decode.layout import EXPORT_COLUMNS, EXPORT_SCHEMA, export_layout
+from ..decode.event_time import EPOCH_ORDINAL
+from ..decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
+from ..decode.value_types import EVENT
 from ..destinations.replacement import Replacement
 from ..errors import MixpanelError, ServerError, TruncatedError
 from ..windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
 from .context import LoadContext, open_spool
 from .dlt_items import growing_tables
-from .emit import Shape, closing_items, iter_items, stored_columns
+from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
 from .event_downloads import NAME, EventDownloads, FetchedWindow, build_request
 from .late_events import search_late_events
 from .ledger import Ledger
@@ -151,7 +152,7 @@ class _WindowLoader:
         index = fetched.verified.index
         load = self._window_load(window, fetched)
         lay = partial(export_layout, index=index, zone=self._config.project_timezone)
-        decoder = self._downloads.decoder(window)
+        decoder = build_decoder(self._config, EVENT, identity=EXPORT_IDENTITY)
         yield from iter_items(fetched, decoder, Shape(lay, EXPORT_SCHEMA), self._columns, load)
         kept = set(index.days)
         empty = [day for day in window.days if day.toordinal() - EPOCH_ORDINAL not in kept]

@@ -18,8 +18,9 @@ from dlt.common.typing import TDataItems
 
 from ..api.request import Request
 from ..config.model import Config
-from ..decode.identity import ProfileIdentifier
-from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, Laid, engage_layout
+from ..decode.decoded import Decoded
+from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, Layout, engage_layout
+from ..decode.value_types import PROFILE
 from ..destinations.replacement import Replacement
 from ..errors import ConfigError
 from .context import LoadContext
@@ -52,9 +53,9 @@ def iter_groups(context: LoadContext) -> Iterator[TDataItems]:
 def _iter_group(
     context: LoadContext, package: LoadPackage, state: dict[str, Any], group: str
 ) -> Iterator[TDataItems]:
-    decoder = build_decoder(context.config, ProfileIdentifier())
+    decoder = build_decoder(context.config, PROFILE)
     read_at: dict[str, float] = state.setdefault(READ_AT, {})
-    dump = take_dump(context, package, _query(group), decoder, after=read_at.get(group, 0.0))
+    dump = take_dump(context, package, _query(group), after=read_at.get(group, 0.0))
     load = dump.window_load()
     with stored_columns(state, COLUMNS, context.config) as columns:
         shape = Shape(partial(_lay_out, group), SCHEMA)
@@ -65,9 +66,10 @@ def _iter_group(
     package.add(load)
 
 
-def _lay_out(group: str, table: pa.Table) -> Laid:
-    fixed, properties = engage_layout(table)
-    return Laid({**fixed, GROUP_ID: pa.array([group] * len(table), pa.string())}, properties)
+def _lay_out(group: str, decoded: Decoded) -> Layout:
+    fixed, properties = engage_layout(decoded)
+    groups = pa.array([group] * decoded.row_count, pa.string())
+    return Layout({**fixed, GROUP_ID: groups}, properties)
 
 
 def _query(group: str) -> ProfileQuery:

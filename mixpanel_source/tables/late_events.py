@@ -17,7 +17,8 @@ from datetime import date
 from functools import partial
 from typing import NamedTuple
 
-from ..decode.identity import EPOCH_ORDINAL, EventIdentifier
+from ..decode.event_time import EPOCH_ORDINAL
+from ..decode.identity import EventIdentifier
 from ..errors import ServerError, TruncatedError
 from ..windows import (
     DAY,
@@ -28,11 +29,12 @@ from ..windows import (
     newest_day,
 )
 from .context import LoadContext
-from .emit import build_decoder
+from .emit import build_reader
 from .event_downloads import MAX_SPOOL_AGE_S, build_request, receive
 from .ledger import Ledger
 from .package import LoadPackage
 from .spool import Spool, spool_name
+from .spooled_window import find_verified
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -115,15 +117,15 @@ class _Searcher:
         name = spool_name(
             "late", window, config.project_id, config.export_base_url, filtered.filters
         )
-        decoder = build_decoder(config, EventIdentifier(window))
+        reader = build_reader(config, EventIdentifier(window))
         self._package.spooled.append((self._spool, name))
         after = self._context.clock.time() - MAX_SPOOL_AGE_S
-        found = self._spool.find_verified(name, decoder, after=after)
+        found = find_verified(self._spool, name, reader, after=after)
         if found is None:
             requests = self._context.window_requests
             found = self._context.client.send(
                 build_request(window, filtered, detail="late events"),
-                partial(receive, self._spool, name, decoder, lambda: None),
+                partial(receive, self._spool, name, reader, lambda: None),
                 budget=requests.budget(window),
                 max_tries=requests.max_tries(window),
                 patience_s=self._context.patience_s(self._package),

@@ -18,7 +18,7 @@ from ..api.request import Request
 from ..catalog.endpoints import endpoint
 from ..catalog.tables import Table, find_table
 from ..config.model import Config
-from ..decode.framing import Repairs
+from ..decode.json_values import Repairs
 from ..destinations.replacement import Replacement
 from ..errors import TruncatedError
 from .context import LoadContext

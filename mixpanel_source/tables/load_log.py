@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from typing import Any
 
-from ..decode.framing import Repairs
+from ..decode.json_values import Repairs
 
 LOADS_TABLE = "_mixpanel_loads"
 LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]

@@ -22,13 +22,17 @@ from ..api.request import Request
 from ..api.retry import RetryBudget
 from ..catalog.endpoints import endpoint
 from ..config.model import Config
-from ..decode.decoder import Decoder
+from ..decode.blocks import BlockReader
 from ..decode.framing import iter_row_blocks
+from ..decode.identity import ProfileIdentifier
+from ..decode.verify import VerifiedWindow, verify
 from ..errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
 from .context import LoadContext, open_spool
+from .emit import build_reader
 from .load_log import WindowLoad
 from .package import LoadPackage
-from .spool import Spool, Spooled, Verified, spool_name, verify
+from .spool import Spool, Spooled, spool_name
+from .spooled_window import SpooledWindow, find_verified
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -76,7 +80,7 @@ class ProfileDump:
 
     query: ProfileQuery
     spooled: Spooled
-    verified: Verified
+    verified: VerifiedWindow
 
     def window_load(self) -> WindowLoad:
         """The entry for the load log; its rows are still to be counted."""
@@ -103,7 +107,6 @@ def take_dump(
     context: LoadContext,
     package: LoadPackage,
     query: ProfileQuery,
-    decoder: Decoder,
     *,
     after: float,
 ) -> ProfileDump:
@@ -113,7 +116,6 @@ def take_dump(
         context: of the run.
         package: that the profiles are for.
         query: which profiles.
-        decoder: identifies the rows.
         after: seconds since the epoch; a dump fetched then or before is fetched again.
 
     Raises:
@@ -121,21 +123,26 @@ def take_dump(
     """
     spool, name = open_spool(), query.spool_name(context.config)
     after = max(after, context.clock.time() - MAX_SPOOL_AGE_S)
-    found = spool.find_verified(name, decoder, after=after)
-    spooled, verified = found or _fetch(context, package, query, decoder, spool)
+    reader = build_reader(context.config, ProfileIdentifier())
+    found = find_verified(spool, name, reader, after=after)
+    spooled, verified = found or _fetch(context, package, query, reader, spool)
     package.spooled.append((spool, name))
     return ProfileDump(query, spooled, verified)
 
 
 def _fetch(
-    context: LoadContext, package: LoadPackage, query: ProfileQuery, decoder: Decoder, spool: Spool
-) -> tuple[Spooled, Verified]:
+    context: LoadContext,
+    package: LoadPackage,
+    query: ProfileQuery,
+    reader: BlockReader,
+    spool: Spool,
+) -> SpooledWindow:
     name = query.spool_name(context.config)
     budget = context.client.new_budget()
     while True:
         session = _Session(context, package, query, budget)
         try:
-            verified = verify(iter_row_blocks(spool.write(name, session.iter_chunks())), decoder)
+            verified = verify(iter_row_blocks(spool.write(name, session.iter_chunks())), reader)
             session.check_total(len(verified.index))
         except TruncatedError as failure:
             if not budget.may_restart():
@@ -149,7 +156,7 @@ def _fetch(
             requests=session.requests,
             lines_bytes=verified.lines_bytes,
         )
-        return spooled, verified
+        return SpooledWindow(spooled, verified)
 
 
 class _Session:

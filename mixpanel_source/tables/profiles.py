@@ -20,8 +20,8 @@ from dlt.common.typing import TDataItems
 
 from ..api.request import Request
 from ..config.model import Config
-from ..decode.identity import ProfileIdentifier
 from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
+from ..decode.value_types import PROFILE
 from ..destinations.replacement import Replacement
 from .context import LoadContext
 from .dlt_items import growing_tables
@@ -54,9 +54,9 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
     filters = _filters(config)
     now = context.clock.time()
     since = _updated_since(state, config, filters, now)
-    decoder = build_decoder(config, ProfileIdentifier())
+    decoder = build_decoder(config, PROFILE)
     query = ProfileQuery(NAME, _form(config, since, now))
-    dump = take_dump(context, package, query, decoder, after=state.get(READ_AT, 0.0))
+    dump = take_dump(context, package, query, after=state.get(READ_AT, 0.0))
     state[READ_AT] = dump.spooled.fetched_at
     state[FILTERS] = filters
     load = dump.window_load()

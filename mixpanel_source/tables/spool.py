@@ -1,12 +1,10 @@
-"""A window's bytes on disk: whole and proven, or refused.
+"""Windows on disk: a directory of files, each of which is complete.
 
-A reply is written as it comes, compressed if Mixpanel compressed it, and read line by line on the
-way. It counts only if the transfer and the gzip stream end properly and every line is a row of the
-kind expected; only then does the file get its name and its description, and only then may a row of
-it go anywhere. What is spooled and not yet loaded is found again after a crash, so nothing is asked
-of Mixpanel twice.
+A reply is written as it arrives, compressed if Mixpanel compressed it, under a provisional name.
+Once it is verified, `Spool.keep` gives the file its name and its description. What is spooled and
+not yet loaded is found again after a crash, so that nothing is requested from Mixpanel twice.
 
-The directory is readable by its owner alone. It holds data, never credentials.
+The directory is readable by its owner only. It holds data, never credentials.
 """
 
 from __future__ import annotations
@@ -14,31 +12,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from .. import constants
-from ..decode.decoder import Decoder, Read
-from ..decode.dedup import Index
 from ..decode.framing import inflate, iter_row_blocks
-from ..errors import MixpanelError, TruncatedError
+from ..errors import MixpanelError
 
 CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class Spooled:
-    """What is known of a verified window on disk."""
+    """The file of a verified window, and its description."""
 
     path: Path
     gzipped: bool
     fetched_at: float
-    """When the reply that was spooled began, seconds since the epoch."""
+    """When the reply that was spooled began, in seconds since the epoch."""
     requests: int = 1
-    """Requests it took, those that failed included."""
+    """Number of requests it took, including failed ones."""
     lines_bytes: int = 0
-    """Bytes of the lines, uncompressed."""
+    """Uncompressed bytes of the lines."""
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes as they were received."""
@@ -47,52 +42,19 @@ class Spooled:
                 yield chunk
 
     def row_blocks(self) -> Iterator[bytes]:
-        """Blocks of whole rows, in the order Mixpanel sent them."""
+        """Blocks of rows in the order Mixpanel sent them, see `framing.iter_row_blocks`."""
         return iter_row_blocks(inflate(self.chunks()) if self.gzipped else self.chunks())
 
 
-@dataclass
-class Verified:
-    """What reading a window through has shown."""
-
-    index: Index
-    lines_bytes: int = 0
-    reads: list[Read] = field(default_factory=list)
-    """All blocks, if they took at most `constants.KEPT_BYTES` of memory; else the first few."""
-
-
-def verify(row_blocks: Iterable[bytes], decoder: Decoder) -> Verified:
-    """Read a window through and identify its rows.
-
-    Raises:
-        TruncatedError: at the first line that is no row of the kind `decoder` identifies.
-    """
-    verified = Verified(Index())
-    room = constants.KEPT_BYTES
-    for read in decoder.read_all(row_blocks):
-        if read.identities is not None:
-            verified.index.extend(read.identities)
-        verified.lines_bytes += read.size
-        fitted = room >= 0
-        room -= read.nbytes
-        if room >= 0:
-            verified.reads.append(replace(read, identities=None))
-        elif fitted:
-            # the rest has to be read again anyway; so more of it may be, for the sake of memory
-            del verified.reads[len(verified.reads) // 2 :]
-    verified.index.settle()
-    return verified
-
-
 class Spool:
-    """A directory of verified windows, each under a name that says what was asked."""
+    """A directory of verified windows, each under a name made from its request."""
 
     def __init__(self, directory: Path) -> None:
-        """Use `directory`, which is made when the first window arrives."""
+        """Use `directory`, which is created when the first window arrives."""
         self._directory = directory
 
     def find(self, name: str) -> Spooled | None:
-        """The verified window of that name, if it is here."""
+        """The window of that name, or None if it is not here."""
         try:
             described = json.loads(self._description(name).read_text())
             found = Spooled(**described | {"path": self._bytes(name)})
@@ -100,30 +62,13 @@ class Spool:
             return None
         return found if found.path.exists() else None
 
-    def find_verified(
-        self, name: str, decoder: Decoder, *, after: float
-    ) -> tuple[Spooled, Verified] | None:
-        """The window of that name, read through once more, if a run has left it here unloaded.
-
-        Args:
-            name: of the window.
-            decoder: what its rows have to be, and how to read them.
-            after: seconds since the epoch; what was fetched then or before is of no use.
-        """
-        spooled = self.find(name)
-        if spooled is None or spooled.fetched_at <= after:
-            return None
-        try:
-            return spooled, verify(spooled.row_blocks(), decoder)
-        except (OSError, TruncatedError):
-            # it was whole when it was written; what became of it since, a new one will mend
-            return None
-
     def write(self, name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass `chunks` on while writing them to the disk under a provisional name.
+        """Yields `chunks` while writing them to disk under a provisional name.
+
+        The file is deleted if the iteration ends early.
 
         Raises:
-            MixpanelError: if the disk is full or may not be written.
+            MixpanelError: the disk is full or not writable.
         """
         with self._writing():
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -143,24 +88,35 @@ class Spool:
     def keep(
         self, name: str, *, gzipped: bool, fetched_at: float, requests: int, lines_bytes: int
     ) -> Spooled:
-        """Give what `write` wrote its name, now that it is verified."""
+        """Give the file of `write` its name, now that it is verified.
+
+        Args:
+            name: of the window.
+            gzipped: see `Spooled`, as the others.
+            fetched_at: in seconds since the epoch.
+            requests: including failed ones.
+            lines_bytes: uncompressed.
+
+        Raises:
+            MixpanelError: the disk is full or not writable.
+        """
         spooled = Spooled(self._bytes(name), gzipped, fetched_at, requests, lines_bytes)
         description = asdict(spooled) | {"path": spooled.path.name}
         with self._writing():
             self._description(name).unlink(missing_ok=True)
             self._provisional(name).replace(spooled.path)
-            # the description is last, and whole or not there: it is what makes a window count
+            # the description comes last, and at once or not at all: only with it a window counts
             self._provisional(name).write_text(json.dumps(description))
             self._provisional(name).replace(self._description(name))
         return spooled
 
     def remove(self, name: str) -> None:
-        """Forget a window; nothing happens if it is not here."""
+        """Delete a window, if it is here."""
         for path in (self._description(name), self._bytes(name), self._provisional(name)):
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget all windows."""
+        """Delete all windows."""
         for path in self._directory.glob("*"):
             path.unlink(missing_ok=True)
 
@@ -185,7 +141,7 @@ class Spool:
 
 
 def spool_name(*parts: object) -> str:
-    """A file name for what was asked: readable parts first, then a digest of all of them."""
+    """A file name for a request: two readable parts, then a digest of all parts."""
     readable = "-".join(str(part) for part in parts[:2])
     digest = blake2b(json.dumps([str(part) for part in parts]).encode(), digest_size=6).hexdigest()
     return f"{readable}-{digest}"

@@ -8,8 +8,8 @@ from typing import Any
 from ..api.client import Client
 from ..api.retry import RetryBudget
 from ..config.model import Config
+from ..decode.parallel import Check, Prefetch
 from ..windows import Window, WindowQueue, WindowSizer
-from .prefetch import Check, Prefetch
 
 
 class WindowRequests:

@@ -11,15 +11,17 @@ import pytest
 
 from mixpanel_sandbox import Project
 from mixpanel_source import constants
+from mixpanel_source.decode.blocks import BlockReader, read_block
 from mixpanel_source.decode.columns import ColumnMap
-from mixpanel_source.decode.decoder import Decoder
+from mixpanel_source.decode.decoder import BlockDecoder
 from mixpanel_source.decode.identity import EventIdentifier
 from mixpanel_source.decode.layout import EXPORT_COLUMNS, export_layout
 from mixpanel_source.decode.value_types import EVENT
+from mixpanel_source.decode.verify import verify
 from mixpanel_source.errors import TruncatedError
 from mixpanel_source.jobs.pipeline import open_pipeline
 from mixpanel_source.tables.emit import iter_tables
-from mixpanel_source.tables.spool import Spooled, verify
+from mixpanel_source.tables.spool import Spooled
 from mixpanel_source.windows import Window
 from tests.integration.fidelity import assert_kept, load, select_all
 
@@ -98,10 +100,9 @@ def test_of_a_window_that_is_too_big_little_is_kept(
 ) -> None:
     """A window that fits stays in memory; of another half of what fits, which is read only once."""
     block = b"".join(line + b"\n" for line in make_lines()[:10])
-    decoder = Decoder(EVENT, identify=EventIdentifier(Window(DAY, DAY)))
-    monkeypatch.setattr(constants, "KEPT_BYTES", room * decoder.read(block).nbytes)
-    verified = verify([block] * 10, decoder)
-    assert len(verified.reads) == kept
+    monkeypatch.setattr(constants, "KEPT_BYTES", room * read_block(block, EVENT).nbytes)
+    verified = verify([block] * 10, BlockReader(EventIdentifier(Window(DAY, DAY))))
+    assert len(verified.blocks) == kept
     assert len(verified.index) == 100
 
 
@@ -110,11 +111,10 @@ def test_a_window_that_changed_on_the_disk_is_refused(tmp_path: Path) -> None:
     lines = [line + b"\n" for line in make_lines()[:10]]
     path = tmp_path / "window.jsonl"
     path.write_bytes(b"".join(lines))
-    decoder = Decoder(EVENT, identify=EventIdentifier(Window(DAY, DAY)))
     spooled = Spooled(path, gzipped=False, fetched_at=0.0)
-    verified = verify(spooled.row_blocks(), decoder)
-    verified.reads.clear()
+    verified = verify(spooled.row_blocks(), BlockReader(EventIdentifier(Window(DAY, DAY))))
+    verified.blocks.clear()
     path.write_bytes(b"".join(lines[1:]))
     lay = partial(export_layout, index=verified.index, zone="UTC")
-    with pytest.raises(TruncatedError, match="changed on disk"):
-        [*iter_tables(spooled, verified, decoder, lay, ColumnMap(EXPORT_COLUMNS))]
+    with pytest.raises(TruncatedError, match="was changed on the disk"):
+        [*iter_tables(spooled, verified, BlockDecoder(EVENT), lay, ColumnMap(EXPORT_COLUMNS))]

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpanel_source.constants import MAX_COLUMNS, MAX_IDENTIFIER_BYTES
+from mixpanel_source.decode.blocks import BlockReader
 from mixpanel_source.decode.columns import (
     OVERFLOW,
     RESERVED,
@@ -24,11 +25,11 @@ from mixpanel_source.decode.columns import (
     StoredColumn,
     readable_name,
 )
-from mixpanel_source.decode.decoder import Decoder
-from mixpanel_source.decode.dedup import Index
+from mixpanel_source.decode.decoded import ARROW_TYPES
+from mixpanel_source.decode.decoder import BlockDecoder
+from mixpanel_source.decode.dedup import RowIndex
 from mixpanel_source.decode.identity import EventIdentifier
 from mixpanel_source.decode.layout import EXPORT_COLUMNS, export_layout
-from mixpanel_source.decode.rows import ARROW_TYPES
 from mixpanel_source.decode.value_types import EVENT, JsonType, Typed
 from mixpanel_source.windows import Window
 from tests.json_values import HOSTILE_NAMES, canonical, names, property_sets, read_row, to_line
@@ -344,16 +345,14 @@ def test_every_value_can_be_read_back(batches: list[list[dict[str, Any]]], cap: 
 
 def load(lines: list[bytes], columns: ColumnMap) -> tuple[pa.Table, list[int]]:
     """The table of a batch, and the lines its rows are from."""
-    index, block = Index(), b"".join(line + b"\n" for line in lines)
-    decoder = Decoder(EVENT, identify=EventIdentifier(Window(DAY, DAY)))
-    read = decoder.read(block)
-    assert read.identities is not None
-    index.extend(read.identities)
-    index.settle()
-    decoded = decoder.decode(read, start=0, dropped=index.dropped).table
+    index, text = RowIndex(), b"".join(line + b"\n" for line in lines)
+    block, identities = BlockReader(EventIdentifier(Window(DAY, DAY))).read(text)
+    index.extend(identities)
+    index.resolve_duplicates()
+    decoded = BlockDecoder(EVENT).decode(block, start=0, dropped=index.dropped)
     laid = export_layout(decoded, index, zone="UTC")
-    placed = columns.place(laid.properties, rows=len(decoded))
-    return pa.table({**laid.fixed, **placed}), decoded["position"].to_pylist()
+    placed = columns.place(laid.properties, rows=decoded.row_count)
+    return pa.table({**laid.fixed, **placed}), decoded.positions.to_pylist()
 
 
 def assert_row_is(

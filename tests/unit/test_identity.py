@@ -1,11 +1,11 @@
-"""Which rows are the same row."""
+"""Which rows are the same row: their keys, and what becomes of duplicates."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -13,17 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.decode.dedup import Index
+from mixpanel_source.decode.dedup import RowIndex
+from mixpanel_source.decode.event_time import EPOCH_ORDINAL
 from mixpanel_source.decode.identity import (
-    EPOCH_ORDINAL,
     KEY_BYTES,
     EventIdentifier,
-    Identify,
     Identities,
     ProfileIdentifier,
-    event_day,
+    RowIdentifier,
     first_given,
-    parse_moment,
 )
 from mixpanel_source.windows import DAY, Window
 
@@ -50,20 +48,20 @@ NAMES = {
 }
 
 
-def settled(lines: Iterable[bytes], identify: Identify | None = None) -> Index:
+def settled(lines: Iterable[bytes], identifier: RowIdentifier | None = None) -> RowIndex:
     """The index of a window of these lines."""
-    identify = identify or EventIdentifier(WINDOW)
-    index = Index()
-    rows = [identify.of_line(line) for line in lines]
+    identifier = identifier or EventIdentifier(WINDOW)
+    index = RowIndex()
+    rows = [identifier.of_line(line) for line in lines]
     identities = Identities.empty(len(rows))
     for number, row in enumerate(rows):
         identities.put(number, row)
     index.extend(identities)
-    index.settle()
+    index.resolve_duplicates()
     return index
 
 
-def keys(index: Index) -> list[str]:
+def keys(index: RowIndex) -> list[str]:
     """The keys of the rows that are kept, in the order of the lines."""
     kept = [position for position in range(len(index)) if position not in index.dropped]
     found: list[str] = index.hex_keys(pa.array(kept, pa.int64())).to_pylist()
@@ -141,14 +139,6 @@ def test_latest_duplicate_is_kept(processed: list[int | None]) -> None:
     assert keys(index) == [key_of(event())]
 
 
-def test_greatest_rank_of_each_day() -> None:
-    """The newest row of a day counts, and one without a time of processing as the oldest."""
-    times = [(NOON, 5), (NOON + DAY_S, None), (NOON, 9), (NOON, None)]
-    index = settled([event(time=time, processed=at) for time, at in times])
-    assert index.greatest_ranks() == {FIRST: 9, LAST: 0}
-    assert settled([]).greatest_ranks() == {}
-
-
 def test_one_insert_id_on_two_days() -> None:
     """These are two events, as they are for Mixpanel."""
     index = settled([event(), event(time=NOON + DAY_S)])
@@ -194,60 +184,6 @@ def test_alike_events_are_kept_and_numbered(insert_id: str | None) -> None:
     assert found[:3] == keys(settled([line] * 3))
     assert found[:2] == keys(settled([line] * 2))
     assert found[0] == key_of(line)
-
-
-@pytest.mark.parametrize(
-    ("time", "day"),
-    [
-        (0, 0),
-        (-1, -1),
-        (DAY_S - 1, 0),
-        (DAY_S, 1),
-        (NOON, FIRST),
-        (NOON + 0.75, FIRST),
-        (NOON * 1_000 + 123, FIRST),
-        (NOON * 1_000.0, FIRST),
-        (29_999_999_999, 29_999_999_999 // DAY_S),
-        (30_000_000_000, 30_000_000 // DAY_S),
-        (-30_000_000_000, -30_000_000 // DAY_S),
-        ("2026-11-20T23:59:59", FIRST),
-        ("2026-11-20T23:59:59Z", FIRST),
-        ("2026-11-20T23:59:59.999999+00:00", FIRST),
-        ("2026-11-20 12:00:00", FIRST),
-        ("2026-11-20T23:59:59-01:00", FIRST + 1),
-        ("2026-11-21T00:30:00+01:00", FIRST),
-        (" 2026-11-20 ", FIRST),
-        ("2026-11-20T12:00:00Z/PT1H", None),
-        ("0001-01-01T00:00:00+05:00", None),
-        ("9999-12-31T23:59:59-05:00", None),
-        ("2026-02-30", None),
-        ("12:30", None),
-        ("P1D", None),
-        ("now", None),
-        ("soon", None),
-        ("", None),
-        (None, None),
-        (True, None),
-        ([NOON], None),
-    ],
-)
-def test_event_day(time: object, day: int | None) -> None:
-    """Seconds, milliseconds and ISO 8601 text come to the UTC day; all else to none."""
-    assert event_day(time) == day
-
-
-@given(text=st.text(max_size=12) | st.from_regex(r"[0-9TWPZ:/+. -]{1,30}", fullmatch=True))
-def test_any_text_for_a_time(text: str) -> None:
-    """Text that is no time is none, and never an error."""
-    moment = parse_moment(text)
-    assert moment is None or moment.tzinfo is None
-
-
-@given(moment=st.datetimes())
-def test_moments_come_back(moment: datetime) -> None:
-    """ISO 8601 text of any instant is that instant."""
-    assert parse_moment(moment.isoformat()) == moment
-    assert parse_moment(f"{moment.isoformat()}Z") == moment
 
 
 @pytest.mark.parametrize(
@@ -343,9 +279,9 @@ NO_EVENTS = [
 @pytest.mark.parametrize("line", [*NO_EVENTS, pytest.param(b'{"a":' + b"[" * 9_000, id="deep")])
 def test_no_event(line: bytes) -> None:
     """What is no whole event is a ValueError."""
-    identify = EventIdentifier(WINDOW)
+    identifier = EventIdentifier(WINDOW)
     with pytest.raises(ValueError, match=r"."):
-        identify.of_line(line)
+        identifier.of_line(line)
 
 
 def profile(distinct_id: object, **properties: Any) -> bytes:
@@ -386,9 +322,9 @@ def test_profile_ids_of_other_types() -> None:
 )
 def test_no_profile(line: bytes) -> None:
     """What is no profile is a ValueError."""
-    identify = ProfileIdentifier()
+    identifier = ProfileIdentifier()
     with pytest.raises(ValueError, match=r"."):
-        identify.of_line(line)
+        identifier.of_line(line)
 
 
 @pytest.mark.parametrize(
@@ -404,24 +340,3 @@ def test_no_profile(line: bytes) -> None:
 def test_first_given(values: tuple[object, ...], first: object) -> None:
     """None and empty text are nothing; the last value stands in if all are."""
     assert first_given(*values) == first
-
-
-@pytest.mark.parametrize("make", [list, lambda lines: lines[:1]], ids=["many", "one"])
-def test_index_gives_parts(make: Callable[[list[bytes]], list[bytes]]) -> None:
-    """Keys and dates come for the positions asked for, in that order, also for none of them."""
-    lines = make([event(insert_id=f"i{n}", time=NOON + n % 2 * DAY_S) for n in range(50)])
-    index = settled(lines)
-    whole = index.hex_keys(pa.array(range(len(lines)))).to_pylist()
-    some = [*range(len(lines) - 1, -1, -3)]
-    assert index.hex_keys(pa.array(some)).to_pylist() == [whole[position] for position in some]
-    assert index.date_array(pa.array(some)).to_pylist() == [
-        TODAY + DAY * (position % 2) for position in some
-    ]
-    assert index.hex_keys(pa.array([], pa.int64())).to_pylist() == []
-
-
-def test_empty_window() -> None:
-    """A window without rows settles too."""
-    index = settled([])
-    assert len(index) == 0
-    assert keys(index) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,14 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.decode.decoder import Decoder
-from mixpanel_source.decode.dedup import Index
+from mixpanel_source.decode.blocks import BlockReader, read_block
+from mixpanel_source.decode.decoded import Selection
+from mixpanel_source.decode.decoder import BlockDecoder
+from mixpanel_source.decode.dedup import RowIndex
 from mixpanel_source.decode.identity import EventIdentifier
 from mixpanel_source.decode.layout import (
     ENGAGE_SCHEMA,
     EXPORT_IDENTITY,
     EXPORT_SCHEMA,
-    Laid,
+    Layout,
     engage_layout,
     export_layout,
 )
@@ -35,26 +36,24 @@ NEW_YORK = "America/New_York"
 GAP_S = 1_772_935_200
 FOLD_S = 1_793_494_800
 
-EVENTS = Decoder(EVENT)
+EVENTS = BlockDecoder(EVENT)
 
 
-def lay(*lines: bytes, zone: str = "UTC", decoder: Decoder = EVENTS) -> Laid:
+def lay(*lines: bytes, zone: str = "UTC", decoder: BlockDecoder = EVENTS) -> Layout:
     """Events of a day, laid out."""
-    index, block = Index(), b"".join(line + b"\n" for line in lines)
-    read = replace(decoder, identify=EventIdentifier(Window(DAY, DAY))).read(block)
-    assert read.identities is not None
-    index.extend(read.identities)
-    index.settle()
-    decoded = decoder.decode(read, start=0)
-    return export_layout(decoded.table, index, zone=zone)
+    index, text = RowIndex(), b"".join(line + b"\n" for line in lines)
+    block, identities = BlockReader(EventIdentifier(Window(DAY, DAY))).read(text)
+    index.extend(identities)
+    index.resolve_duplicates()
+    return export_layout(decoder.decode(block, start=0), index, zone=zone)
 
 
-def rest(laid: Laid) -> dict[Typed, list[Any]]:
+def rest(laid: Layout) -> dict[Typed, list[Any]]:
     """The properties that are left, without those a fixed column gives back."""
     return {typed: array.to_pylist() for typed, array in laid.properties.items()}
 
 
-def fixed(laid: Laid, name: str) -> list[Any]:
+def fixed(laid: Layout, name: str) -> list[Any]:
     """A column that every row has."""
     values: list[Any] = laid.fixed[name].to_pylist()
     return values
@@ -203,7 +202,7 @@ def test_ids_are_text_whatever_they_were(ids: list[Any]) -> None:
 @pytest.mark.parametrize("only", [None, EXPORT_IDENTITY])
 def test_the_columns_of_export(*, raw: bool, only: tuple[str, ...] | None) -> None:
     """They are those of its schema, of the types that are there, in any mode."""
-    laid = lay(to_line("e", {"time": 1}), decoder=Decoder(EVENT, only=only, raw=raw))
+    laid = lay(to_line("e", {"time": 1}), decoder=BlockDecoder(EVENT, Selection(only, raw)))
     assert [*laid.fixed] == [*EXPORT_SCHEMA.names, *(["properties"] if raw else [])]
     for field in EXPORT_SCHEMA:
         assert laid.fixed[field.name].type == field.type
@@ -213,8 +212,8 @@ def test_the_columns_of_export(*, raw: bool, only: tuple[str, ...] | None) -> No
 def test_the_columns_of_engage(*, raw: bool) -> None:
     """A profile has its id; a property of that name stays a property."""
     line = b'{"$distinct_id":"u","$properties":{"distinct_id":"x","$distinct_id":"y"}}'
-    decoder = Decoder(PROFILE, raw=raw, digest=True)
-    laid = engage_layout(decoder.decode(decoder.read(line + b"\n"), start=0).table)
+    decoder = BlockDecoder(PROFILE, Selection(raw=raw, digest=True))
+    laid = engage_layout(decoder.decode(read_block(line + b"\n", PROFILE), start=0))
     assert [*laid.fixed] == [*ENGAGE_SCHEMA.names, *(["properties"] if raw else [])]
     assert fixed(laid, "distinct_id") == ["u"]
     assert rest(laid) == {

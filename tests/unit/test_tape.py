@@ -13,10 +13,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mixpanel_source.decode.decoder import Decoder
-from mixpanel_source.decode.framing import join_torn_rows, repair_row
-from mixpanel_source.decode.identity import EventIdentifier, Identify, ProfileIdentifier
-from mixpanel_source.decode.scan.gather import ByName
+from mixpanel_source.decode.blocks import BlockReader, read_block, read_blocks
+from mixpanel_source.decode.decoded import Decoded, Selection
+from mixpanel_source.decode.decoder import BlockDecoder
+from mixpanel_source.decode.identity import EventIdentifier, ProfileIdentifier, RowIdentifier
+from mixpanel_source.decode.scan.gather import GroupedRows
 from mixpanel_source.decode.scan.grammar import MAX_DEPTH
 from mixpanel_source.decode.scan.scanner import MAX_KEY_BYTES, MAX_KEYS
 from mixpanel_source.decode.scan.tape import scan
@@ -38,7 +39,30 @@ def values_of(properties: str) -> dict[Typed, Any]:
     """What the tape has of the properties of a plain line."""
     tape = scan(line(properties), EVENT)
     assert tape.odd == []
-    return {typed: array[0].as_py() for typed, array in ByName(tape).typed_arrays().items()}
+    return {typed: array[0].as_py() for typed, array in GroupedRows(tape).typed_arrays().items()}
+
+
+def to_dict(decoded: Decoded) -> dict[Any, list[Any]]:
+    """All arrays as lists."""
+    arrays: dict[Any, Any] = {
+        "name": decoded.names,
+        "position": decoded.positions,
+        "digest": decoded.digests,
+        "raw": decoded.raw_properties,
+        **decoded.properties,
+    }
+    return {key: array.to_pylist() for key, array in arrays.items() if array is not None}
+
+
+def is_text(key: Any) -> bool:
+    """Whether a key of `to_dict` is that of the texts of a property."""
+    return isinstance(key, Typed) and key.type is JsonType.TEXT
+
+
+def values_at(decoded: Decoded, typed: Typed) -> dict[int, Any]:
+    """Position -> the value of a property."""
+    values = decoded.properties[typed].to_pylist()
+    return dict(zip(decoded.positions.to_pylist(), values, strict=True))
 
 
 ESCAPED = st.sampled_from([True, False])
@@ -96,13 +120,11 @@ def test_keys_of_profiles_are_those_of_the_lines(names: list[str]) -> None:
     assert_identified(lines, ProfileIdentifier())
 
 
-def assert_identified(lines: list[bytes], identify: Identify) -> None:
+def assert_identified(lines: list[bytes], identifier: RowIdentifier) -> None:
     """Compare the identities of a block with those of its lines, one by one."""
-    read = Decoder(identify.kind, identify=identify).read(b"".join(lines), small=0)
-    found = read.identities
-    assert found is not None
+    _, found = BlockReader(identifier).read(b"".join(lines), small=0)
     for row, text in enumerate(lines):
-        identity = identify.of_line(text[:-1])
+        identity = identifier.of_line(text[:-1])
         assert bytes(found.keys[row]) == identity.key
         assert (found.numbered[row], found.days[row], found.ranks[row]) == identity[1:]
 
@@ -218,7 +240,7 @@ def test_any_name(name: str) -> None:
         text = json.dumps({name: 1}, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
         tape = scan(b'{"event":"e","properties":%s}\n' % text, EVENT)
         if not tape.odd:
-            assert [*ByName(tape).typed_arrays()] == [Typed(name, JsonType.BIGINT)]
+            assert [*GroupedRows(tape).typed_arrays()] == [Typed(name, JsonType.BIGINT)]
         else:
             assert (
                 "\x00" in name
@@ -234,7 +256,7 @@ def test_more_properties_than_there_is_room_for() -> None:
     tape = scan(block + line('{"p1":1}'), EVENT)
     assert tape.lines.tolist() == [0, 2]
     assert [number for number, _ in tape.odd] == [1]
-    assert len(ByName(tape).typed_arrays()) == MAX_KEYS - 10
+    assert len(GroupedRows(tape).typed_arrays()) == MAX_KEYS - 10
 
 
 @pytest.mark.parametrize("size", [MAX_KEY_BYTES, MAX_KEY_BYTES + 1, 5_000])
@@ -244,57 +266,49 @@ def test_a_name_of_any_length(size: int) -> None:
     tape = scan(line(f'{{"{long}":1}}') + line(f'{{"{short}":1}}'), EVENT)
     assert len(tape.odd) == (size > MAX_KEY_BYTES)
     if not tape.odd:
-        assert [*ByName(tape).typed_arrays()] == [
+        assert [*GroupedRows(tape).typed_arrays()] == [
             Typed(name, JsonType.BIGINT) for name in (long, short)
         ]
 
 
 def test_one_name_in_two_spellings() -> None:
     """Rows that write a name with and without escapes have one property, and no value is lost."""
-    decoder = Decoder(EVENT, identify=EventIdentifier(WINDOW))
-    block = line('{"é":1,"x":0}') + line(r'{"\u00e9":2}') + line(r'{"é":3,"\u00e9":4}')
-    read = decoder.read(block, small=0)
-    table = decoder.decode(read, start=0).table
-    values = dict(zip(table["position"].to_pylist(), table["bigint:é"].to_pylist(), strict=True))
+    text = line('{"é":1,"x":0}') + line(r'{"\u00e9":2}') + line(r'{"é":3,"\u00e9":4}')
+    block, identities = BlockReader(EventIdentifier(WINDOW)).read(text, small=0)
+    decoded = BlockDecoder(EVENT).decode(block, start=0)
+    values = values_at(decoded, Typed("é", JsonType.BIGINT))
     assert values == {0: 1, 1: 2, 2: 4}
-    assert read.identities is not None
-    assert read.rows == len(read.identities.days) == 3
+    assert block.row_count == len(identities.days) == 3
 
 
 def test_torn_rows_in_a_block_are_joined() -> None:
     """A line break between braces in a text looks like the end of a row, and is none."""
     torn = line('{"text":"}}\n{"}')
-    decoder = Decoder(EVENT, identify=EventIdentifier(WINDOW))
-    read = decoder.read(line("{}") + torn + b"\n" + line("{}"), small=0)
-    assert read.rows == 3
-    table = decoder.decode(read, start=0).table
-    assert table["text:text"].to_pylist() == [None, "}}\n{", None]
-    assert join_torn_rows(torn).count(b"\n") == 1
-    assert (
-        repair_row(join_torn_rows(torn), type(decoder.decode(read, start=0).repairs)()) is not None
-    )
+    text = line("{}") + torn + b"\n" + line("{}")
+    block, identities = BlockReader(EventIdentifier(WINDOW)).read(text, small=0)
+    assert block.row_count == len(identities.days) == 3
+    decoded = BlockDecoder(EVENT).decode(block, start=0)
+    values = values_at(decoded, Typed("text", JsonType.TEXT))
+    assert values == {0: None, 1: "}}\n{", 2: None}
 
 
 def test_what_is_dropped_is_gone() -> None:
     """Lines that are left out, plain or odd, are not there; the others are as they were."""
     lines = [line(f'{{"n":{n},"t":"{n}"}}', '"even"' if n % 2 == 0 else '"odd"') for n in range(20)]
     lines[5] = line('{"gone":true}')
-    decoder = Decoder(EVENT, raw=True)
-    read = decoder.read(b"".join(lines) + line('{"n":NaN}'), small=0)
-    assert [number for number, _ in read.odd] == [20]
-    table = decoder.decode(read, start=100, dropped={0, 5, 19, 20}).table
+    block = read_block(b"".join(lines) + line('{"n":NaN}'), EVENT, small=0)
+    assert [number for number, _ in block.odd] == [20]
+    decoder = BlockDecoder(EVENT, Selection(raw=True))
+    decoded = decoder.decode(block, start=100, dropped={0, 5, 19, 20})
     rest = [*range(2, 20, 2), *(n for n in range(1, 19, 2) if n != 5)]
     rest.sort(key=lambda n: (n % 2 == 0, n))
-    assert table.to_pylist() == [
-        {
-            "name": "even" if n % 2 == 0 else "odd",
-            "position": 100 + n,
-            "raw_properties": f'{{"n":{n},"t":"{n}"}}',
-            "bigint:n": n,
-            "text:t": str(n),
-        }
-        for n in rest
-    ]
+    assert to_dict(decoded) == {
+        "name": ["even" if n % 2 == 0 else "odd" for n in rest],
+        "position": [100 + n for n in rest],
+        "raw": [f'{{"n":{n},"t":"{n}"}}' for n in rest],
+        Typed("n", JsonType.BIGINT): rest,
+        Typed("t", JsonType.TEXT): [str(n) for n in rest],
+    }
 
 
 @given(
@@ -305,34 +319,38 @@ def test_rows_of_one_name_come_together(rows: list[tuple[str, int]]) -> None:
     block = b"".join(
         line(f'{{"n":{n},"p{n}":"{n}"}}', f'"{name}"') for name, n in [*rows, ("last", 0)]
     )
-    decoder = Decoder(EVENT, identify=EventIdentifier(WINDOW), raw=True)
-    table = decoder.decode(decoder.read(block, small=0), start=0).table
+    decoder = BlockDecoder(EVENT, Selection(raw=True))
+    found = to_dict(decoder.decode(read_block(block, EVENT, small=0), start=0))
     names = [json.loads(f'"{name}"') for name, _ in rows] + ["last"]
     together = sorted(range(len(names)), key=lambda row: (names.index(names[row]), row))
-    assert table["position"].to_pylist() == together
-    assert table["name"].to_pylist() == [names[row] for row in together]
-    for row in table.to_pylist():
-        n = row["bigint:n"]
-        assert n == [*rows, ("last", 0)][row["position"]][1]
-        assert {key: row[key] for key in row if key.startswith("text:") and row[key]} == {
-            f"text:p{n}": str(n)
-        }
-        assert json.loads(row["raw_properties"]) == {"n": n, f"p{n}": str(n)}
+    assert found["position"] == together
+    assert found["name"] == [names[row] for row in together]
+    numbers = [[*rows, ("last", 0)][row][1] for row in together]
+    assert found[Typed("n", JsonType.BIGINT)] == numbers
+    for number, n in enumerate(numbers):
+        texts = {key.name: values[number] for key, values in found.items() if is_text(key)}
+        assert {name: text for name, text in texts.items() if text} == {f"p{n}": str(n)}
+        assert json.loads(found["raw"][number]) == {"n": n, f"p{n}": str(n)}
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_blocks_come_in_order(workers: int) -> None:
     """However many threads read, the blocks come as they stood."""
     blocks = [line(f'{{"n":{number}}}') * (50 - number) for number in range(20)]
-    reads = Decoder(EVENT, workers=workers).read_all(blocks)
-    assert [read.rows for read in reads] == [*range(50, 30, -1)]
+    counts = [*range(50, 30, -1)]
+    read = read_blocks(blocks, EVENT, workers=workers)
+    assert [block.row_count for block in read] == counts
+    identified = BlockReader(EventIdentifier(WINDOW), workers=workers).read_all(blocks)
+    assert [(block.row_count, len(identities.days)) for block, identities in identified] == [
+        (count, count) for count in counts
+    ]
 
 
 def test_profiles_are_plain_too() -> None:
     """A profile has its id as its name, and its digest is the same by tape and by row."""
     block = b'{"$distinct_id":"a","$properties":{"$email":"x","n":1}}\n'
-    decoder = Decoder(PROFILE, digest=True)
-    tape, rows = decoder.read(block, small=0), decoder.read(block)
+    decoder = BlockDecoder(PROFILE, Selection(digest=True))
+    tape, rows = read_block(block, PROFILE, small=0), read_block(block, PROFILE)
     assert tape.odd == []
-    assert decoder.decode(tape, start=0).table.equals(decoder.decode(rows, start=0).table)
+    assert to_dict(decoder.decode(tape, start=0)) == to_dict(decoder.decode(rows, start=0))
     assert np.array_equal(scan(block, PROFILE).lines, [0])

@@ -49,7 +49,7 @@ _CONTROLS = np.zeros(32, np.uint8)
 _CONTROLS[[ord(c) for c in "\b\f\n\r\t"]] = [ord(letter) for letter in "bfnrt"]
 
 
-class ByName:
+class GroupedRows:
     """Rows of a tape, those of one name one below the other, else as they came.
 
     The rows of an event have the same properties. Standing together they leave longer gaps in the

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from ..framing import DIGEST_BYTES
+from ..json_values import DIGEST_BYTES
 from .grammar import BIGINT, TEXT
 from .memory import compiled, put_word, word_at
 from .tape import Tape
@@ -61,7 +61,7 @@ _TIME, _IDS, _INSERT_ID, _PROCESSED = 0, (1, 2, 3), 4, 5
 _PROPERTIES = 6
 
 
-class Keys(NamedTuple):
+class RowKeys(NamedTuple):
     """The keys of a tape's rows, and what else makes an identity; see `identity.Identity`."""
 
     keys: Any
@@ -74,7 +74,7 @@ class Keys(NamedTuple):
     """bool, one a row: whether the other three hold, or the row has to be looked at."""
 
 
-def event_keys(tape: Tape, properties: Sequence[str], *, ms_from: int) -> Keys:
+def event_keys(tape: Tape, properties: Sequence[str], *, ms_from: int) -> RowKeys:
     """The keys of events.
 
     Args:
@@ -89,14 +89,14 @@ def event_keys(tape: Tape, properties: Sequence[str], *, ms_from: int) -> Keys:
             places[tape.keys.index(name)] = place
     values = _find_values(tape.key, tape.row, places, len(tape.lines))
     spans = tape.kind, tape.start, tape.end
-    return Keys(*_event_keys(tape.data, tape.names, values, *spans, ms_from))
+    return RowKeys(*_event_keys(tape.data, tape.names, values, *spans, ms_from))
 
 
-def profile_keys(tape: Tape) -> Keys:
+def profile_keys(tape: Tape) -> RowKeys:
     """The keys of profiles; they have no day and no rank."""
     keys, known = _profile_keys(tape.data, tape.names)
     rows = len(tape.lines)
-    return Keys(keys, np.zeros(rows, np.int32), np.zeros(rows, np.int64), known)
+    return RowKeys(keys, np.zeros(rows, np.int32), np.zeros(rows, np.int64), known)
 
 
 @compiled
@@ -112,7 +112,7 @@ def _find_values(keys, rows, places, row_count):
 
 @compiled
 def _event_keys(block, names, values, kinds, starts, ends, ms_from):
-    """See `Keys`."""
+    """See `RowKeys`."""
     rows = names.shape[0]
     keys = np.empty((rows, DIGEST_BYTES), np.uint8)
     days, ranks = np.zeros(rows, np.int32), np.zeros(rows, np.int64)

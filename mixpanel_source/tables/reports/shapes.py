@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from ...decode.framing import dump_json
-from ...decode.json_values import (
+from ...decode.json_values import dump_json
+from ...decode.reply_values import (
     find_day,
     is_number,
     iter_numbers,

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import gzip
-import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpanel_source import constants
-from mixpanel_source.decode.decoder import Decoder
+from mixpanel_source.decode.blocks import read_blocks
 from mixpanel_source.decode.framing import (
     PIECE_BYTES,
-    REPLACEMENT,
-    Repairs,
     describe_bad_line,
-    dump_json,
     inflate,
     iter_row_blocks,
-    repair_row,
+    iter_rows,
+    join_torn_rows,
+    last_row,
 )
+from mixpanel_source.decode.json_values import repair_row
 from mixpanel_source.decode.value_types import EVENT
 from mixpanel_source.errors import TruncatedError
+from tests.json_values import texts, to_json
 
-INT64_END = 2**63
-MANY_DIGITS = "-" + "9" * 5_000
 BOTTOMLESS = b'{"event":' + b"[" * 100_000
 
-texts = st.text(
-    st.sampled_from('ab"\\{}[],: \t\x00\x01\x0b\x0c\x1c\x85\u2028\u2029\ufeffé日🙂')
-    | st.characters(),
-    max_size=12,
-)
-rows = st.dictionaries(texts, texts | st.integers() | st.booleans(), max_size=4).map(
+rows = st.dictionaries(texts(), texts() | st.integers() | st.booleans(), max_size=4).map(
     lambda properties: {"event": "Plan chosen", "properties": properties}
 )
 
@@ -52,14 +44,6 @@ def splits(draw: st.DrawFn, data: bytes) -> list[bytes]:
 def read_lines(chunks: Iterable[bytes]) -> list[bytes]:
     """All lines of a stream."""
     return [line for block in iter_row_blocks(chunks) for line in block.split(b"\n")[:-1]]
-
-
-def to_json(row: Any) -> bytes:
-    """A line as Mixpanel writes it, characters as themselves where they can be."""
-    try:
-        return json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(row).encode()
 
 
 @given(data=st.data(), wanted=st.lists(rows.map(to_json), max_size=6))
@@ -117,7 +101,7 @@ def test_gzip_blocks_are_bounded() -> None:
 
 
 @given(
-    text=texts.map(lambda text: f"}}{text}").filter(lambda text: "\\" not in text),
+    text=texts().map(lambda text: f"}}{text}").filter(lambda text: "\\" not in text),
     breaks=st.lists(st.sampled_from(("\n", "\n\n", "\r\n", "\n \n", "}\n", "}}\n{", '\\"}\n'))).map(
         "x".join
     ),
@@ -154,6 +138,45 @@ def test_text_of_many_raw_lines() -> None:
     assert read_lines([torn]) == [torn.replace(b"\n", rb"\n")]
 
 
+def test_torn_rows_in_a_big_block() -> None:
+    """A big block is not searched for torn rows; its reader has them joined on meeting a piece."""
+    torn = b'{"event":"a","properties":{"text":"}}\n{"}}'
+    plain = b'{"event":"b","properties":{"pad":"%s"}}' % (b"x" * constants.SMALL_BLOCK_BYTES)
+    body = b"\n".join((plain, torn, plain)) + b"\n"
+    (block,) = iter_row_blocks([body])
+    assert block == body
+    joined = join_torn_rows(block, unreadable=[torn.partition(b"\n")[0]])
+    assert joined.split(b"\n") == [plain, torn.replace(b"\n", rb"\n"), plain, b""]
+    assert join_torn_rows(block, unreadable=[]) is block
+    assert [*iter_rows([body])] == joined.split(b"\n")[:-1]
+
+
+@given(data=st.data(), wanted=st.lists(rows.map(to_json), max_size=6))
+def test_rows_one_by_one(data: st.DataObject, wanted: list[bytes]) -> None:
+    """They are those of the blocks, wherever chunks end."""
+    assert [*iter_rows(data.draw(splits(b"\n".join(wanted))))] == wanted
+
+
+@pytest.mark.parametrize(
+    ("tail", "row"),
+    [
+        (b"", b""),
+        (b" \r\n\n", b""),
+        (b'{"a":1}\n{"a":2}\n', b'{"a":2}'),
+        (b'{"a":1}\n{"a":"x\ny"}', b'{"a":"x\ny"}'),
+        (b'{"a":1}\n{"a":"}\n{}\n{"}\r\n', b'{"a":"}\n{}\n{"}'),
+        (b'cut","b":1}\n{"a":"x\n\ny"}\n', b'{"a":"x\n\ny"}'),
+        (b'cut","b":1}\nterminated early', b"terminated early"),
+        (b'{"a":1}\n{"a":"x\nterminated early', b"terminated early"),
+        (b'{"a":1}\n{"a":', b'{"a":'),
+        (b"x\n" * 5_000, b"x"),
+    ],
+)
+def test_last_row(tail: bytes, row: bytes) -> None:
+    """The last row is found though it is torn, and though the bytes begin within another."""
+    assert last_row(tail) == row
+
+
 def test_unclosed_string_is_given_up() -> None:
     """A string that never ends does not gather the rest of the reply in memory."""
     seen = 0
@@ -164,7 +187,7 @@ def test_unclosed_string_is_given_up() -> None:
         for seen in range(100):  # noqa: B007 - counted for the assertion
             yield b'{"event":"b","properties":{}}\n' * 40_000
 
-    reads = Decoder(EVENT).read_all(iter_row_blocks(chunks()))
+    reads = read_blocks(iter_row_blocks(chunks()), EVENT)
     with pytest.raises(TruncatedError, match="not a whole JSON object"):
         next(reads)
     assert seen < 30
@@ -234,133 +257,6 @@ def test_error_object_is_described() -> None:
 def test_nothing_but_blank_lines() -> None:
     """An empty reply has no lines."""
     assert read_lines([]) == read_lines([b""]) == read_lines([b"\n", b" \r\n", b"\t"]) == []
-
-
-def repaired(literal: str | bytes) -> tuple[Any, Repairs]:
-    """A property's value once it is repaired, and what that took."""
-    raw = literal if isinstance(literal, bytes) else literal.encode()
-    repairs: Repairs = Counter()
-    row = repair_row(b'{"event":"a","properties":{"x":' + raw + b"}}", repairs)
-    return row["properties"]["x"], repairs
-
-
-@pytest.mark.parametrize(
-    ("literal", "value", "repairs"),
-    [
-        (str(INT64_END - 1), INT64_END - 1, {}),
-        (str(-INT64_END), -INT64_END, {}),
-        (str(INT64_END), str(INT64_END), {"integer": 1}),
-        (str(-INT64_END - 1), str(-INT64_END - 1), {"integer": 1}),
-        (str(2**64), str(2**64), {"integer": 1}),
-        ("1" * 30, "1" * 30, {"integer": 1}),
-        pytest.param(MANY_DIGITS, MANY_DIGITS, {"integer": 1}, id="5000-digits"),
-        ("true", True, {}),
-        ("-0", 0, {}),
-        ("1e300", 1e300, {}),
-        ("NaN", "NaN", {"not_finite": 1}),
-        ("Infinity", "Infinity", {"not_finite": 1}),
-        ("-Infinity", "-Infinity", {"not_finite": 1}),
-        ("1e400", "1e400", {"not_finite": 1}),
-        ("-1.5E+999", "-1.5E+999", {"not_finite": 1}),
-        (r'"a\u0000b"', "a\ufffdb", {"nul": 1}),
-        (b'"a\x00\x00b"', "a\ufffd\ufffdb", {"nul": 2}),
-        (r'"\ud83d\ude00"', "😀", {}),
-        (r'"\ud83d"', "\ufffd", {"surrogate": 1}),
-        (r'"\ude00\ud83d"', "\ufffd\ufffd", {"surrogate": 2}),
-        (r'"\udc80"', "\ufffd", {"surrogate": 1}),
-        (b'"a\xff\xfeb"', "a\ufffd\ufffdb", {"utf8": 2}),
-        (b'"\xed\xa0\x80"', "\ufffd" * 3, {"utf8": 3}),
-        (b'"\xc3"', "\ufffd", {"utf8": 1}),
-        (b'"\xff\\u0000\\ud800"', "\ufffd" * 3, {"utf8": 1, "nul": 1, "surrogate": 1}),
-        ('"\u2028\x85\x0b"', "\u2028\x85\x0b", {}),
-        (f"[{2**64}, {-(10**30)}]", [2**64, -(10**30)], {}),
-        (f'{{"deep": [{2**63}]}}', {"deep": [2**63]}, {}),
-        ('[NaN, {"a": 1e999}]', ["NaN", {"a": "1e999"}], {"not_finite": 2}),
-        (r'[{"k\u0000": "v\ud800"}]', [{"k\ufffd": "v\ufffd"}], {"nul": 1, "surrogate": 1}),
-        pytest.param(f"[{MANY_DIGITS}]", [MANY_DIGITS], {"integer": 1}, id="5000-digits-in-list"),
-    ],
-)
-def test_repairs(literal: str | bytes, value: Any, repairs: dict[str, int]) -> None:
-    """As little as can be is changed, and counted."""
-    found, counted = repaired(literal)
-    assert (found, dict(counted)) == (value, repairs)
-    assert type(found) is type(value)
-
-
-def test_repairs_names_and_what_stands_beside_the_properties() -> None:
-    """Names of properties are text like any other, and so is the name of the event."""
-    repairs: Repairs = Counter()
-    row = repair_row(rb'{"event":"a\u0000","extra":1e999,"properties":{"\ud800":1}}', repairs)
-    assert row == {"event": "a\ufffd", "extra": "1e999", "properties": {"\ufffd": 1}}
-    assert repairs == {"nul": 1, "surrogate": 1, "not_finite": 1}
-
-
-def test_repairs_add_up() -> None:
-    """The counter goes on over rows."""
-    repairs: Repairs = Counter()
-    for _ in range(3):
-        repair_row(b'{"a": NaN}', repairs)
-    assert repairs == {"not_finite": 3}
-
-
-@pytest.mark.parametrize(
-    "line",
-    [b"", b"1", b"[]", b'"text"', b"{", b'{"a":1}{"b":2}', b"{'a': 1}", BOTTOMLESS],
-    ids=lambda line: line[:9].decode() or "empty",
-)
-def test_repair_refuses_what_is_no_object(line: bytes) -> None:
-    """No JSON, JSON of another kind or JSON without a bottom: each is the same kind of error."""
-    with pytest.raises(ValueError, match=r".") as raised:
-        repair_row(line, Counter())
-    assert isinstance(raised.value, ValueError)
-
-
-def json_values(scalars: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """JSON values of all shapes."""
-    return st.recursive(
-        st.none() | st.booleans() | st.integers(-(2**70), 2**70) | scalars,
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-        max_leaves=8,
-    )
-
-
-@given(properties=st.dictionaries(texts, json_values(st.floats() | texts), max_size=5))
-def test_repaired_row_can_be_stored(properties: dict[str, Any]) -> None:
-    """What comes out is JSON of UTF-8 without NUL; repaired again, it stays as it is."""
-    line = to_json({"event": "a", "properties": properties})
-    row = repair_row(line, Counter())
-    stored = dump_json(row)
-
-    again: Repairs = Counter()
-    assert repair_row(stored.encode(), again) == row
-    assert not again
-    assert "\\u0000" not in stored.replace("\\\\", "")
-
-
-@given(raw=st.binary(max_size=20))
-def test_any_bytes_in_a_string(raw: bytes) -> None:
-    """Bytes that are no UTF-8 cost those bytes and nothing else."""
-    inside = bytes(byte for byte in raw if byte not in b'"\\')
-    value, repairs = repaired(b'"' + inside + b'"')
-
-    assert value == inside.decode("utf-8", "surrogateescape").translate(
-        dict.fromkeys([0, *range(0xDC80, 0xDD00)], REPLACEMENT)
-    )
-    assert repairs.total() == value.count(REPLACEMENT) - inside.decode(errors="ignore").count(
-        REPLACEMENT
-    )
-
-
-@given(value=json_values(st.floats(allow_nan=False, allow_infinity=False) | st.text()))
-def test_dump_json_round_trip(value: Any) -> None:
-    """Integers of any size come back exactly, and so does everything else."""
-    assert json.loads(dump_json(value)) == value
-
-
-def test_dump_json_is_compact() -> None:
-    """The text is the same with and without an integer that takes the slower way."""
-    assert dump_json({"é": [1, "a b"]}) == '{"é":[1,"a b"]}'
-    assert dump_json({"é": [2**64, "a b"]}) == '{"é":[18446744073709551616,"a b"]}'
 
 
 def test_big_stream_in_odd_chunks() -> None:

@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpanel_source.constants import SMALL_BLOCK_BYTES
-from mixpanel_source.decode.decoder import Decoder
+from mixpanel_source.decode.blocks import read_block
+from mixpanel_source.decode.decoded import ARROW_TYPES, Decoded, Selection, concat
+from mixpanel_source.decode.decoder import BlockDecoder
 from mixpanel_source.decode.framing import iter_row_blocks
-from mixpanel_source.decode.rows import SMALL_GROUP, Decoded
+from mixpanel_source.decode.rows import SMALL_GROUP
 from mixpanel_source.decode.value_types import EVENT, PROFILE, JsonType, Typed
 from tests.json_values import canonical, property_sets, read_row, to_line
 
@@ -27,45 +29,54 @@ TYPES = {
     dict: JsonType.JSON,
 }
 
-EVENTS = Decoder(EVENT)
+EVENTS = BlockDecoder(EVENT)
 
 
-def read_back(table: pa.Table) -> dict[int, dict[Typed, Any]]:
-    """Position -> what the row has, by property and type; JSON is read."""
+def read_back(decoded: Decoded) -> dict[int, dict[Typed, Any]]:
+    """Position -> the values of the row by property and type; JSON text is parsed."""
     rows: dict[int, dict[Typed, Any]] = defaultdict(dict)
-    columns = {name: typed for name in table.column_names if (typed := Typed.from_field(name))}
-    for row in table.to_pylist():
-        for name, typed in columns.items():
-            value = row[name]
+    positions = decoded.positions.to_pylist()
+    for typed, array in decoded.properties.items():
+        for position, value in zip(positions, array.to_pylist(), strict=True):
             if value is not None:
-                value = json.loads(value) if typed.type is JsonType.JSON else value
-                rows[row["position"]][typed] = canonical(value)
+                found = json.loads(value) if typed.type is JsonType.JSON else value
+                rows[position][typed] = canonical(found)
     return rows
 
 
-def decode(*lines: bytes, decoder: Decoder = EVENTS) -> Decoded:
-    """Lines decoded row by row, in which nothing may differ from what the tape makes of them."""
+def decode(*lines: bytes, decoder: BlockDecoder = EVENTS) -> Decoded:
+    """Lines decoded row by row, after a check that decoding their tape gives the same."""
     block = b"".join(iter_row_blocks([b"".join(line + b"\n" for line in lines)]))
-    by_row = decoder.decode(decoder.read(block), start=0)
-    by_tape = decoder.decode(decoder.read(block, small=0), start=0)
-    assert {*by_tape.table.column_names} == {*by_row.table.column_names}
-    assert read_back(by_tape.table) == read_back(by_row.table)
+    by_row = decoder.decode(read_block(block, decoder.kind), start=0)
+    by_tape = decoder.decode(read_block(block, decoder.kind, small=0), start=0)
+    assert by_tape.properties.keys() == by_row.properties.keys()
+    assert arrow_types(by_tape) == arrow_types(by_row)
+    assert read_back(by_tape) == read_back(by_row)
     assert by_tape.repairs == by_row.repairs
     assert rows_of(by_tape) == rows_of(by_row)
     return by_row
 
 
+def arrow_types(decoded: Decoded) -> list[pa.DataType | None]:
+    """The types of all arrays, which are those documented; None for those that are not there."""
+    for typed, array in decoded.properties.items():
+        assert array.type == ARROW_TYPES[typed.type]
+        assert len(array) == decoded.row_count
+    others = (decoded.names, decoded.positions, decoded.digests, decoded.raw_properties)
+    return [None if array is None else array.type for array in others]
+
+
 def rows_of(decoded: Decoded) -> list[tuple[Any, ...]]:
-    """What is told of each row beside its properties, in order."""
-    told = ("position", "name", "digest")
-    names = [name for name in told if name in decoded.table.column_names]
-    return sorted(zip(*(decoded.table[name].to_pylist() for name in names), strict=True))
+    """What each row has besides its properties, in order."""
+    arrays = [decoded.positions, decoded.names]
+    arrays += [] if decoded.digests is None else [decoded.digests]
+    return sorted(zip(*(array.to_pylist() for array in arrays), strict=True))
 
 
 def decode_value(literal: bytes) -> tuple[dict[Typed, Any], Counter[str]]:
     """What becomes of `{"x": literal}`, and what was repaired."""
     decoded = decode(b'{"event":"e","properties":{"x":%s}}' % literal)
-    return read_back(decoded.table)[0], decoded.repairs
+    return read_back(decoded)[0], decoded.repairs
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), property_sets()), max_size=20))
@@ -73,7 +84,7 @@ def test_each_value_is_in_the_array_of_its_type(rows: list[tuple[str, dict[str, 
     """Of any rows each value comes back from the array of its property and type, and no other."""
     lines = [to_line(name, properties) for name, properties in rows]
     decoded = decode(*lines)
-    found = read_back(decoded.table)
+    found = read_back(decoded)
     for position, line in enumerate(lines):
         _, properties = read_row(line)
         assert found[position] == {
@@ -81,16 +92,17 @@ def test_each_value_is_in_the_array_of_its_type(rows: list[tuple[str, dict[str, 
             for name, value in properties.items()
             if value is not None
         }
-    assert decoded.table.num_rows == len(lines)
+    assert decoded.row_count == len(lines)
 
 
 @given(st.lists(property_sets(), max_size=5))
 def test_raw_properties_are_as_served(rows: list[dict[str, Any]]) -> None:
     """The JSON column has every property, null ones too, whatever is decoded besides."""
     lines = [to_line("e", properties) for properties in rows]
-    table = decode(*lines, decoder=Decoder(EVENT, only=("x",), raw=True)).table
+    decoded = decode(*lines, decoder=BlockDecoder(EVENT, Selection(only=("x",), raw=True)))
+    assert decoded.raw_properties is not None
     for position, raw in zip(
-        table["position"].to_pylist(), table["raw_properties"].to_pylist(), strict=True
+        decoded.positions.to_pylist(), decoded.raw_properties.to_pylist(), strict=True
     ):
         _, served = read_row(lines[position])
         _, loaded = read_row(b'{"event":"e","properties":%s}' % raw.encode())
@@ -101,11 +113,12 @@ def test_a_common_event_is_decoded_apart_from_rare_ones() -> None:
     """Rows come back by their position, whether many or few are of their kind."""
     names = ["common"] * SMALL_GROUP + [f"rare {number}" for number in range(SMALL_GROUP)]
     lines = [to_line(name, {"n": number, name: "x"}) for number, name in enumerate(names)]
-    table = decode(*lines).table
-    rows = {row["position"]: row for row in table.to_pylist()}
-    assert [rows[number]["name"] for number in range(len(names))] == names
-    assert [rows[number]["bigint:n"] for number in range(len(names))] == [*range(len(names))]
-    assert all(rows[number][f"text:{name}"] == "x" for number, name in enumerate(names))
+    decoded = decode(*lines)
+    assert rows_of(decoded) == [*enumerate(names)]
+    assert read_back(decoded) == {
+        number: {Typed("n", JsonType.BIGINT): number, Typed(name, JsonType.TEXT): "x"}
+        for number, name in enumerate(names)
+    }
 
 
 def test_positions_count_from_the_start_and_skip_what_is_dropped() -> None:
@@ -113,10 +126,9 @@ def test_positions_count_from_the_start_and_skip_what_is_dropped() -> None:
     lines = [to_line("e", {"n": number}) for number in range(4)]
     block = b"".join(line + b"\n" for line in lines)
     for small in (0, SMALL_BLOCK_BYTES):
-        read = EVENTS.read(block, small=small)
-        table = EVENTS.decode(read, start=10, dropped=[1]).table
-        assert table["position"].to_pylist() == [10, 12, 13]
-        assert table["bigint:n"].to_pylist() == [0, 2, 3]
+        decoded = EVENTS.decode(read_block(block, EVENT, small=small), start=10, dropped=[1])
+        assert decoded.positions.to_pylist() == [10, 12, 13]
+        assert decoded.properties[Typed("n", JsonType.BIGINT)].to_pylist() == [0, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +175,7 @@ def test_one_bad_value_changes_no_other() -> None:
     """The rows around a repaired one keep their values and their types."""
     values = [b"1", b"1.5", b"true", b"18446744073709551616", b"2", b'"x"']
     lines = [b'{"event":"e","properties":{"x":%s,"y":%s}}' % (v, values[4]) for v in values]
-    found = read_back(decode(*lines).table)
+    found = read_back(decode(*lines))
     assert [next(iter(found[n])).type.value for n in range(len(values))] == [
         *("bigint", "double", "bool", "text", "bigint", "text")
     ]
@@ -173,14 +185,16 @@ def test_one_bad_value_changes_no_other() -> None:
 def test_a_property_without_values_has_no_array() -> None:
     """Null makes no column, for it has no type."""
     assert decode_value(b"null") == ({}, Counter())
-    assert decode(to_line("e", {"x": None})).table.column_names == ["name", "position"]
+    assert decode(to_line("e", {"x": None})).properties == {}
 
 
 def test_only_the_wanted_properties_are_decoded() -> None:
     """Where the JSON column is all that is wanted, nothing else makes arrays."""
-    decoder = Decoder(EVENT, only=("time", "gone"), raw=True)
-    table = decode(to_line("e", {"time": 1, "x": 2}), decoder=decoder).table
-    assert table.column_names == ["name", "position", "raw_properties", "bigint:time"]
+    decoder = BlockDecoder(EVENT, Selection(only=("time", "gone"), raw=True))
+    decoded = decode(to_line("e", {"time": 1, "x": 2}), decoder=decoder)
+    assert [*decoded.properties] == [Typed("time", JsonType.BIGINT)]
+    assert decoded.raw_properties is not None
+    assert decoded.digests is None
 
 
 @pytest.mark.parametrize(
@@ -193,26 +207,53 @@ def test_only_the_wanted_properties_are_decoded() -> None:
 )
 def test_keys_beside_the_properties_are_kept(kind: Any, line: bytes) -> None:
     """What should not be there is loaded as if it were a property, in both forms."""
-    table = decode(line, decoder=Decoder(kind, raw=True)).table
-    assert read_back(table)[0] == {
+    decoded = decode(line, decoder=BlockDecoder(kind, Selection(raw=True)))
+    assert read_back(decoded)[0] == {
         Typed("beside", JsonType.JSON): canonical([1e99, "é"]),
         Typed("x", JsonType.BIGINT): 1,
         Typed("event", JsonType.BIGINT): 2,
     }
-    raw = json.loads(table["raw_properties"][0].as_py())
+    assert decoded.raw_properties is not None
+    raw = json.loads(decoded.raw_properties[0].as_py())
     assert raw == {"beside": [1e99, "é"], "x": 1, "event": 2}
 
 
 def test_profiles_have_their_id_as_name() -> None:
     """The id is text whatever it was, and a profile may have no properties."""
     lines = [b'{"$distinct_id":7}', b'{"$distinct_id":"a","$properties":{}}']
-    table = decode(*lines, decoder=Decoder(PROFILE, raw=True)).table
-    assert table["name"].to_pylist() == ["7", "a"]
-    assert table["raw_properties"].to_pylist() == ["{}", "{}"]
+    decoded = decode(*lines, decoder=BlockDecoder(PROFILE, Selection(raw=True)))
+    assert decoded.names.to_pylist() == ["7", "a"]
+    assert decoded.raw_properties is not None
+    assert decoded.raw_properties.to_pylist() == ["{}", "{}"]
 
 
 @pytest.mark.parametrize("name", ["", ":", "text:x", "name", "position", "raw_properties"])
 def test_a_property_is_found_under_any_name(name: str) -> None:
     """A name that looks like one of ours is still the property's."""
-    table = decode(to_line("e", {name: 1})).table
-    assert read_back(table)[0] == {Typed(name, JsonType.BIGINT): 1}
+    assert read_back(decode(to_line("e", {name: 1})))[0] == {Typed(name, JsonType.BIGINT): 1}
+
+
+@given(st.lists(st.lists(property_sets(), max_size=4), min_size=1, max_size=4), st.integers(1, 5))
+def test_parts_put_together_and_cut_again(
+    groups: list[list[dict[str, Any]]], max_rows: int
+) -> None:
+    """Rows, values, digests and repairs are the same in one part, in several, and in batches."""
+    decoder = BlockDecoder(EVENT, Selection(raw=True, digest=True))
+    lines = [[to_line("e", properties) for properties in group] for group in groups]
+    starts = [sum(map(len, lines[:number])) for number in range(len(lines))]
+    parts = [
+        decoder.decode(read_block(b"".join(line + b"\n" for line in some), EVENT), start=start)
+        for some, start in zip(lines, starts, strict=True)
+    ]
+    whole = concat(parts)
+    expected = decode(*(line for some in lines for line in some), decoder=decoder)
+    batches = [*whole.iter_batches(max_rows)]
+    assert all(0 < batch.row_count <= max_rows for batch in batches)
+    assert [batch.repairs for batch in batches] == [whole.repairs, *[{}] * (len(batches) - 1)][
+        : len(batches)
+    ]
+    for found in (whole, concat([whole, *batches][1:]) if batches else whole):
+        assert rows_of(found) == rows_of(expected)
+        assert read_back(found) == read_back(expected)
+        assert arrow_types(found) == arrow_types(expected)
+        assert found.repairs == expected.repairs

@@ -1,0 +1,52 @@
+"""Verification: reading a whole window before any row of it goes further.
+
+Pure. Verifying proves that every line is a row of the expected kind, finds the duplicates, and
+keeps what was read as far as memory allows, so that most windows are read only once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .. import constants
+from .blocks import BlockReader, ReadBlock
+from .dedup import RowIndex
+
+
+@dataclass
+class VerifiedWindow:
+    """The rows of a window that was read from end to end."""
+
+    index: RowIndex
+    """The identities of all rows, with the duplicates found."""
+    lines_bytes: int = 0
+    """Uncompressed bytes of the lines."""
+    blocks: list[ReadBlock] = field(default_factory=list)
+    """All blocks, if they take at most `constants.KEPT_BYTES` of memory; else the first few."""
+
+
+def verify(row_blocks: Iterable[bytes], reader: BlockReader) -> VerifiedWindow:
+    """Read a window from end to end and identify its rows.
+
+    Args:
+        row_blocks: the whole window, from `framing.iter_row_blocks`.
+        reader: for the kind of its rows.
+
+    Raises:
+        TruncatedError: a line is not a row of that kind.
+    """
+    verified = VerifiedWindow(RowIndex())
+    free_bytes = constants.KEPT_BYTES
+    for block, identities in reader.read_all(row_blocks):
+        verified.index.extend(identities)
+        verified.lines_bytes += block.lines_bytes
+        fitted = free_bytes >= 0
+        free_bytes -= block.nbytes
+        if free_bytes >= 0:
+            verified.blocks.append(block)
+        elif fitted:
+            # the rest has to be read again anyway, so give back half of the memory as well
+            del verified.blocks[len(verified.blocks) // 2 :]
+    verified.index.resolve_duplicates()
+    return verified
