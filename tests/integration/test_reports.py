@@ -312,7 +312,7 @@ def test_nothing_is_declared(saved: Lab) -> None:
     """A table of reports, or all of them, without one is a wrong setting; nothing is asked."""
     with pytest.raises(ConfigError, match="reports declares none for the table frequency"):
         saved.sync("export", "frequency", reports=[ORDERS])
-    with pytest.raises(ConfigError, match="reports is not set"):
+    with pytest.raises(ConfigError, match="the setting reports is empty"):
         saved.sync("reports")
     assert saved.sandbox.requests == []
 

@@ -10,7 +10,18 @@ from datetime import date
 
 from typing_extensions import Unpack, assert_type
 
-from mixpanel_source import mixpanel_source
+from mixpanel_source import (
+    Status,
+    backfill,
+    catch_up,
+    check,
+    mixpanel_source,
+    plan,
+    reconcile,
+    request,
+    status,
+    sync,
+)
 from mixpanel_source.config.model import Config
 from mixpanel_source.config.providers import load_config
 from mixpanel_source.config.settings import Settings
@@ -48,6 +59,31 @@ def wrong_settings_are_found() -> None:
     run(**wrong)
     mixpanel_source(lookback_day=5)  # type: ignore[call-arg]
     mixpanel_source("robot", "s", 1, "eu")  # type: ignore[call-arg]
+
+
+def public_functions_take_settings() -> None:
+    """Each of them, beside arguments of its own."""
+    settings: Settings = {"region": "eu", "retries": 0}
+    sync(["export"], max_wait_s=0, **settings)
+    backfill("2026-01-01,2026-01-31", **settings)
+    catch_up(**settings)
+    check(["export"], **settings)
+    plan(["export"], **settings)
+    reconcile(**settings)
+    request("GET", "/api/query/cohorts/list", **settings)
+    assert_type(status(**settings), Status)
+
+
+def wrong_settings_of_public_functions_are_found() -> None:
+    """A misspelt setting is an error in each of them."""
+    sync(regoin="eu")  # type: ignore[call-arg]
+    backfill("2026-01-01,2026-01-31", regoin="eu")  # type: ignore[call-arg]
+    catch_up(regoin="eu")  # type: ignore[call-arg]
+    check(["export"], regoin="eu")  # type: ignore[call-arg]
+    plan(regoin="eu")  # type: ignore[call-arg]
+    reconcile(regoin="eu")  # type: ignore[call-arg]
+    request("GET", "/api/query/cohorts/list", regoin="eu")  # type: ignore[call-arg]
+    status(regoin="eu")  # type: ignore[call-arg]
 
 
 def settings_have_types(config: Config) -> None:
