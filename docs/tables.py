@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from mixpanel_source.catalog.tables import TABLES, Table
+from mixpanel_source.catalog.tables import TABLES
 
 ROOT: Final = Path(__file__).parents[1]
 OWN_TABLES: Final = tuple(table for table in TABLES if not table.is_report)
@@ -40,7 +40,7 @@ class Part(NamedTuple):
 
 
 def updated(part: Part, text: str) -> str:
-    """The text of a page with one part written anew.
+    """The text of a page with one part rewritten.
 
     Raises:
         ValueError: a mark is missing.
@@ -72,7 +72,14 @@ def _readme_rows() -> str:
         for table in OWN_TABLES
     ]
     names = ", ".join(f"`{table.name}`" for table in REPORTS)
-    reports = (names, "[reports](docs/reports.md)", "report by report", REPORTS[0].requests, "paid", "off")
+    reports = (
+        names,
+        "[reports](docs/reports.md)",
+        "report by report",
+        REPORTS[0].requests,
+        "paid",
+        "off",
+    )
     header = ("table", "holds", "how a sync loads it", "metered requests", "plan", "default")
     return markdown(header, [*rows, reports])
 
@@ -104,7 +111,7 @@ PARTS: Final = (
 
 
 def main() -> None:
-    """Write each part anew."""
+    """Rewrite each part."""
     for part in PARTS:
         path = ROOT / part.path
         path.write_text(updated(part, path.read_text(encoding="utf-8")), encoding="utf-8")

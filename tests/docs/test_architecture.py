@@ -19,7 +19,9 @@ def test_paths_exist() -> None:
     """Every file and folder on the page is in the package or the repository."""
     paths = set(PATH.findall(PAGE))
     assert len(paths) > 20
-    missing = [path for path in paths if not any((base / path).exists() for base in (PACKAGE, ROOT))]
+    missing = [
+        path for path in paths if not any((base / path).exists() for base in (PACKAGE, ROOT))
+    ]
     assert sorted(missing) == []
 
 

@@ -21,7 +21,6 @@ PLAIN = (
     "mixpanel_source/__init__.py",
     "mixpanel_source/api",
     "mixpanel_source/catalog",
-    "mixpanel_source/commands",
     "mixpanel_source/config",
     "mixpanel_source/constants.py",
     "mixpanel_source/destinations",
@@ -29,7 +28,6 @@ PLAIN = (
     "mixpanel_source/paths.py",
     "mixpanel_source/progress.py",
     "mixpanel_source/sql.py",
-    "mixpanel_source/tables",
     "mixpanel_source/views",
     "mixpanel_source/windows.py",
 )
@@ -37,10 +35,10 @@ PLAIN = (
 
 PHRASES = {
     # active verbs and nouns instead of talking modules
-    r"\b(is|are|was|were) told\b|\btold (of|by|how|so)\b": "receives, reports",
+    r"\b(is|are|was|were) told\b(?! apart)|\btold (of|by|how|so)\b": "receives, reports",
     r"\b(is|are|was|were) said\b|\bsaid (of|so)\b": "describes, states",
     r"\bsays so\b": "reports it",
-    r"\b(is|are|was|were) asked\b|\bas asked\b": "requested",
+    r"\b(is|are|was|were) asked\b(?! to)|\bas asked\b": "requested",
     r"\basked (of|for)\b": "requested",
     r"\bnobody asks\b|\bso that nobody\b": "so that it does not",
     r"\bwhoever\b": "users, the caller",
@@ -52,7 +50,6 @@ PHRASES = {
     # time
     r"\bnot over\b": "incomplete",
     r"\bfor ever\b": "forever",
-    r"\banew\b": "again",
     r"\bgo(es)? no further\b": "is never inserted",
     r"\bforetells?\b|\bforetold\b": "estimates",
     # errors
@@ -89,12 +86,14 @@ def test_english_is_plain(name: str) -> None:
     """None of the phrases is in the files."""
     path = ROOT / name
     assert path.exists()
-    found = {str(file): phrases for file, text in texts(path) if (phrases := find_phrases(text))}
-    assert found == {}
+    found = [f"{file}: {phrase}" for file, text in texts(path) for phrase in find_phrases(text)]
+    assert found == [], "\n".join(found)
 
 
 def test_phrases_match_across_lines(tmp_path: Path) -> None:
     """A phrase broken by a line end, in a comment or in a docstring, is still found."""
-    (tmp_path / "module.py").write_text("# a day that is\n# not over, and the most\n# rows a file\n")
+    (tmp_path / "module.py").write_text(
+        "# a day that is\n# not over, and the most\n# rows a file\n"
+    )
     ((_, text),) = texts(tmp_path)
     assert len(find_phrases(text)) == 2
