@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation from the notebook's own charts.
+"""Draws the pictures of the documentation from the charts of the notebook.
 
 MIXPANEL_DUCKDB=mixpanel.duckdb python docs/pictures.py
 """
@@ -18,26 +18,26 @@ MARGIN = 20
 
 
 def main() -> None:
-    """Run the notebook and draw what it has found."""
-    _, found = notebook.app.run()
+    """Run the notebook and draw its charts."""
+    _, values = notebook.app.run()
     pictures = {
         "events.png": {
-            "Events over time": notebook.draw_events(found["over_time"]),
-            "Top events": notebook.draw_bars(found["top_events"], "event", "events", "label"),
+            "Events over time": notebook.draw_events(values["over_time"]),
+            "Top events": notebook.draw_bars(values["top_events"], "event", "events", "label"),
         },
         "active.png": {
             "Users active on the day, and in the 7 and 30 days to it": notebook.draw_active(
-                found["active"]
+                values["active"]
             )
         },
-        "retention.png": {"Retention by day": notebook.draw_retention(found["retention"], "day")},
+        "retention.png": {"Retention by day": notebook.draw_retention(values["retention"], "day")},
         "funnel.png": {
-            "Funnel": notebook.draw_bars(found["funnel"], "name", "users", "label"),
-            f"Profiles by {found['breakdown'].selected_key}": notebook.draw_bars(
-                found["profiles"], "name", "profiles", "label"
+            "Funnel": notebook.draw_bars(values["funnel"], "name", "users", "label"),
+            f"Profiles by {values['breakdown'].selected_key}": notebook.draw_bars(
+                values["profiles"], "name", "profiles", "label"
             ),
         },
-        "freshness.png": {"Freshness": notebook.draw_freshness(found["freshness"])},
+        "freshness.png": {"Freshness": notebook.draw_freshness(values["freshness"])},
     }
     for name, charts in pictures.items():
         save(name, *(chart.properties(title=title) for title, chart in charts.items()))

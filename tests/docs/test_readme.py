@@ -1,4 +1,4 @@
-"""The README says nothing that is not so: its examples run, its tables are the code's."""
+"""The README is correct: its examples run, and its tables list what the code has."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def blocks(language: str) -> list[str]:
 
 
 def tables_below(heading: str) -> list[list[list[str]]]:
-    """The tables below a heading: the cells of each row, the header left out."""
+    """The tables below a heading: the cells of each row, without the header."""
     section = README.split(f"## {heading}\n")[1].split("\n## ")[0]
-    found = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    tables = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
     return [
         [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
-        for table in found
+        for table in tables
     ]
 
 
@@ -43,13 +43,13 @@ def first_cells(heading: str) -> list[str]:
 
 
 def names_in(cells: list[str]) -> set[str]:
-    """What stands in backquotes in table cells."""
+    """The texts in backquotes in table cells."""
     return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
 
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A small project, set up as the README says: in the environment."""
+    """A small project, with its settings in the environment."""
     today = datetime.now(timezone.utc).date()
     project = made_up_project(last_day=today - timedelta(days=1), days=3)
     with configured_sandbox(project, monkeypatch) as sandbox:
@@ -57,7 +57,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 
 def test_python_examples_run(sandbox: Sandbox) -> None:
-    """Each Python example runs as it stands, on what `sync` has loaded."""
+    """Each Python example runs as written, on what `sync` has loaded."""
     assert cli.main(["sync", "--tables", "export"]) == cli.DONE
     assert sandbox.requests
     assert len(blocks("python")) >= 3
@@ -72,7 +72,7 @@ def test_python_examples_run(sandbox: Sandbox) -> None:
 
 
 def test_shell_examples_are_commands_that_exist() -> None:
-    """Each `mixpanel-source` line is one that the parser takes, each `make` line a target."""
+    """The parser accepts each `mixpanel-source` line, and each `make` line names a target."""
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     seen = set()
     for line in "\n".join(blocks("sh")).splitlines():
@@ -135,7 +135,7 @@ ERRORS_IN_ORDER = (
 GOES_ON = "continues by itself"
 
 
-def test_exit_codes_are_told() -> None:
+def test_exit_codes_are_listed() -> None:
     """The exit codes of the README are those that commands end with."""
     codes, causes = tables_below("When something goes wrong")
     ends = {cli.DONE, cli.FAILED, cli.WRONG_USAGE, cli.LATER, cli.INTERRUPTED}
@@ -146,7 +146,7 @@ def test_exit_codes_are_told() -> None:
 
 
 def test_errors_are_listed() -> None:
-    """Each class of error that a job can end with has a row, the root for all that have none."""
+    """Each class of error has a row; the root stands for those that have no class."""
     _, causes = tables_below("When something goes wrong")
     leaves = {name for name, kind in ERRORS.items() if not kind.__subclasses__()}
     assert [name for name, *_ in causes] == [f"`{name}`" for name in ERRORS_IN_ORDER]
@@ -154,17 +154,17 @@ def test_errors_are_listed() -> None:
 
 
 def test_tables_table_is_complete(sandbox: Sandbox) -> None:
-    """The tables of the README are the resources of the source, and its defaults are theirs."""
+    """The tables of the README are the resources of the source, with the same defaults."""
     source = mixpanel_source()
-    told = [name for name in names_in(first_cells("Tables")) if not name.startswith("_")]
+    listed = [name for name in names_in(first_cells("Tables")) if not name.startswith("_")]
     columns = {"event", "time", "event_date", "distinct_id", "insert_id", "event_key"}
-    assert set(told) - columns == set(source.resources) == set(TABLE_NAMES)
+    assert set(listed) - columns == set(source.resources) == set(TABLE_NAMES)
     assert set(source.selected_resources) == set(DEFAULT_TABLES)
     assert sandbox.requests == []
 
 
 def test_named_files_exist() -> None:
-    """Every file of the repository that the README names is there."""
+    """Every file of the repository that the README names exists."""
     named = re.findall(r"`((?:tests|pipelines|benchmarks)/[\w/.]+)`", README)
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []

@@ -1,4 +1,4 @@
-"""The examples of the pages on completeness and on requests of one's own run as they stand."""
+"""The examples of the pages on completeness and ad-hoc requests run as written."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def commands(page: str) -> list[list[str]]:
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Nine days up to yesterday, synced, with all that is needed to read on in the environment."""
+    """Nine days up to yesterday, synced, with the settings to read them in the environment."""
     with configured_sandbox(recent_project(9), monkeypatch) as running:
         monkeypatch.setenv("SOURCES__MIXPANEL__WINDOW_DAYS", "31")
         assert cli.main(["sync", "--tables", "export"]) == cli.DONE
@@ -39,7 +39,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 
 def test_scripts_run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each Python example does what it says, on what a sync has loaded."""
+    """Each Python example runs on what a sync has loaded."""
     scripts = [script for page in PAGES for script in blocks(page, "python")]
     assert len(scripts) == 3
     for script in scripts:
@@ -49,10 +49,10 @@ def test_scripts_run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_commands_run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each command is one that the parser takes; those that name no date end with 0."""
-    written = [command for page in PAGES for command in commands(page)]
-    assert len(written) == 8
-    for command in written:
+    """The parser accepts each command; those without a date end with 0."""
+    examples = [command for page in PAGES for command in commands(page)]
+    assert len(examples) == 8
+    for command in examples:
         cli.build_parser().parse_args(command)
         if "2026-" not in " ".join(command):
             assert cli.main(command) == cli.DONE

@@ -1,4 +1,4 @@
-"""The pages in docs/ say nothing that is not so: their SQL runs, their names are the views'."""
+"""The pages in docs/ are correct: their SQL runs, and they list the views that exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.integration.jobs import YESTERDAY, Lab, make_project, open_lab
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {path.name: path.read_text() for path in sorted(DOCS.glob("*.md"))}
-MOST_BYTES = 200_000
+MAX_PICTURE_BYTES = 200_000
 
 STAND_INS = """
     CREATE SCHEMA airbyte;
@@ -29,7 +29,7 @@ STAND_INS = """
     CREATE TABLE singer.export AS
         SELECT event, time, insert_id AS mp_reserved_insert_id FROM mixpanel.export
 """
-"""What the other tools would have loaded: the same events, under their names."""
+"""Creates what the other tools would have loaded: the same events, under their names."""
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -45,7 +45,7 @@ def statements(page: str) -> list[str]:
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A few days of the made-up shop with its views, in each of the destinations."""
+    """A few days of the generated shop with its views, in each of the destinations."""
     project = made_up_project(last_day=YESTERDAY, days=8)
     with open_lab(project, open_destination(request)) as lab:
         lab.sync(anchor_date=min(project.events))
@@ -54,12 +54,12 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 
 def execute(client: Any, statement: str) -> list[tuple[Any, ...]]:
-    """What a statement answers."""
+    """The rows that a statement returns."""
     return [tuple(row) for row in client.execute_sql(statement) or ()]
 
 
 def test_sql_of_the_pages_runs(shop: Lab) -> None:
-    """Queries answer, and those that look for differences find one where there is one."""
+    """Queries return rows, and comparisons find exactly the differences that exist."""
     with shop.pipeline.sql_client() as client:
         for statement in STAND_INS.split(";"):
             execute(client, statement)
@@ -72,52 +72,52 @@ def test_sql_of_the_pages_runs(shop: Lab) -> None:
             elif not statement.startswith("CREATE"):
                 assert rows, statement
         assert compared == 3
-        lost = execute(client, "SELECT min(insert_id) FROM mixpanel.export")[0][0]
+        missing = execute(client, "SELECT min(insert_id) FROM mixpanel.export")[0][0]
         columns = {"airbyte.export": "insert_id", "fivetran.event": "insert_id"}
         columns["singer.export"] = "mp_reserved_insert_id"
         for table, column in columns.items():
-            execute(client, f"DELETE FROM {table} WHERE {column} = '{lost}'")
+            execute(client, f"DELETE FROM {table} WHERE {column} = '{missing}'")
         for statement in statements("moving.md"):
             if "IS DISTINCT FROM" in statement:
                 assert len(execute(client, statement)) == 1, statement
 
 
-def test_views_of_the_page_are_those_there_are() -> None:
-    """The table of views names each view and, in order, its columns."""
+def test_views_are_listed() -> None:
+    """The table of views has each view and, in order, its columns."""
     rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", PAGES["analysis.md"], re.MULTILINE)
-    told = {view: re.findall(r"`(\w+)`", columns) for view, columns in rows}
+    listed = {view: re.findall(r"`(\w+)`", columns) for view, columns in rows}
     with open_lab(make_project()) as lab:
         lab.sync("export")
         created = create_views(lab.pipeline, funnel=("Product Viewed", "Order Completed"))
-        assert sorted(told) == sorted(created)
+        assert sorted(listed) == sorted(created)
         with lab.pipeline.sql_client() as client:
             for view in set(created) - {"mixpanel_event"}:
                 with client.execute_query(f"SELECT * FROM mixpanel.{view} LIMIT 0") as cursor:
-                    assert told[view] == [column[0] for column in cursor.description]
+                    assert listed[view] == [column[0] for column in cursor.description]
 
 
-def test_pictures_and_links_are_there() -> None:
-    """What the pages and the README show or link to is in the repository, and not too big."""
+def test_pictures_and_links_exist() -> None:
+    """Pictures and linked files are in the repository, and pictures are small."""
     pages = {**PAGES, "../README.md": (DOCS.parent / "README.md").read_text()}
     for page, text in pages.items():
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
             path = (DOCS / page).parent / target
             assert path.exists(), target
-            assert path.suffix != ".png" or path.stat().st_size < MOST_BYTES, target
+            assert path.suffix != ".png" or path.stat().st_size < MAX_PICTURE_BYTES, target
 
 
 def test_dbt_settings_name_the_view() -> None:
-    """The settings for the dbt package parse and name the view there is."""
+    """The settings for the dbt package are YAML and name the view."""
     (block,) = blocks("moving.md", "yaml")
     assert yaml.safe_load(block)["vars"]["mixpanel_event_identifier"] == "mixpanel_event"
 
 
-def test_workflow_checks_every_python_there_is_to_be() -> None:
-    """The matrix is what the package says it runs on, and the targets it makes exist."""
+def test_workflow_checks_every_python() -> None:
+    """The matrix has the versions that the package declares, and its make targets exist."""
     root = DOCS.parent
     jobs = yaml.safe_load((root / ".github/workflows/ci.yml").read_text())["jobs"]
-    said = re.findall(r"Python :: (3\.\d+)", (root / "pyproject.toml").read_text())
-    assert jobs["check"]["strategy"]["matrix"]["python"] == said
+    declared = re.findall(r"Python :: (3\.\d+)", (root / "pyproject.toml").read_text())
+    assert jobs["check"]["strategy"]["matrix"]["python"] == declared
     steps = [step for job in jobs.values() for step in job["steps"]]
     made = {step["run"].split()[1] for step in steps if "run" in step}
     targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.MULTILINE))

@@ -1,4 +1,4 @@
-"""The page of the tables says what they cost, and its queries run."""
+"""The page of the tables: its costs are what a sync and the plan cost, and its queries run."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import pytest
 
 from mixpanel_sandbox import made_up_project
 from mixpanel_source.commands.plan import plan as make_plan
+from mixpanel_source.commands.plan import quota_of
 from mixpanel_source.errors import PlanError
-from tests.docs.test_docs import PAGES, statements
+from tests.docs.test_pages import PAGES, statements
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import YESTERDAY, Lab, open_lab
 
-COSTS = re.findall(r"^\| `(\w+)` \| (yes|no) \| (.*) \|$", PAGES["tables.md"], re.MULTILINE)
+COSTS = re.findall(
+    r"^\| `(\w+)` \| (yes|no) \| ([^|]*) \| [^|]* \|$", PAGES["tables.md"], re.MULTILINE
+)
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """The made-up shop, which has some of everything."""
+    """The generated shop, which has rows for every table."""
     project = made_up_project(last_day=YESTERDAY, days=1)
     with open_lab(project, open_destination(request)) as lab:
         lab.given = {"anchor_date": YESTERDAY, "data_group_ids": ",".join(project.groups)}
@@ -27,27 +30,31 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 
 def test_sql_of_the_page_runs(shop: Lab) -> None:
-    """Each query answers with rows, once all that it asks for is loaded."""
+    """Each query returns rows, once all tables are loaded."""
     tables = [table for table, *_ in COSTS]
-    assert shop.sync("export", "engage", *tables).failures == {}
+    assert shop.sync(*tables).failures == {}
     with shop.pipeline.sql_client() as client:
         for statement in statements("tables.md"):
             assert client.execute_sql(statement), statement
 
 
-@pytest.mark.parametrize(("table", "paid", "told"), COSTS, ids=[row[0] for row in COSTS])
-def test_costs_are_what_they_are_said_to_be(table: str, paid: str, told: str) -> None:
-    """A sync asks for as much as the page, and the plan, say; a free plan has what it says."""
+@pytest.mark.parametrize(("table", "paid", "cost"), COSTS, ids=[row[0] for row in COSTS])
+def test_costs(table: str, paid: str, cost: str) -> None:
+    """A sync and the plan cost what the page lists, and a free plan lacks the paid tables."""
     project = made_up_project(last_day=YESTERDAY, days=1)
     parts = {"cohort": len(project.cohorts), "group type": len(project.groups)}
-    number = 0 if told == "none" else 1
+    number = 0 if cost == "none" else 1
     for part, of_it in parts.items():
-        number += of_it if told.startswith("1, and") and told.endswith(f"each {part}") else 0
-    if told == "1 for each group type":
+        number += of_it if cost.startswith("1, and") and cost.endswith(f"each {part}") else 0
+    if cost == "1 for each group type":
         number = parts["group type"]
     with open_lab(project) as lab:
-        lab.given = {"data_group_ids": ",".join(project.groups), "requests_per_hour": 60}
-        used = 60 - lab.sync(table).requests_left["query"]
+        lab.given = {
+            "anchor_date": YESTERDAY,
+            "data_group_ids": ",".join(project.groups),
+            "requests_per_hour": 60,
+        }
+        used = 60 - lab.sync(table).requests_left[quota_of(table)]
         assert used == number
         assert make_plan([table], clock=lab.clock, **lab.settings).requests == number
         project.plan = "free"
