@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mixpanel_sandbox import Project
 
-from .made_up import make_events, make_profiles
+from .generator import make_events, make_profiles
 
 FORMAT = 1
 """Raised whenever the data changes, so that no older data is taken for it."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from .made_up import property_types
+from .generator import property_types
 
 IDENTITY = ("event", '"$insert_id"', "distinct_id", '"time"')
 """What two rows have in common that are one."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from .data import PAGE_ROWS, Manifest, day_path, page_path, read_manifest
-from .made_up import property_types
+from .generator import property_types
 
 READ_BYTES = 1024 * 1024
 HOSTS = [
