@@ -1,6 +1,10 @@
 """Generates the pictures of the documentation from the charts of the notebook.
 
-MIXPANEL_DUCKDB=mixpanel.duckdb python docs/pictures.py
+Run it as
+
+    MIXPANEL_FUNNEL="page view,view item,add to cart,checkout" python docs/pictures.py
+
+beside a `mixpanel.duckdb`.
 """
 
 from __future__ import annotations
