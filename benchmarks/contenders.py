@@ -1,6 +1,6 @@
-"""What is compared: the limit, this project, and the plain way to write it; peers are in `peers`.
+"""The contenders: raw DuckDB as the limit, this project, and plain dlt; other tools are in `peers`.
 
-A contender is one command, run in a directory of its own that is new each time.
+A contender is a command, run in a new and empty directory each time.
 """
 
 from __future__ import annotations
@@ -26,190 +26,196 @@ DUCKDB_FILE = "bench.duckdb"
 
 
 @dataclass(frozen=True)
-class Site:
-    """What a contender finds when it runs."""
+class Setup:
+    """Inputs of a run: data, server, directories."""
 
     data: Path
     manifest: Manifest
     url: str
-    """Of the server."""
+    """Base URL of the data server."""
     authority: Path
-    """Certificate to trust when the server stands in for Mixpanel's own hosts."""
+    """CA certificate to trust when the server replaces Mixpanel's hosts."""
     directory: Path
-    """Empty, for this run alone."""
+    """Working directory of the run, empty at its start."""
     tools: Path
-    """Where the environments of the peers are kept."""
+    """Virtual environments of the peers."""
     postgres: str = ""
-    """URL of a Postgres server, before the name of a database."""
+    """URL of a Postgres server, without a database name."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to run a contender on a site, and how to see what it loaded."""
+    """How to run a contender and count the rows it loaded."""
 
     command: list[str | Path]
     count: Callable[[], int]
-    """Rows that there are afterwards."""
+    """Returns the number of rows after the run."""
     env: Mapping[str, str] = field(default_factory=dict)
     before: tuple[list[str | Path], ...] = ()
-    """Commands to run first, which are not measured."""
+    """Commands to run first, not measured."""
     output: Path | None = None
-    """Where stdout goes, if it matters."""
+    """File for stdout; None discards it."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to get the data."""
+    """A way to load the data."""
 
     name: str
-    does: str
-    """From where to where, in a few words."""
-    plan: Callable[[Site], Plan]
-    less: str = ""
-    """What it does not do that this project does."""
+    description: str
+    """Source, destination and method, in a few words."""
+    plan: Callable[[Setup], Plan]
+    omits: str = ""
+    """What this project does and the contender does not."""
     max_events: int | None = None
-    """The most it is given; None is any number."""
-    unique: bool = True
-    """Whether it keeps an event once that is sent twice."""
+    """Maximum number of events to run it on; None is unlimited."""
+    deduplicates: bool = True
+    """Whether it drops duplicate events."""
     profiles: bool = False
     """Whether it loads profiles instead of events."""
     install: Callable[[Path], object] | None = None
-    """Makes its environment below the directory of the tools; raises if it cannot."""
+    """Creates its virtual environment below the given directory; raises if it fails."""
 
     def expected(self, manifest: Manifest) -> int:
-        """Rows that there have to be in the end."""
+        """Return the number of rows a correct run ends with."""
         if self.profiles:
             return manifest.profiles
-        return manifest.rows if self.unique else manifest.lines
+        return manifest.rows if self.deduplicates else manifest.lines
 
 
 def plan_rounds(
     contenders: Sequence[Contender], sizes: Sequence[int]
 ) -> dict[int, list[Contender]]:
-    """Size -> the contenders to be run on it.
+    """Assign contenders to sizes.
 
-    One that takes only so much is run once, on as much of the largest size as it takes, and with it
-    those that take any number of events: speeds are compared at one size.
+    A contender with a maximum is run on a single size, the largest one up to its maximum, together
+    with all contenders without a maximum, so that speeds are compared at the same size.
+
+    Returns:
+        Size -> contenders.
     """
     largest = max(sizes)
-    once = [one for one in contenders if one.max_events is not None or one.profiles]
-    limits = {one: min(largest, one.max_events or largest) for one in once}
+    limits = {
+        contender: min(largest, contender.max_events or largest)
+        for contender in contenders
+        if contender.max_events is not None or contender.profiles
+    }
     return {
-        size: [one for one in contenders if limits.get(one, size) == size]
+        size: [contender for contender in contenders if limits.get(contender, size) == size]
         for size in sorted({*sizes, *limits.values()})
     }
 
 
-def base_env(site: Site) -> dict[str, str]:
-    """A small environment, so that nothing of the machine's own settings gets in."""
+def base_env(setup: Setup) -> dict[str, str]:
+    """Return a minimal environment, independent of the settings of the machine."""
     return {
         "PATH": f"{BINARIES}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "HOME": str(site.directory),
+        "HOME": str(setup.directory),
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(ROOT),
     }
 
 
 def count_duckdb(path: Path, table: str) -> int:
-    """Rows of a table in a DuckDB file."""
+    """Count the rows of a table in a DuckDB file."""
     with duckdb.connect(str(path), read_only=True) as connection:
-        found = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
-    return int(found[0]) if found else 0
+        row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - fixed names
+    return int(row[0]) if row else 0
 
 
 def count_postgres(url: str, table: str) -> int:
-    """Rows of a table in a Postgres database."""
+    """Count the rows of a table in a Postgres database."""
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608
-        found = cursor.fetchone()
-    return int(found[0]) if found else 0
+        cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - fixed names
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
-def plan_limit(site: Site, *, unique: str = "delete") -> Plan:
-    """Raw DuckDB on the same files."""
-    file = site.directory / DUCKDB_FILE
+def plan_limit(setup: Setup, *, unique: str = "delete") -> Plan:
+    """Plan raw DuckDB on the files of the server."""
+    file = setup.directory / DUCKDB_FILE
     return Plan(
-        [sys.executable, "-m", "benchmarks.limit", site.data, file, "--unique", unique],
+        [sys.executable, "-m", "benchmarks.limit", setup.data, file, "--unique", unique],
         partial(count_duckdb, file, "export"),
-        base_env(site),
+        base_env(setup),
     )
 
 
-def plan_ours(site: Site, *, destination: str = "duckdb", workers: int = 1) -> Plan:
-    """`mixpanel-source backfill` of all days."""
-    env = {**_our_env(site), "SOURCES__MIXPANEL__WORKERS": str(workers)}
+def plan_ours(setup: Setup, *, destination: str = "duckdb", workers: int = 1) -> Plan:
+    """Plan `mixpanel-source backfill` of all days."""
+    env = {**_our_env(setup), "SOURCES__MIXPANEL__WORKERS": str(workers)}
     if destination == "postgres":
-        url = _new_database(site)
+        url = _new_database(setup)
         env["DESTINATION__POSTGRES__CREDENTIALS"] = url
         count = partial(count_postgres, url, "mixpanel.export")
     else:
-        count = partial(count_duckdb, site.directory / DUCKDB_FILE, "mixpanel.export")
-    command = ["backfill", "--range", site.manifest.range, "--destination", destination]
+        count = partial(count_duckdb, setup.directory / DUCKDB_FILE, "mixpanel.export")
+    command = ["backfill", "--range", setup.manifest.range, "--destination", destination]
     return Plan([BINARIES / "mixpanel-source", *command], count, env)
 
 
-def plan_our_profiles(site: Site, *, again: bool = False) -> Plan:
-    """`mixpanel-source sync` of the profiles, for the first time or after it was done before."""
+def plan_our_profiles(setup: Setup, *, again: bool = False) -> Plan:
+    """Plan `mixpanel-source sync` of the profiles, a first time or, if `again`, a second time."""
     command: list[str | Path] = [BINARIES / "mixpanel-source", "sync", "--tables", "engage"]
     return Plan(
         command,
-        partial(count_duckdb, site.directory / DUCKDB_FILE, "mixpanel.engage"),
-        _our_env(site),
+        partial(count_duckdb, setup.directory / DUCKDB_FILE, "mixpanel.engage"),
+        _our_env(setup),
         before=(command,) if again else (),
     )
 
 
-def plan_plain_dlt(site: Site) -> Plan:
-    """A dict per event through dlt, with its defaults."""
+def plan_plain_dlt(setup: Setup) -> Plan:
+    """Plan dlt with its defaults and a dict per event."""
     return Plan(
-        [sys.executable, "-m", "benchmarks.plain_dlt", site.url, site.manifest.range],
-        partial(count_duckdb, site.directory / DUCKDB_FILE, "mixpanel.export"),
-        {**base_env(site), **_dlt_env(site)},
+        [sys.executable, "-m", "benchmarks.plain_dlt", setup.url, setup.manifest.range],
+        partial(count_duckdb, setup.directory / DUCKDB_FILE, "mixpanel.export"),
+        {**base_env(setup), **_dlt_env(setup)},
     )
 
 
-def _our_env(site: Site) -> dict[str, str]:
+def _our_env(setup: Setup) -> dict[str, str]:
     settings = {
         "USERNAME": "bench",
         "SECRET": "bench",
         "PROJECT_ID": "1",
-        "BASE_URL": site.url,
-        "EXPORT_BASE_URL": site.url,
-        # the quota is Mixpanel's, and not what is measured
+        "BASE_URL": setup.url,
+        "EXPORT_BASE_URL": setup.url,
+        # measure without waiting for Mixpanel's quota
         "REQUESTS_PER_SECOND": "1000",
         "REQUESTS_PER_HOUR": "0",
     }
-    own = {f"SOURCES__MIXPANEL__{name}": value for name, value in settings.items()}
-    return {**base_env(site), **_dlt_env(site), **own}
+    variables = {f"SOURCES__MIXPANEL__{name}": value for name, value in settings.items()}
+    return {**base_env(setup), **_dlt_env(setup), **variables}
 
 
-def _dlt_env(site: Site) -> dict[str, str]:
+def _dlt_env(setup: Setup) -> dict[str, str]:
     return {
-        "DLT_DATA_DIR": str(site.directory / "dlt"),
+        "DLT_DATA_DIR": str(setup.directory / "dlt"),
         "RUNTIME__DLTHUB_TELEMETRY": "false",
-        "DESTINATION__DUCKDB__CREDENTIALS": str(site.directory / DUCKDB_FILE),
+        "DESTINATION__DUCKDB__CREDENTIALS": str(setup.directory / DUCKDB_FILE),
     }
 
 
-def _new_database(site: Site) -> str:
+def _new_database(setup: Setup) -> str:
     name = "bench"
-    execute(f"{site.postgres}/postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    execute(f"{site.postgres}/postgres", f"CREATE DATABASE {name}")
-    return f"{site.postgres}/{name}"
+    execute(f"{setup.postgres}/postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    execute(f"{setup.postgres}/postgres", f"CREATE DATABASE {name}")
+    return f"{setup.postgres}/{name}"
 
 
-_LIMIT_LESS = "no network, no state, nothing replaced; told the type of each property beforehand"
+_LIMIT_LESS = "no network, no state, nothing replaced; the type of each property is given"
 LIMIT = Contender(
     "limit",
-    "files on disk -> DuckDB table, by DuckDB alone: all inserted, then repeated rows deleted",
+    "files on disk -> DuckDB table, by DuckDB alone: all inserted, then duplicates deleted",
     plan_limit,
-    less=_LIMIT_LESS,
+    omits=_LIMIT_LESS,
 )
 LIMIT_WINDOW = Contender(
     "limit-window",
     "files on disk -> DuckDB table, by DuckDB alone: one statement with a window function",
     partial(plan_limit, unique="window"),
-    less=_LIMIT_LESS,
+    omits=_LIMIT_LESS,
 )
 OURS = (
     *(
@@ -238,6 +244,6 @@ PLAIN_DLT = Contender(
     "plain-dlt",
     "HTTP -> DuckDB table, a dict per event through dlt with its defaults, merged by key",
     plan_plain_dlt,
-    less="replies not verified, no quota, names and types as dlt makes them",
+    omits="responses not verified, no quota, default names and types of dlt",
     max_events=50_000,
 )

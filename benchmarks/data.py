@@ -1,8 +1,8 @@
-"""Projects of any size, on disk as a server would send them.
+"""Data sets of any size, on disk in the form the server sends them.
 
-`python -m benchmarks.data --events 1000000 --days 10 DIR` writes a gzip file for each day to
-`DIR/export/`, and with `--profiles N` pages of profiles to `DIR/engage/`. `DIR/manifest.json` says
-what is there; made again with the same numbers, what is there stays.
+`python -m benchmarks.data --events 1000000 --days 10 DIR` writes a gzip file per day to
+`DIR/export/`, and with `--profiles N` pages of profiles to `DIR/engage/`. `DIR/manifest.json`
+describes them; an existing data set with the same numbers is reused.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ from pathlib import Path
 
 from mixpanel_sandbox import Project
 
-from .made_up import make_events, make_profiles
+from .generator import make_events, make_profiles
 
 FORMAT = 1
-"""Raised whenever the data changes, so that no older data is taken for it."""
+"""Incremented whenever the generated data changes, which invalidates existing data sets."""
 GZIP_LEVEL = 6
 PAGE_ROWS = 1_000
-PAGES_A_TASK = 20
+PAGES_PER_TASK = 20
 
 
 @dataclass(frozen=True)
 class DayFile:
-    """What is in the file of a day."""
+    """The contents of the file of a day."""
 
     day: str
     lines: int
     rows: int
-    """Lines, those that are there twice counted once: what has to be in the table."""
+    """Lines without duplicates: the rows that a correct table has."""
     bytes: int
+    """Uncompressed size."""
     gzip_bytes: int
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is in a directory of data."""
+    """The contents of a data set."""
 
     format: int = FORMAT
     days: list[DayFile] = field(default_factory=list)
@@ -49,27 +50,31 @@ class Manifest:
 
     @property
     def rows(self) -> int:
-        """Events, each counted once."""
+        """Events without duplicates."""
         return sum(day.rows for day in self.days)
 
     @property
     def lines(self) -> int:
-        """Events as sent."""
+        """Events including duplicates."""
         return sum(day.lines for day in self.days)
 
     @property
     def bytes(self) -> int:
-        """Size of the lines."""
+        """Uncompressed size of the events."""
         return sum(day.bytes for day in self.days)
+
+    def matches(self, rows: dict[str, int], profiles: int) -> bool:
+        """Return whether the data set has these rows per day and this number of profiles."""
+        return {day.day: day.rows for day in self.days} == rows and self.profiles == profiles
 
     @property
     def range(self) -> str:
-        """First and last day, as `--range` takes them."""
+        """First and last day, in the format of `--range`."""
         return f"{self.days[0].day},{self.days[-1].day}"
 
 
 def main() -> None:
-    """Make the data."""
+    """Generate a data set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--events", type=int, default=1_000_000)
@@ -90,34 +95,34 @@ def main() -> None:
 
 
 def last_day_of_last_month() -> date:
-    """A day well over that stays the same for a while, so that data is seldom made anew."""
+    """Return a default last day, which changes once a month, so that data sets can be reused."""
     return datetime.now(timezone.utc).date().replace(day=1) - timedelta(days=1)
 
 
 def days_until(last_day: date, days: int) -> list[date]:
-    """The `days` days up to `last_day`."""
+    """Return the `days` days up to and including `last_day`."""
     return [last_day - timedelta(days=back) for back in reversed(range(days))]
 
 
 def make_data(directory: Path, *, events: int, days: list[date], profiles: int = 0) -> Manifest:
-    """Write the data to `directory`, unless it is there.
+    """Write a data set, unless the directory already has it.
 
     Args:
-        directory: made if need be; holds data of one size.
-        events: in all, those that are sent twice counted once.
-        days: over which they are spread evenly.
-        profiles: in all.
+        directory: Created if necessary.
+        events: Number of events without duplicates.
+        days: The days over which they are spread evenly.
+        profiles: Number of profiles.
     """
-    found = read_manifest(directory)
-    wanted = spread(events, days)
-    if found and {day.day: day.rows for day in found.days} == wanted and found.profiles == profiles:
-        return found
+    existing = read_manifest(directory)
+    rows = spread(events, days)
+    if existing and existing.matches(rows, profiles):
+        return existing
     for name in ("export", "engage"):
         (directory / name).mkdir(parents=True, exist_ok=True)
-    starts = range(0, profiles, PAGE_ROWS * PAGES_A_TASK)
-    counts = [min(PAGE_ROWS * PAGES_A_TASK, profiles - start) for start in starts]
+    starts = range(0, profiles, PAGE_ROWS * PAGES_PER_TASK)
+    counts = [min(PAGE_ROWS * PAGES_PER_TASK, profiles - start) for start in starts]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        written = pool.map(_write_day, [directory] * len(wanted), wanted, wanted.values())
+        written = pool.map(_write_day, [directory] * len(rows), rows, rows.values())
         list(pool.map(_write_pages, [directory] * len(counts), starts, counts))
         manifest = Manifest(days=list(written), profiles=profiles)
     text = json.dumps(asdict(manifest), indent=1)
@@ -126,7 +131,7 @@ def make_data(directory: Path, *, events: int, days: list[date], profiles: int =
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """What is in `directory`, if it is data of this format."""
+    """Read the manifest of a directory; None if there is none of the current format."""
     try:
         stored = json.loads((directory / "manifest.json").read_text())
     except (OSError, ValueError):
@@ -137,33 +142,33 @@ def read_manifest(directory: Path) -> Manifest | None:
 
 
 def spread(events: int, days: list[date]) -> dict[str, int]:
-    """Day -> its share of the events."""
+    """Return the number of events per day."""
     share, rest = divmod(events, len(days)) if days else (0, 0)
     return {str(day): share + (number < rest) for number, day in enumerate(days)}
 
 
 def day_path(directory: Path, day: str) -> Path:
-    """The file of a day."""
+    """Return the path of the file of a day."""
     return directory / "export" / f"{day}.jsonl.gz"
 
 
 def page_path(directory: Path, page: int) -> Path:
-    """The file of a page of profiles: a gzip member of the elements of `results`."""
+    """Return the path of a page of profiles: the elements of `results`, as a gzip member."""
     return directory / "engage" / f"{page:06d}.json.gz"
 
 
-def wide_project(*, days: int, events_a_day: int, last_day: date, seed: int = 1) -> Project:
-    """The same kind of events in memory, for the sandbox.
+def wide_project(*, days: int, events_per_day: int, last_day: date, seed: int = 1) -> Project:
+    """Generate the same kind of events in memory, for the sandbox.
 
     Args:
-        days: how many days there are, up to `last_day`.
-        events_a_day: events of each.
-        last_day: the newest day (UTC).
-        seed: the same seed gives the same project.
+        days: Number of days, up to and including `last_day`.
+        events_per_day: Events per day without duplicates.
+        last_day: UTC date of the newest events.
+        seed: Random seed.
     """
     return Project(
         events={
-            day: make_events(_midnight(day), events_a_day, seed=f"{seed} {day}")
+            day: make_events(_midnight(day), events_per_day, seed=f"{seed} {day}")
             for day in days_until(last_day, days)
         }
     )

@@ -1,8 +1,8 @@
-"""The limit: how fast DuckDB alone reads the same files from disk into a table.
+"""The limit: how fast DuckDB alone loads the files from disk into a table.
 
-It is told the type of each of the properties and where the files are. It has no network, keeps no
-state, replaces nothing and rounds what it is told is an integer; so nothing that does those things
-can be as fast. `python -m benchmarks.limit DIR FILE` leaves the table `export` in FILE.
+The paths of the files and the types of all properties are given. There is no network and no state,
+nothing is replaced, and numbers are rounded to the given types, so a tool that does all this cannot
+be as fast. `python -m benchmarks.limit DIR FILE` creates the table `export` in FILE.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import duckdb
 
-from .made_up import property_types
+from .generator import property_types
 
 IDENTITY = ("event", '"$insert_id"', "distinct_id", '"time"')
-"""What two rows have in common that are one."""
+"""Columns in which duplicates are equal."""
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _select(directory: Path) -> str:
-    types = ", ".join(f'"{name}" {kind}' for name, kind in property_types().items())
+    types = ", ".join(f'"{name}" {type_}' for name, type_ in property_types().items())
     columns = {"event": "VARCHAR", "properties": f"STRUCT({types})"}
     names = [
         'to_timestamp(properties."time") AS "time"' if name == "time" else f'properties."{name}"'
@@ -47,17 +47,17 @@ def _select(directory: Path) -> str:
 _CREATE = "CREATE TABLE export AS SELECT"
 _KEY = ", ".join(IDENTITY)
 _NUMBERED = f"row_number() OVER (PARTITION BY {_KEY})"
-_REPEATED = f"SELECT row FROM (SELECT rowid AS row, {_NUMBERED} AS n FROM export) WHERE n > 1"  # noqa: S608 - fixed names
+_DUPLICATES = f"SELECT row FROM (SELECT rowid AS row, {_NUMBERED} AS n FROM export) WHERE n > 1"  # noqa: S608 - fixed names
 _STATEMENTS = {
     "window": [f"{_CREATE} * FROM (SELECT {{select}}) QUALIFY {_NUMBERED} = 1"],
     "distinct": [f"{_CREATE} DISTINCT ON ({_KEY}) * FROM (SELECT {{select}})"],
     "delete": [
         f"{_CREATE} {{select}}",
-        f"DELETE FROM export WHERE rowid IN ({_REPEATED})",  # noqa: S608 - fixed names
+        f"DELETE FROM export WHERE rowid IN ({_DUPLICATES})",  # noqa: S608 - fixed names
     ],
     "none": [f"{_CREATE} {{select}}"],
 }
-"""Ways to keep rows once; `none`, for comparison, does not."""
+"""Ways to drop duplicates; `none`, for comparison, keeps them."""
 
 if __name__ == "__main__":
     main()

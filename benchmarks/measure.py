@@ -1,4 +1,4 @@
-"""Runs a command and measures it from outside: seconds, and memory of all its processes."""
+"""Runs a command and measures its time, and the memory of all its processes, from outside."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ import psutil
 
 SAMPLE_SECONDS = 0.05
 SHARE_OF_A_CORE = 0.05
-"""The most that looking may take: the kernel adds up the pages of a large process for a while."""
-TOLD_CHARACTERS = 400
+"""Maximum share for sampling: for large processes the kernel takes long to sum up their pages."""
+STDERR_CHARACTERS = 400
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One run of one command."""
+    """The measurements of a run."""
 
     seconds: float
     cpu_seconds: float
-    """Of the command and of the processes it waited for."""
+    """CPU time of the command and of the processes it waited for."""
     peak_bytes: int
-    """Most memory at a time: proportional set size where the system tells, else resident."""
+    """Peak memory: proportional set size on Linux, else resident set size."""
     exit_code: int
-    said: str
-    """The end of what it wrote to stderr."""
+    stderr: str
+    """The end of its stderr."""
 
 
 def measure(
@@ -41,21 +41,21 @@ def measure(
     timeout_s: float,
     output: Path | None = None,
 ) -> Measurement:
-    """Run `command` to its end and measure it.
+    """Run a command until it ends and measure it.
 
     Args:
-        command: program and arguments.
-        env: its whole environment.
-        cwd: where it runs.
-        timeout_s: after which it is killed, with exit code -9.
-        output: the file that gets what it writes to stdout, which is thrown away otherwise.
+        command: Program and arguments.
+        env: Its complete environment.
+        cwd: Its working directory.
+        timeout_s: Seconds after which it is killed; its exit code is then -9.
+        output: File for its stdout; None discards it.
     """
     with (
         tempfile.TemporaryFile() as errors,
         output.open("wb") if output else tempfile.TemporaryFile() as out,
     ):
         cpu_before = _cpu_of_children()
-        began = time.perf_counter()
+        started = time.perf_counter()
         process = psutil.Popen(
             [str(part) for part in command],
             env=dict(env),
@@ -64,32 +64,32 @@ def measure(
             stdout=out,
             stderr=errors,
         )
-        peak = _watch(process, give_up_at=began + timeout_s)
-        seconds = time.perf_counter() - began
+        peak = _wait(process, deadline=started + timeout_s)
+        seconds = time.perf_counter() - started
         errors.seek(0)
-        said = errors.read().decode(errors="replace").strip()[-TOLD_CHARACTERS:]
+        stderr = errors.read().decode(errors="replace").strip()[-STDERR_CHARACTERS:]
     return Measurement(
-        seconds, _cpu_of_children() - cpu_before, peak, process.returncode or 0, said
+        seconds, _cpu_of_children() - cpu_before, peak, process.returncode or 0, stderr
     )
 
 
-def _watch(process: psutil.Popen, *, give_up_at: float) -> int:
+def _wait(process: psutil.Popen, *, deadline: float) -> int:
     """Wait for a process to end and return its peak memory in bytes."""
     peak, pause = 0, SAMPLE_SECONDS
     while True:
         with suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
             process.wait(timeout=pause)
             return peak
-        looked = time.perf_counter()
-        if looked > give_up_at:
+        now = time.perf_counter()
+        if now > deadline:
             _kill(process)
             return peak
-        peak = max(peak, tree_bytes(process))
-        pause = max(SAMPLE_SECONDS, (time.perf_counter() - looked) / SHARE_OF_A_CORE)
+        peak = max(peak, _tree_bytes(process))
+        pause = max(SAMPLE_SECONDS, (time.perf_counter() - now) / SHARE_OF_A_CORE)
 
 
-def tree_bytes(process: psutil.Process) -> int:
-    """Memory of a process and all that it started."""
+def _tree_bytes(process: psutil.Process) -> int:
+    """Return the memory of a process and all its descendants."""
     total = 0
     with suppress(psutil.Error):
         for member in (process, *process.children(recursive=True)):

@@ -1,7 +1,7 @@
-"""Other tools that read Mixpanel, each in an environment of its own.
+"""Other tools that read from Mixpanel, each in its own virtual environment.
 
-They have Mixpanel's hosts built in, so they reach the server as their HTTPS proxy. All of them are
-given the whole range of days and their defaults, but where a comment says otherwise.
+Mixpanel's hosts are hard-coded in them, so they use the server as their HTTPS proxy. All get the
+complete date range and run with their defaults unless a comment says otherwise.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from typing import Any
 
 import orjson
 
-from .contenders import DUCKDB_FILE, Contender, Plan, Site, base_env, count_duckdb
+from .contenders import DUCKDB_FILE, Contender, Plan, Setup, base_env, count_duckdb
 
 VERSIONS = {
-    # the last wheel that was seen to carry the program; later ones download it when first run
+    # later wheels lack the program and download it on the first run
     "ingestr": "1.1.0",
     "mixpanel-utils": "2.2.7",
     "tap-mixpanel": "1.8.0",
     "airbyte-source-mixpanel": "4.0.2",
 }
-SECRET = "bench"  # noqa: S105 - the server does not look at it
+SECRET = "bench"  # noqa: S105 - the server ignores credentials
 
 
 def install(tools: Path, *, package: str) -> None:
-    """Make a virtual environment with `package`, unless it is there.
+    """Create a virtual environment with a package, unless it exists.
 
     Raises:
-        subprocess.CalledProcessError: it does not install.
+        subprocess.CalledProcessError: The installation failed.
     """
     directory = tools / package
     done = directory / f"installed-{VERSIONS[package]}"
@@ -47,20 +47,20 @@ def install(tools: Path, *, package: str) -> None:
     done.touch()
 
 
-def plan_ingestr(site: Site) -> Plan:
-    """`ingestr ingest` to DuckDB; it merges by `insert_id` of its own accord.
+def plan_ingestr(setup: Setup) -> Plan:
+    """Plan `ingestr ingest` to DuckDB, which by default merges by `insert_id`.
 
-    It would download DuckDB's driver; the one in the Python package does as well, given a Python
-    that is a shared library.
+    It would download DuckDB's driver. Instead it gets the one in the Python package, which needs
+    Python as a shared library.
     """
-    file = site.directory / DUCKDB_FILE
-    drivers = site.directory / ".config" / "adbc" / "drivers"
+    file = setup.directory / DUCKDB_FILE
+    drivers = setup.directory / ".config" / "adbc" / "drivers"
     drivers.mkdir(parents=True)
     (drivers / "duckdb.toml").write_text(
         f"manifest_version = 1\n[Driver]\nentrypoint = 'duckdb_adbc_init'\n"
         f"shared = '{_library_of('_duckdb')}'\n"
     )
-    first, last = site.manifest.range.split(",")
+    first, last = setup.manifest.range.split(",")
     options = {
         "source-uri": f"mixpanel://?username=bench&password={SECRET}&project_id=1&server=us",
         "source-table": "events",
@@ -70,31 +70,31 @@ def plan_ingestr(site: Site) -> Plan:
         "interval-end": last,
         "progress": "log",
     }
-    command: list[str | Path] = [_program(site, "ingestr", "ingestr"), "ingest", "--yes"]
+    command: list[str | Path] = [_program(setup, "ingestr", "ingestr"), "ingest", "--yes"]
     command += [part for name, value in options.items() for part in (f"--{name}", value)]
     python = Path(get_config_var("LIBDIR"), get_config_var("LDLIBRARY"))
-    env = {**_env(site), "DISABLE_TELEMETRY": "true", "LD_PRELOAD": str(python)}
+    env = {**_env(setup), "DISABLE_TELEMETRY": "true", "LD_PRELOAD": str(python)}
     return Plan(command, partial(count_duckdb, file, "mixpanel.events"), env)
 
 
-def plan_utils(site: Site) -> Plan:
-    """`export_events` of mixpanel-utils, a file a day: a single one would not fit into memory."""
-    first, last = site.manifest.range.split(",")
+def plan_utils(setup: Setup) -> Plan:
+    """Plan `export_events` of mixpanel-utils, with a file per day to limit memory."""
+    first, last = setup.manifest.range.split(",")
     script = (
         "from mixpanel_utils import MixpanelUtils\n"
         f"api = MixpanelUtils({SECRET!r}, service_account_username='bench', project_id=1)\n"
         f"api.export_events('events.json', {{'from_date': {first!r}, 'to_date': {last!r}}},"
         " add_gzip_header=True, request_per_day=True)\n"
     )
-    command: list[str | Path] = [_program(site, "mixpanel-utils", "python"), "-c", script]
-    return Plan(command, partial(_count_json_files, site.directory), _env(site))
+    command: list[str | Path] = [_program(setup, "mixpanel-utils", "python"), "-c", script]
+    return Plan(command, partial(_count_json_files, setup.directory), _env(setup))
 
 
-def plan_tap(site: Site) -> Plan:
-    """`tap-mixpanel` with the stream `export`; finding out what there is, is not measured."""
-    first, last = site.manifest.range.split(",")
+def plan_tap(setup: Setup) -> Plan:
+    """Plan `tap-mixpanel` with the stream `export`; its discovery is not measured."""
+    first, last = setup.manifest.range.split(",")
     config = _write(
-        site.directory / "config.json",
+        setup.directory / "config.json",
         {
             "api_secret": SECRET,
             "start_date": f"{first}T00:00:00Z",
@@ -106,38 +106,38 @@ def plan_tap(site: Site) -> Plan:
             "select_properties_by_default": "true",
         },
     )
-    program = _program(site, "tap-mixpanel", "tap-mixpanel")
+    program = _program(setup, "tap-mixpanel", "tap-mixpanel")
     discover: list[str | Path] = [program, "--config", config, "--discover"]
-    told = subprocess.check_output(
-        discover, env=_env(site), cwd=site.directory, stderr=subprocess.DEVNULL
+    discovered = subprocess.check_output(
+        discover, env=_env(setup), cwd=setup.directory, stderr=subprocess.DEVNULL
     )
-    found = json.loads(told)
-    streams = [stream for stream in found["streams"] if stream["tap_stream_id"] == "export"]
-    for part in streams[0]["metadata"]:
-        part["metadata"]["selected"] = True
-    catalog = _write(site.directory / "catalog.json", {"streams": streams})
-    output = site.directory / "messages.jsonl"
+    streams = json.loads(discovered)["streams"]
+    streams = [stream for stream in streams if stream["tap_stream_id"] == "export"]
+    for entry in streams[0]["metadata"]:
+        entry["metadata"]["selected"] = True
+    catalog = _write(setup.directory / "catalog.json", {"streams": streams})
+    output = setup.directory / "messages.jsonl"
     command: list[str | Path] = [program, "--config", config, "--catalog", catalog]
-    return Plan(command, partial(_count_records, output), _env(site), output=output)
+    return Plan(command, partial(_count_records, output), _env(setup), output=output)
 
 
-def plan_airbyte(site: Site) -> Plan:
-    """`source-mixpanel read` of the stream `export`."""
-    first, last = site.manifest.range.split(",")
+def plan_airbyte(setup: Setup) -> Plan:
+    """Plan `source-mixpanel read` of the stream `export`."""
+    first, last = setup.manifest.range.split(",")
     config = _write(
-        site.directory / "config.json",
+        setup.directory / "config.json",
         {
             "credentials": {"username": "bench", "secret": SECRET, "project_id": 1},
             "start_date": f"{first}T00:00:00Z",
             "end_date": f"{last}T00:00:00Z",
             "project_timezone": "UTC",
             "region": "US",
-            # its quota, off as far as it goes, as ours is
+            # disables its quota, like ours
             "reqs_per_hour_limit": 0,
         },
     )
     catalog = _write(
-        site.directory / "catalog.json",
+        setup.directory / "catalog.json",
         {
             "streams": [
                 {
@@ -152,38 +152,38 @@ def plan_airbyte(site: Site) -> Plan:
             ]
         },
     )
-    output = site.directory / "messages.jsonl"
-    program = _program(site, "airbyte-source-mixpanel", "source-mixpanel")
+    output = setup.directory / "messages.jsonl"
+    program = _program(setup, "airbyte-source-mixpanel", "source-mixpanel")
     command: list[str | Path] = [program, "read", "--config", config, "--catalog", catalog]
-    # it trusts what certifi brings, whatever the environment says
-    trust = f"import certifi\ncertifi.where = lambda: {str(site.authority)!r}\n"
-    (site.directory / "sitecustomize.py").write_text(trust)
-    env = {**_env(site), "PYTHONPATH": str(site.directory)}
+    # it only trusts the certificates of certifi, regardless of the environment
+    trust = f"import certifi\ncertifi.where = lambda: {str(setup.authority)!r}\n"
+    (setup.directory / "sitecustomize.py").write_text(trust)
+    env = {**_env(setup), "PYTHONPATH": str(setup.directory)}
     return Plan(command, partial(_count_records, output), env, output=output)
 
 
-def _env(site: Site) -> dict[str, str]:
-    authority = str(site.authority)
+def _env(setup: Setup) -> dict[str, str]:
+    authority = str(setup.authority)
     env = {
-        **base_env(site),
-        "HTTPS_PROXY": site.url,
+        **base_env(setup),
+        "HTTPS_PROXY": setup.url,
         "SSL_CERT_FILE": authority,
         "REQUESTS_CA_BUNDLE": authority,
     }
-    # theirs is not to find our packages
+    # their environment must not import our packages
     del env["PYTHONPATH"]
     return env
 
 
 def _library_of(module: str) -> str:
-    found = find_spec(module)
-    if found is None or found.origin is None:
-        raise LookupError(f"there is no module {module}")
-    return found.origin
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise LookupError(f"module {module} not found")
+    return spec.origin
 
 
-def _program(site: Site, package: str, name: str) -> Path:
-    return site.tools / package / "bin" / name
+def _program(setup: Setup, package: str, name: str) -> Path:
+    return setup.tools / package / "bin" / name
 
 
 def _write(path: Path, value: dict[str, Any]) -> Path:
@@ -203,7 +203,7 @@ def _count_records(messages: Path) -> int:
 PEERS = tuple(
     replace(
         peer,
-        does=f"{peer.does} ({VERSIONS[peer.name]})",
+        description=f"{peer.description} ({VERSIONS[peer.name]})",
         install=partial(install, package=peer.name),
     )
     for peer in (
@@ -211,34 +211,34 @@ PEERS = tuple(
             "ingestr",
             "HTTP -> DuckDB table, merged by insert_id",
             plan_ingestr,
-            less="the reply is held in memory and not verified, lines that do not parse are "
-            "skipped, events that are gone stay",
+            omits="the response is held in memory and not verified, invalid lines are skipped, "
+            "deleted events remain",
             max_events=1_000_000,
         ),
         Contender(
             "mixpanel-utils",
-            "HTTP -> a JSON file a day",
+            "HTTP -> a JSON file per day",
             plan_utils,
-            less="nothing is loaded, no state, nothing dropped that is there twice",
+            omits="nothing is loaded, no state, duplicates kept",
             max_events=1_000_000,
-            unique=False,
+            deduplicates=False,
         ),
         Contender(
             "tap-mixpanel",
             "HTTP -> Singer messages",
             plan_tap,
-            less="nothing is loaded (that is a target's work), nothing dropped that is there twice",
+            omits="nothing is loaded (that is the job of a target), duplicates kept",
             max_events=1_000_000,
-            unique=False,
+            deduplicates=False,
         ),
         Contender(
             "airbyte-source-mixpanel",
             "HTTP -> Airbyte messages",
             plan_airbyte,
-            less="nothing is loaded (that is a destination's work), nothing dropped that is there "
-            "twice, every value a text",
+            omits="nothing is loaded (that is the job of a destination), duplicates kept, "
+            "every value a string",
             max_events=50_000,
-            unique=False,
+            deduplicates=False,
         ),
     )
 )

@@ -1,6 +1,7 @@
-"""How most would write it: requests, a dict per event, a merge by key, all else as dlt has it.
+"""The obvious way to use dlt: requests, a dict per event, merge by key, defaults for the rest.
 
-`python -m benchmarks.plain_dlt URL FIRST,LAST` loads those days to the DuckDB of the environment.
+`python -m benchmarks.plain_dlt URL FIRST,LAST` loads those days into the DuckDB file that is set in
+the environment.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def main() -> None:
 
 @dlt.resource(write_disposition="merge", primary_key=["event", "distinct_id", "time", "$insert_id"])
 def export(url: str, first: str, last: str) -> Iterator[dict[str, Any]]:
-    """The events of some days."""
+    """Yield the events of a date range."""
     response = requests.get(
         f"{url}/api/2.0/export",
         params={"from_date": first, "to_date": last},

@@ -1,4 +1,4 @@
-"""Draws seconds and memory against events."""
+"""Plots time and memory against the number of events."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from .records import Figures
 
 
 def draw(figures: Sequence[Figures], names: Sequence[str], path: Path) -> None:
-    """Write an SVG with a line for each of the contenders in `names`."""
-    import matplotlib as mpl  # noqa: PLC0415 - slow to import, and only needed for a growth curve
+    """Write an SVG with a line per contender in `names`."""
+    import matplotlib as mpl  # noqa: PLC0415 - slow to import, and rarely needed
     from matplotlib.figure import Figure  # noqa: PLC0415
     from matplotlib.ticker import EngFormatter, NullFormatter  # noqa: PLC0415
 
-    # text stays text, and the same figures give the same file
+    # text as text, not as paths; fixed ids, so that the same figures give the same file
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "benchmarks", "font.size": 9})
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     seconds, memory = figure.subplots(1, 2)
     for name in names:
-        own = [one for one in figures if one.contender == name and one.runs]
-        events = [one.events for one in own]
-        (line,) = seconds.plot(events, [one.seconds for one in own], marker="o", ms=3, label=name)
+        rows = [row for row in figures if row.contender == name and row.runs]
+        events = [row.events for row in rows]
+        (line,) = seconds.plot(events, [row.seconds for row in rows], marker="o", ms=3, label=name)
         memory.plot(
-            events, [one.peak_bytes / 1e6 for one in own], marker="o", ms=3, color=line.get_color()
+            events, [row.peak_bytes / 1e6 for row in rows], marker="o", ms=3, color=line.get_color()
         )
     for axes, title in ((seconds, "seconds"), (memory, "peak memory, MB")):
         axes.set(title=title, xlabel="events", xscale="log")

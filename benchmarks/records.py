@@ -1,4 +1,4 @@
-"""What was measured, and the figures it comes to."""
+"""Measurements of single runs, and their summary per contender and size."""
 
 from __future__ import annotations
 
@@ -9,74 +9,75 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Record:
-    """What one run of one contender came to."""
+    """The measurements of a run."""
 
     contender: str
     events: int
-    """Size of the data: events, or profiles for contenders that load those."""
+    """Size of the data: events, or profiles for contenders that load profiles."""
     run: int
     seconds: float
     cpu_seconds: float
     peak_bytes: int
     rows: int | None
-    """Rows that were there afterwards; None if that cannot be said."""
+    """Rows after the run; None if they cannot be counted."""
     expected: int
     exit_code: int
-    said: str
-    """The end of what it wrote to stderr, if something is wrong."""
+    stderr: str
+    """The end of its stderr if the row count is wrong."""
 
     @property
-    def right(self) -> bool:
-        """Whether it ended well, with the rows that there have to be."""
+    def correct(self) -> bool:
+        """Whether it succeeded with the expected number of rows."""
         return self.exit_code == 0 and self.rows == self.expected
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What the runs of one contender on one size come to."""
+    """The summary of all runs of a contender on one size."""
 
     contender: str
     events: int
     runs: int
+    """Successful runs."""
     seconds: float
-    """Median of the runs that ended well, as are the others."""
+    """Median of the successful runs, like the other figures."""
     fastest: float
     slowest: float
     cpu_seconds: float
     peak_bytes: float
-    right: bool
-    """Whether each run ended with the rows that there have to be."""
+    correct: bool
+    """Whether every run was correct."""
     remark: str
-    """What was wrong, if anything."""
+    """What went wrong in the first run that was not correct."""
 
     @property
     def speed(self) -> float:
-        """Events a second."""
+        """Events per second."""
         return self.events / self.seconds if self.seconds else 0.0
 
 
 def summarize(records: Iterable[Record]) -> list[Figures]:
-    """The figures of each contender and size, smallest size and fastest contender first."""
+    """Summarize records per contender and size, ordered by size and median time."""
     groups: dict[tuple[str, int], list[Record]] = {}
     for record in records:
         groups.setdefault((record.contender, record.events), []).append(record)
     figures = [_figures(group) for group in groups.values()]
-    return sorted(figures, key=lambda own: (own.events, own.runs == 0, own.seconds))
+    return sorted(figures, key=lambda row: (row.events, row.runs == 0, row.seconds))
 
 
 def _figures(records: Sequence[Record]) -> Figures:
-    done = [record for record in records if record.exit_code == 0]
-    seconds = [record.seconds for record in done] or [0.0]
-    wrong = next((record for record in records if not record.right), None)
+    succeeded = [record for record in records if record.exit_code == 0]
+    seconds = [record.seconds for record in succeeded] or [0.0]
+    wrong = next((record for record in records if not record.correct), None)
     return Figures(
         records[0].contender,
         records[0].events,
-        len(done),
+        len(succeeded),
         median(seconds),
         min(seconds),
         max(seconds),
-        median([record.cpu_seconds for record in done] or [0.0]),
-        median([record.peak_bytes for record in done] or [0]),
+        median([record.cpu_seconds for record in succeeded] or [0.0]),
+        median([record.peak_bytes for record in succeeded] or [0]),
         wrong is None,
         _remark(wrong) if wrong else "",
     )
@@ -84,7 +85,7 @@ def _figures(records: Sequence[Record]) -> Figures:
 
 def _remark(record: Record) -> str:
     if record.exit_code:
-        last = record.said.splitlines()[-1:] or ["nothing said"]
+        last = record.stderr.splitlines()[-1:] or ["no output"]
         return f"failed ({record.exit_code}): {last[0][:120]}".replace("|", "/")
-    found = "unknown" if record.rows is None else f"{record.rows:,}"
-    return f"{found}, and not {record.expected:,}"
+    rows = "unknown" if record.rows is None else f"{record.rows:,}"
+    return f"{rows} instead of {record.expected:,}"

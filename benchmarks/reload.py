@@ -1,8 +1,8 @@
-"""Seconds to load a day again, against the number of its events.
+"""Time to reload a day, by its number of events.
 
-The day is one of ten in the table. Were each of its rows compared with each row of the table, as
-dlt does when a table has a primary key beside its merge key, the time would grow with the square:
-four times for each doubling. Run `python -m benchmarks.reload`; it prints a table.
+The table has ten days. If each row of the day were compared with each row of the table, as dlt does
+for tables with a primary key beside the merge key, the time would be quadratic: four times as long
+for twice the events. `python -m benchmarks.reload` prints a table.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ DAYS = 10
 def main() -> None:
     """Measure each size and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default="2500,5000,10000,20000", help="events a day")
+    parser.add_argument(
+        "--sizes", default="2500,5000,10000,20000", help="events per day, separated by commas"
+    )
     sizes = [int(size) for size in parser.parse_args().sizes.split(",")]
     print("| events a day | in the table | load again (s) | to the size before |")
     print("|---:|---:|---:|---:|")
@@ -38,10 +40,10 @@ def main() -> None:
         before = seconds
 
 
-def measure(events_a_day: int) -> float:
-    """Load ten days, then the last one again; returns the seconds of the latter."""
+def measure(events_per_day: int) -> float:
+    """Load ten days, then reload the last one; return the seconds the reload took."""
     yesterday = datetime.now(timezone.utc).date() - timedelta(days=1)
-    project = wide_project(days=DAYS, events_a_day=events_a_day, last_day=yesterday)
+    project = wide_project(days=DAYS, events_per_day=events_per_day, last_day=yesterday)
     with (
         tempfile.TemporaryDirectory() as directory,
         Sandbox(project, exports_per_hour=None, exports_per_second=None) as sandbox,
@@ -59,9 +61,9 @@ def measure(events_a_day: int) -> float:
         }
         pipeline = open_pipeline()
         backfill(f"{min(project.events)},{yesterday}", pipeline=pipeline, **settings)
-        began = time.perf_counter()
+        started = time.perf_counter()
         backfill(f"{yesterday},{yesterday}", pipeline=pipeline, **settings)
-        return time.perf_counter() - began
+        return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Turns figures into Markdown."""
+"""Formats figures as Markdrow."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ _HEADINGS = (
 
 
 def ratio(part: float, whole: float | None) -> str:
-    """`part / whole` for people; empty if there is nothing to compare with."""
+    """Format `part / whole` with two or three digits; empty if either is missing."""
     if not part or not whole:
         return ""
     value = part / whole
-    return f"{value:.2f}" if value < 10 else f"{value:.0f}"  # noqa: PLR2004 - two digits are enough
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"  # noqa: PLR2004 - from 10 on without decimals
 
 
 def table(
     figures: Sequence[Figures], contenders: Mapping[str, Contender], *, ours: str, size: int
 ) -> str:
-    """A Markdown table of the contenders on data of one size.
+    """Return a Markdown table of the contenders on data of one size.
 
     Args:
-        figures: of all sizes.
-        contenders: by name.
-        ours: whose time the others' is set against.
-        size: events.
+        figures: Figures of all sizes.
+        contenders: Contenders by name.
+        ours: The contender that times are relative to.
+        size: Number of events.
     """
-    rows = [own for own in figures if own.events == size]
-    by_name = {own.contender: own for own in rows if own.runs}
+    rows = [row for row in figures if row.events == size]
+    by_name = {row.contender: row for row in rows if row.runs}
     limit, us = by_name.get(LIMIT_NAME), by_name.get(ours)
     lines = [_line(_HEADINGS), _line(["---", "---", *["---:"] * 6, "---"])]
-    for own in rows:
-        contender = contenders[own.contender]
+    for row in rows:
+        contender = contenders[row.contender]
         compared = not contender.profiles
         lines.append(
             _line(
                 (
-                    own.contender,
-                    contender.does,
-                    _span(own),
-                    f"{own.speed:,.0f}" if own.runs else "",
-                    ratio(own.speed, limit.speed if limit and compared else None),
-                    ratio(own.seconds, us.seconds if us and compared else None),
-                    f"{own.cpu_seconds:.1f}" if own.runs else "",
-                    f"{own.peak_bytes / 1e6:,.0f}" if own.runs else "",
-                    "right" if own.right else own.remark,
+                    row.contender,
+                    contender.description,
+                    _span(row),
+                    f"{row.speed:,.0f}" if row.runs else "",
+                    ratio(row.speed, limit.speed if limit and compared else None),
+                    ratio(row.seconds, us.seconds if us and compared else None),
+                    f"{row.cpu_seconds:.1f}" if row.runs else "",
+                    f"{row.peak_bytes / 1e6:,.0f}" if row.runs else "",
+                    "right" if row.correct else row.remark,
                 )
             )
         )
@@ -66,36 +66,36 @@ def table(
 
 
 def notes(contenders: Iterable[Contender], reasons: Mapping[str, str]) -> str:
-    """What each contender does less, and which could not be run."""
-    less = [f"- `{one.name}` does less: {one.less}." for one in contenders if one.less]
-    return "\n".join([*less, *(f"- {reason}" for reason in reasons.values())])
+    """Return notes on what each contender omits, and on those that could not be run."""
+    omits = [f"- `{one.name}` does less: {one.omits}." for one in contenders if one.omits]
+    return "\n".join([*omits, *(f"- {reason}" for reason in reasons.values())])
 
 
 def marks(name: str) -> tuple[str, str]:
-    """What stands before and after the results of that name."""
+    """Return the lines that surround the results of that name in a Markdown file."""
     return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 
 def put_between_marks(text: str, name: str, part: str) -> str:
-    """`text` with what is between the marks of a name replaced by `part`.
+    """Return `text` with `part` between the marks of a name.
 
     Raises:
-        ValueError: if the marks are not there.
+        ValueError: The marks are missing.
     """
     first, last = marks(name)
     head, begin, rest = text.partition(first)
     _, end, tail = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"no {first} with an {last} after it")
+        raise ValueError(f"{first}, followed by {last}, is missing")
     return f"{head}{first}\n\n{part.strip()}\n\n{last}{tail}"
 
 
-def _span(own: Figures) -> str:
-    if not own.runs:
+def _span(row: Figures) -> str:
+    if not row.runs:
         return ""
-    if own.runs == 1:
-        return f"{own.seconds:.1f}"
-    return f"{own.seconds:.1f} ({own.fastest:.1f} to {own.slowest:.1f})"
+    if row.runs == 1:
+        return f"{row.seconds:.1f}"
+    return f"{row.seconds:.1f} ({row.fastest:.1f} to {row.slowest:.1f})"
 
 
 def _line(cells: Iterable[str]) -> str:

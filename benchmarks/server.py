@@ -1,9 +1,9 @@
-"""Serves a directory of data as Mixpanel would, and as fast as the disk allows.
+"""Serves a data set like Mixpanel, as fast as the disk allows.
 
-Everything is compressed beforehand, so the server takes next to nothing of the processors that the
-contenders need. Credentials are not looked at. Several days are sent one after the other, each a
-gzip member of its own. Tools that have Mixpanel's hosts built in reach it as their HTTPS proxy: it
-answers CONNECT to any host itself, with a certificate of an authority made up for the run.
+Everything is compressed beforehand, so the server leaves nearly all CPU time to the contenders.
+Credentials are ignored. Several days are sent one after the other, each as a gzip member. Tools
+with hard-coded hosts use the server as their HTTPS proxy: it answers CONNECT to any host itself,
+with a certificate of a temporary CA.
 
 `python -m benchmarks.server DIR` prints its address as a line of JSON and serves until killed.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from .data import PAGE_ROWS, Manifest, day_path, page_path, read_manifest
-from .made_up import property_types
+from .generator import property_types
 
 READ_BYTES = 1024 * 1024
 HOSTS = [
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--authority", type=Path, help="where to write the certificate to trust")
+    parser.add_argument("--authority", type=Path, help="file for the CA certificate")
     options = parser.parse_args()
     manifest = read_manifest(options.directory)
     if manifest is None:
@@ -51,8 +51,8 @@ def main() -> None:
 
 
 def make_tls(authority_file: Path) -> ssl.SSLContext:
-    """A certificate for the hosts of Mixpanel, whose authority goes to `authority_file`."""
-    import trustme  # noqa: PLC0415 - only needed to stand in for the real hosts
+    """Create a certificate for Mixpanel's hosts; that of its CA is written to a file."""
+    import trustme  # noqa: PLC0415 - only needed to replace the real hosts
 
     authority = trustme.CA()
     authority.cert_pem.write_to_path(authority_file)
@@ -62,16 +62,16 @@ def make_tls(authority_file: Path) -> ssl.SSLContext:
 
 
 class Server(ThreadingHTTPServer):
-    """A server that does not mind clients that hang up."""
+    """A server that ignores clients that disconnect."""
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Stay quiet about connections that broke."""
+        """Ignore broken connections."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers the requests of one connection."""
+    """Answers the requests of a connection."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = READ_BYTES
@@ -84,13 +84,13 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a request."""
         form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         address = urlsplit(self.path)
-        params = parse_qs(f"{address.query}&{form}")
-        asked = {name: values[0] for name, values in params.items()}
+        values = parse_qs(f"{address.query}&{form}")
+        params = {name: given[0] for name, given in values.items()}
         route = address.path.rstrip("/")
         if route.endswith("/export"):
-            self._send(self._days(asked), content_type="text/plain")
+            self._send(self._days(params), content_type="text/plain")
         elif route.endswith("/engage"):
-            self._send(self._profiles(asked))
+            self._send(self._profiles(params))
         elif route.endswith("/cohorts/list"):
             self._send(_json(COHORTS))
         elif route.endswith("/events/properties/top"):
@@ -100,10 +100,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_error(404)
 
-    do_POST = do_GET  # noqa: N815 - the base class looks for this name
+    do_POST = do_GET  # noqa: N815 - name required by the base class
 
     def do_CONNECT(self) -> None:
-        """Be the host that is asked for."""
+        """Act as the requested host."""
         if self.tls is None:
             self.send_error(501)
             return
@@ -114,24 +114,24 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = False
 
     def log_message(self, format: str, *args: object) -> None:
-        """Stay quiet."""
+        """Print nothing."""
 
-    def _days(self, asked: dict[str, str]) -> Iterator[bytes]:
-        """The files of the days, a piece at a time."""
+    def _days(self, params: dict[str, str]) -> Iterator[bytes]:
+        """Yield the files of the requested days in pieces."""
         for day in self.manifest.days:
-            if asked["from_date"] <= day.day <= asked["to_date"]:
+            if params["from_date"] <= day.day <= params["to_date"]:
                 with day_path(self.directory, day.day).open("rb") as file:
                     while piece := file.read(READ_BYTES):
                         yield piece
 
-    def _profiles(self, asked: dict[str, str]) -> Iterator[bytes]:
-        """A page; its size is fixed, whatever is asked for."""
-        number = int(asked.get("page") or 0)
+    def _profiles(self, params: dict[str, str]) -> Iterator[bytes]:
+        """Yield a page, whose size is fixed."""
+        number = int(params.get("page") or 0)
         head = json.dumps(
             {
                 "page": number,
                 "page_size": PAGE_ROWS,
-                "session_id": asked.get("session_id") or "1234567890-BENCH",
+                "session_id": params.get("session_id") or "1234567890-BENCH",
                 "status": "ok",
                 "total": self.manifest.profiles,
             }
@@ -142,14 +142,14 @@ class Handler(BaseHTTPRequestHandler):
         yield gzip.compress(b"]}")
 
     def _send(self, pieces: Iterator[bytes], *, content_type: str = "application/json") -> None:
-        zipped = "gzip" in self.headers.get("Accept-Encoding", "")
+        compressed = "gzip" in self.headers.get("Accept-Encoding", "")
         self.send_response(200)
         self.send_header("Content-Type", content_type)
         self.send_header("Transfer-Encoding", "chunked")
-        if zipped:
+        if compressed:
             self.send_header("Content-Encoding", "gzip")
         self.end_headers()
-        for piece in pieces if zipped else _inflate(pieces):
+        for piece in pieces if compressed else _inflate(pieces):
             if piece:
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
@@ -160,7 +160,7 @@ def _json(value: object) -> Iterator[bytes]:
 
 
 def _inflate(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The bytes of gzip members, for clients that do not ask for gzip."""
+    """Decompress gzip members, for clients that do not accept gzip."""
     stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
     for piece in pieces:
         yield stream.decompress(piece)

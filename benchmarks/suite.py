@@ -1,4 +1,4 @@
-"""Runs contenders in turn, again and again, and keeps what was measured."""
+"""Runs contenders in turn, several times, and records the measurements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.conftest import PostgresServer
 
-from .contenders import ROOT, Contender, Plan, Site
+from .contenders import ROOT, Contender, Plan, Setup
 from .data import Manifest, days_until, make_data
 from .measure import measure
 from .records import Record
@@ -24,15 +24,15 @@ TIMEOUT_SECONDS = 3_600.0
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a suite keeps its data and environments, and what it runs on."""
+class Workspace:
+    """Cache directory and shared resources of a benchmark."""
 
     cache: Path
     last_day: date
     postgres: str
 
     def data(self, *, events: int = 0, profiles: int = 0) -> tuple[Path, Manifest]:
-        """Data of a size, made if it is not there."""
+        """Return the directory and manifest of data of a size, generating it if necessary."""
         name = f"profiles-{profiles}" if profiles else f"events-{events}"
         directory = self.cache / "data" / name
         days = days_until(self.last_day, DAYS if events else 0)
@@ -40,8 +40,10 @@ class Place:
 
 
 @contextmanager
-def open_place(cache: Path, last_day: date, contenders: Iterable[Contender]) -> Iterator[Place]:
-    """A place for the contenders, with a Postgres server if one of them needs it."""
+def open_workspace(
+    cache: Path, last_day: date, contenders: Iterable[Contender]
+) -> Iterator[Workspace]:
+    """Open a workspace, with a Postgres server if a contender needs it."""
     with ExitStack() as stack:
         url = ""
         if any("postgres" in contender.name for contender in contenders):
@@ -49,11 +51,15 @@ def open_place(cache: Path, last_day: date, contenders: Iterable[Contender]) -> 
             server = PostgresServer(Path(directory))
             url = server.start()
             stack.callback(server.stop)
-        yield Place(cache, last_day, url)
+        yield Workspace(cache, last_day, url)
 
 
 def install_all(contenders: Sequence[Contender], tools: Path) -> dict[str, str]:
-    """Make the environments of the contenders; returns why those failed that did."""
+    """Create the environments of the contenders.
+
+    Returns:
+        Contender -> reason, for those that could not be installed.
+    """
     reasons: dict[str, str] = {}
     for contender in contenders:
         if contender.install is None:
@@ -61,74 +67,76 @@ def install_all(contenders: Sequence[Contender], tools: Path) -> dict[str, str]:
         try:
             contender.install(tools)
         except (OSError, LookupError, subprocess.CalledProcessError) as error:
-            reasons[contender.name] = f"{contender.name} does not install: {error}"
+            reasons[contender.name] = f"{contender.name} cannot be installed: {error}"
     return reasons
 
 
 def run_round(
-    place: Place, contenders: Sequence[Contender], size: int, *, runs: int
+    workspace: Workspace, contenders: Sequence[Contender], size: int, *, runs: int
 ) -> Iterator[Record]:
-    """Run each contender `runs` times on data of one size, in turn: A B C A B C."""
-    kinds = {contender.profiles for contender in contenders}
+    """Run each contender `runs` times on data of one size, alternating: A B C A B C."""
+    data_kinds = {contender.profiles for contender in contenders}
     with ExitStack() as stack, tempfile.TemporaryDirectory() as temporary:
-        sites = {
+        setups = {
             profiles: stack.enter_context(
-                _open_site(place, size, Path(temporary), profiles=profiles)
+                _open_setup(workspace, size, Path(temporary), profiles=profiles)
             )
-            for profiles in kinds
+            for profiles in data_kinds
         }
         for run in range(1, runs + 1):
             for contender in contenders:
-                yield _run_once(contender, sites[contender.profiles], run, size)
+                yield _run_once(contender, setups[contender.profiles], run, size)
 
 
 @contextmanager
-def _open_site(place: Place, size: int, temporary: Path, *, profiles: bool) -> Iterator[Site]:
-    data, manifest = place.data(**{"profiles" if profiles else "events": size})
+def _open_setup(
+    workspace: Workspace, size: int, temporary: Path, *, profiles: bool
+) -> Iterator[Setup]:
+    data, manifest = workspace.data(**{"profiles" if profiles else "events": size})
     authority = temporary / f"authority-{profiles}.pem"
     command: list[str | Path] = [sys.executable, "-m", "benchmarks.server", data]
     command += ["--authority", authority]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
     try:
-        assert server.stdout is not None  # noqa: S101 - for the type checker: it is piped
+        assert server.stdout is not None  # noqa: S101 - for the type checker: stdout is a pipe
         url = json.loads(server.stdout.readline())["url"]
-        tools = place.cache / "tools"
-        yield Site(data, manifest, url, authority, temporary, tools, place.postgres)
+        tools = workspace.cache / "tools"
+        yield Setup(data, manifest, url, authority, temporary, tools, workspace.postgres)
     finally:
         server.kill()
         server.wait()
 
 
-def _run_once(contender: Contender, site: Site, run: int, size: int) -> Record:
-    expected = contender.expected(site.manifest)
-    with tempfile.TemporaryDirectory(dir=site.directory) as directory:
-        own = Path(directory)
+def _run_once(contender: Contender, setup: Setup, run: int, size: int) -> Record:
+    expected = contender.expected(setup.manifest)
+    with tempfile.TemporaryDirectory(dir=setup.directory) as directory:
+        work = Path(directory)
         try:
-            plan = contender.plan(replace(site, directory=own))
+            plan = contender.plan(replace(setup, directory=work))
         except (OSError, LookupError, subprocess.SubprocessError) as error:
             return Record(contender.name, size, run, 0, 0, 0, None, expected, 1, str(error))
         for command in plan.before:
-            measure(command, env=plan.env, cwd=own, timeout_s=TIMEOUT_SECONDS)
-        found = measure(
-            plan.command, env=plan.env, cwd=own, timeout_s=TIMEOUT_SECONDS, output=plan.output
+            measure(command, env=plan.env, cwd=work, timeout_s=TIMEOUT_SECONDS)
+        measured = measure(
+            plan.command, env=plan.env, cwd=work, timeout_s=TIMEOUT_SECONDS, output=plan.output
         )
         rows = _count(plan)
     return Record(
         contender.name,
         size,
         run,
-        found.seconds,
-        found.cpu_seconds,
-        found.peak_bytes,
+        measured.seconds,
+        measured.cpu_seconds,
+        measured.peak_bytes,
         rows,
         expected,
-        found.exit_code,
-        "" if rows == expected else found.said,
+        measured.exit_code,
+        "" if rows == expected else measured.stderr,
     )
 
 
 def _count(plan: Plan) -> int | None:
     try:
         return plan.count()
-    except Exception:  # noqa: BLE001 - whatever a database says, there is nothing to count
+    except Exception:  # noqa: BLE001 - any database error: no rows to count
         return None

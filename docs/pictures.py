@@ -1,6 +1,10 @@
-"""Draws the pictures of the documentation from the charts of the notebook.
+"""Generates the pictures of the documentation from the charts of the notebook.
 
-MIXPANEL_DUCKDB=mixpanel.duckdb python docs/pictures.py
+Run it as
+
+    MIXPANEL_FUNNEL="page view,view item,add to cart,checkout" python docs/pictures.py
+
+beside a `mixpanel.duckdb`.
 """
 
 from __future__ import annotations
@@ -18,35 +22,35 @@ MARGIN = 20
 
 
 def main() -> None:
-    """Run the notebook and draw its charts."""
-    _, values = notebook.app.run()
+    """Run the notebook and save its charts."""
+    _, results = notebook.app.run()
     pictures = {
         "events.png": {
-            "Events over time": notebook.draw_events(values["over_time"]),
-            "Top events": notebook.draw_bars(values["top_events"], "event", "events", "label"),
+            "Events over time": notebook.draw_events(results["over_time"]),
+            "Top events": notebook.draw_bars(results["top_events"], "event", "events", "label"),
         },
         "active.png": {
-            "Users active on the day, and in the 7 and 30 days to it": notebook.draw_active(
-                values["active"]
+            "Users of the day, and of the 7 and 30 days that end with it": notebook.draw_active(
+                results["active"]
             )
         },
-        "retention.png": {"Retention by day": notebook.draw_retention(values["retention"], "day")},
+        "retention.png": {"Retention by day": notebook.draw_retention(results["retention"], "day")},
         "funnel.png": {
-            "Funnel": notebook.draw_bars(values["funnel"], "name", "users", "label"),
-            f"Profiles by {values['breakdown'].selected_key}": notebook.draw_bars(
-                values["profiles"], "name", "profiles", "label"
+            "Funnel": notebook.draw_bars(results["funnel"], "name", "users", "label"),
+            f"Profiles by {results['breakdown'].selected_key}": notebook.draw_bars(
+                results["profiles"], "name", "profiles", "label"
             ),
         },
-        "freshness.png": {"Freshness": notebook.draw_freshness(values["freshness"])},
+        "freshness.png": {"Freshness": notebook.draw_freshness(results["freshness"])},
     }
     for name, charts in pictures.items():
         save(name, *(chart.properties(title=title) for title, chart in charts.items()))
 
 
-def save(name: str, *charts: Any) -> None:  # noqa: ANN401 - altair has many kinds of chart
-    """Save charts as one picture, one below the other."""
-    whole = alt.vconcat(*charts, spacing=36, padding=MARGIN).resolve_scale(color="independent")
-    notebook.styled(whole).save(str(DOCS / name), scale_factor=SCALE)
+def save(name: str, *charts: Any) -> None:  # noqa: ANN401 - altair charts have no common public type
+    """Save charts as a single picture, stacked vertically."""
+    combined = alt.vconcat(*charts, spacing=36, padding=MARGIN).resolve_scale(color="independent")
+    notebook.styled(combined).save(str(DOCS / name), scale_factor=SCALE)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Loads years of events, once: copy this file, or run it as it is.
+"""One-off backfill of a date range: copy this file, or run it as it is.
 
     python pipelines/backfill.py 2025-01-01 2025-12-31
 
-Quiet days are asked for together, so a year of a small project costs 16 requests of the 60 that
-Mixpanel allows in an hour. Where they are used up the script waits; what came before is loaded. If
-it is stopped, the same command goes on where it was. The syncs are not disturbed, before or after.
+Days with few events are requested together, so a year of a small project takes 16 of the 60
+requests that Mixpanel allows per hour. When the hourly quota is exhausted, the script loads what it
+has and waits. If it is interrupted, the same command continues. It is independent of the syncs.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from mixpanel_source import backfill, open_pipeline
 from mixpanel_source.errors import MixpanelError
 
 DESTINATION = os.environ.get("MIXPANEL_DESTINATION", "duckdb")
-LONGEST_WAIT_S = 24 * 3600
+MAX_WAIT_S = 24 * 3600
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load the days from the first argument to the second and return the exit code."""
+    """Load the days from the first argument to the second, and return the exit code."""
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("mixpanel_source").setLevel(logging.INFO)
     try:
         result = backfill(
             ",".join(arguments),
             pipeline=open_pipeline(DESTINATION),
-            max_wait_s=LONGEST_WAIT_S,
+            max_wait_s=MAX_WAIT_S,
             window_days="auto",
         )
     except MixpanelError as error:

@@ -1,11 +1,11 @@
-"""A notebook over what was loaded to DuckDB: what happens, who comes back, where people leave.
+"""A marimo notebook for data loaded into DuckDB: events, active users, retention and funnels.
 
-    marimo run pipelines/local_analysis.py     # to look at
-    marimo edit pipelines/local_analysis.py    # to change
+    marimo run pipelines/local_analysis.py     # read-only app
+    marimo edit pipelines/local_analysis.py    # editor
 
-It needs the extra `notebook` and reads `mixpanel.duckdb` of the working directory, or the file that
-MIXPANEL_DUCKDB names; it never writes to it. MIXPANEL_FUNNEL names the events that the funnel
-starts with, with commas between them.
+It needs the extra `notebook`. It reads `mixpanel.duckdb` in the working directory, or the file in
+MIXPANEL_DUCKDB, and never writes to it. MIXPANEL_FUNNEL is the initial funnel: event names
+separated by commas.
 """
 
 import marimo
@@ -30,13 +30,13 @@ with app.setup:
     OTHER = "all others"
     WIDTH, HEIGHT = 900, 240
     UNITS = {"day": "yearmonthdate", "week": "yearweek", "month": "yearmonth"}
-    MOST_ROWS = 500
-    MOST_COLUMNS = 13
+    MAX_ROWS = 500
+    MAX_COLUMNS = 13
 
 
 @app.function
 def open_database(path: Path) -> duckdb.DuckDBPyConnection:
-    """A database in memory with a view of each table of the file, and the package's views."""
+    """Open an in-memory database with views of all tables of the file, and the package's views."""
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS loaded (READ_ONLY)")
@@ -54,20 +54,24 @@ def open_database(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 @app.function
-def ask(
+def run_query(
     connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[object] = ()
 ) -> list[dict[str, Any]]:
-    """The rows that answer a query; days and moments as texts that charts take as local."""
+    """Run a query and return its rows, with dates and times as ISO strings without an offset.
+
+    Charts show them as local times, so they are displayed unchanged.
+    """
     cursor = connection.execute(query, list(values))
     names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, map(as_plain, row), strict=True)) for row in cursor.fetchall()]
+    return [dict(zip(names, map(to_json_value, row), strict=True)) for row in cursor.fetchall()]
 
 
 @app.function
-def as_plain(value: object) -> object:
-    """A value that JSON has.
+def to_json_value(value: object) -> object:
+    """Convert a value for JSON.
 
-    A day gets its midnight: without it browsers west of London show the day before.
+    Dates become midnight, because browsers take plain dates as UTC, and show the previous day west
+    of Greenwich.
     """
     if isinstance(value, datetime):
         return value.replace(tzinfo=None).isoformat()
@@ -78,13 +82,13 @@ def as_plain(value: object) -> object:
 
 @app.function
 def draw(rows: list[dict[str, Any]], *, height: float = HEIGHT, width: float = WIDTH) -> alt.Chart:
-    """An empty chart of rows in the style of all of them."""
+    """Return a chart of the rows, without marks yet, in the default size."""
     return alt.Chart(alt.Data(values=rows)).properties(width=width, height=height)
 
 
 @app.function
 def styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
-    """The chart with quiet axes and one look for all."""
+    """Apply the style shared by all charts."""
     return (
         chart.configure_view(stroke=None)
         .configure_axis(
@@ -120,7 +124,7 @@ def styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
 
 @app.function
 def days_axis() -> alt.Axis:
-    """Days below their bars: a bar begins where its day does, and so does the label."""
+    """Return an axis of days whose labels are aligned with the left edge of the bars."""
     return alt.Axis(
         format="%-d %b", labelAlign="left", labelBound=True, labelFlush=False, labelOverlap=True
     )
@@ -128,7 +132,7 @@ def days_axis() -> alt.Axis:
 
 @app.function
 def draw_events(rows: list[dict[str, Any]], unit: str = "day") -> alt.LayerChart:
-    """Events over time, a colour for each of the most frequent."""
+    """Draw events over time as stacked bars, coloured by event."""
     names = list(dict.fromkeys(row["event"] for row in rows))
     names = [name for name in names if name != OTHER] + [name for name in names if name == OTHER]
     colours = [*PALETTE[: len(names) - (OTHER in names)], PALETTE[-1]][: len(names)]
@@ -150,7 +154,7 @@ def draw_events(rows: list[dict[str, Any]], unit: str = "day") -> alt.LayerChart
 def draw_bars(
     rows: list[dict[str, Any]], name: str, amount: str, label: str, *, width: float = 560
 ) -> alt.LayerChart:
-    """Bars from the left, the longest first, with a label at the end of each."""
+    """Draw horizontal bars in the order of the rows, each with a label at its end."""
     base = draw(rows, height=alt.Step(26), width=width).encode(
         alt.Y(
             f"{name}:N",
@@ -166,11 +170,11 @@ def draw_bars(
 
 @app.function
 def draw_active(rows: list[dict[str, Any]]) -> alt.LayerChart:
-    """Users of each day, and of the week and the month that end with it."""
+    """Draw the daily users, and the users of the 7 and 30 days that end with each day."""
     names = ["daily", "weekly", "monthly"]
     long = [
         {"event_date": row["event_date"], "span": name, "users": row[name]}
-        # the days last: they are what the others are made of, and are drawn over them
+        # daily last, so that it is drawn on top
         for name in reversed(names)
         for row in rows
     ]
@@ -189,7 +193,7 @@ def draw_active(rows: list[dict[str, Any]]) -> alt.LayerChart:
 
 @app.function
 def draw_retention(rows: list[dict[str, Any]], unit: str = "week") -> alt.LayerChart:
-    """A row for the users of each first day or week, a column for each since."""
+    """Draw a retention table: a row per first day or week, a column per day or week since then."""
     columns = alt.Axis(
         orient="top",
         labelAngle=0,
@@ -213,8 +217,8 @@ def draw_retention(rows: list[dict[str, Any]], unit: str = "week") -> alt.LayerC
 
 @app.function
 def draw_freshness(rows: list[dict[str, Any]]) -> alt.Chart:
-    """Events of each day that should be there, and whether they may still change."""
-    names = ["final", "read again by the next sync", "not loaded"]
+    """Draw the events per day, coloured by whether the day is missing or can still change."""
+    names = ["final", "reloaded by the next sync", "not loaded"]
     return (
         draw(rows, height=120)
         .mark_bar()
@@ -228,8 +232,8 @@ def draw_freshness(rows: list[dict[str, Any]]) -> alt.Chart:
 
 
 @app.function
-def short(number: float) -> str:
-    """A number for a person."""
+def format_count(number: float) -> str:
+    """Format a number with thousands separators."""
     return f"{number:,.0f}"
 
 
@@ -240,8 +244,8 @@ def _():
         not path.exists(),
         mo.callout(
             mo.md(
-                f"There is no `{path}` here. Load your project with `mixpanel-source sync`, or "
-                "a made-up one with `mixpanel-source demo`, and run this again."
+                f"`{path}` does not exist. Load your project with `mixpanel-source sync`, or "
+                "a made-up one with `mixpanel-source demo`, then run the notebook again."
             ),
             kind="warn",
         ),
@@ -249,7 +253,7 @@ def _():
     database = open_database(path)
     tables = [
         row["name"]
-        for row in ask(
+        for row in run_query(
             database,
             "SELECT view_name AS name FROM duckdb_views() "
             "WHERE NOT internal AND database_name = 'memory'",
@@ -261,12 +265,12 @@ def _():
 
 @app.cell
 def _(database, path):
-    (_total,) = ask(
+    (_total,) = run_query(
         database,
         "SELECT count(*) AS events, count(DISTINCT nullif(distinct_id, '')) AS users, "
         "min(event_date) AS first, max(event_date) AS last, max(time) AS newest FROM export",
     )
-    (_loaded,) = ask(
+    (_loaded,) = run_query(
         database,
         "SELECT max(fetched_at) AS at, date_diff('hour', max(fetched_at), now()) AS hours "
         "FROM _mixpanel_loads WHERE table_name = 'export'",
@@ -276,8 +280,8 @@ def _(database, path):
             mo.md(f"# What happened\n`{path}`"),
             mo.hstack(
                 [
-                    mo.stat(short(_total["events"]), label="events", bordered=True),
-                    mo.stat(short(_total["users"]), label="users", bordered=True),
+                    mo.stat(format_count(_total["events"]), label="events", bordered=True),
+                    mo.stat(format_count(_total["users"]), label="users", bordered=True),
                     mo.stat(
                         _total["last"][:10],
                         label="newest day",
@@ -286,7 +290,7 @@ def _(database, path):
                     ),
                     mo.stat(
                         f"{_loaded['hours']} h ago",
-                        label="last read from Mixpanel",
+                        label="last download from Mixpanel",
                         caption=f"{_loaded['at'][:16].replace('T', ' ')} UTC",
                         bordered=True,
                     ),
@@ -300,7 +304,9 @@ def _(database, path):
 
 @app.cell
 def _(database):
-    (_ends,) = ask(database, "SELECT min(event_date) AS first, max(event_date) AS last FROM export")
+    (_ends,) = run_query(
+        database, "SELECT min(event_date) AS first, max(event_date) AS last FROM export"
+    )
     days = mo.ui.date_range(start=_ends["first"][:10], stop=_ends["last"][:10], label="Days")
     unit = mo.ui.dropdown(list(UNITS), value="day", label="by")
     mo.hstack([days, unit], justify="start")
@@ -309,7 +315,7 @@ def _(database):
 
 @app.cell
 def _(database, days, unit):
-    over_time = ask(
+    over_time = run_query(
         database,
         f"""
         WITH named AS (
@@ -337,7 +343,7 @@ def _(database, days, unit):
 
 @app.cell
 def _(database, days):
-    top_events = ask(
+    top_events = run_query(
         database,
         """
         SELECT
@@ -358,7 +364,7 @@ def _(database, days):
 
 @app.cell
 def _(database, days):
-    active = ask(
+    active = run_query(
         database,
         "SELECT * FROM active_users WHERE event_date BETWEEN ? AND ? ORDER BY event_date",
         days.value,
@@ -366,8 +372,8 @@ def _(database, days):
     mo.vstack(
         [
             mo.md(
-                "## Active users\nUsers with an event on the day, and in the 7 and the 30 days "
-                "that end with it."
+                "## Active users\nUsers with an event on the day, and in the 7 and 30 days that "
+                "end with it."
             ),
             styled(draw_active(active)),
         ]
@@ -383,8 +389,8 @@ def _():
     mo.vstack(
         [
             mo.md(
-                "## Retention\nOf the users whose first event was on a day, or in a week, how many"
-                " came back on each since. The newest one may not be over."
+                "## Retention\nShare of the users with their first event on a day, or in a week, "
+                "who came back on each later one. The newest day or week may be incomplete."
             ),
             span,
         ]
@@ -395,7 +401,7 @@ def _():
 @app.cell
 def _(database, span):
     _unit = span.selected_key
-    retention = ask(
+    retention = run_query(
         database,
         f"""
         SELECT
@@ -405,9 +411,9 @@ def _(database, span):
             users,
             of_first
         FROM {span.value}
-        WHERE {_unit}s_later < {MOST_COLUMNS} AND first_{_unit} IN (
+        WHERE {_unit}s_later < {MAX_COLUMNS} AND first_{_unit} IN (
             SELECT first_{_unit} FROM {span.value} WHERE {_unit}s_later = 0
-            ORDER BY users DESC LIMIT {MOST_COLUMNS}
+            ORDER BY users DESC LIMIT {MAX_COLUMNS}
         )
         ORDER BY first_{_unit}, later
         """,
@@ -420,7 +426,7 @@ def _(database, span):
 def _(database):
     _names = [
         row["event"]
-        for row in ask(
+        for row in run_query(
             database,
             "SELECT event, sum(events) AS n FROM events_by_day WHERE event IS NOT NULL "
             "GROUP BY event ORDER BY n DESC, event",
@@ -437,9 +443,7 @@ def _(database):
     within = mo.ui.slider(1, 90, value=30, label="days from first to last", show_value=True)
     mo.vstack(
         [
-            mo.md(
-                "## Funnel\nUsers who did these one after the other. Change the steps as you like."
-            ),
+            mo.md("## Funnel\nUsers who performed these events in order. Choose the steps below."),
             steps.hstack(wrap=True, justify="start"),
             within,
         ]
@@ -452,7 +456,7 @@ def _(database, steps, within):
     _chosen = list(dict.fromkeys(name for name in steps.value if name))
     mo.stop(len(_chosen) < 2, mo.md("Choose two events or more."))
     _query = build_views("memory.main", [], funnel=_chosen, funnel_days=within.value)["funnel"]
-    funnel = ask(
+    funnel = run_query(
         database,
         f"""
         SELECT
@@ -476,14 +480,14 @@ def _(database, tables):
         "engage" not in tables,
         mo.md("## Profiles\nNot loaded: `mixpanel-source sync --tables engage`."),
     )
-    _columns = ask(
+    _columns = run_query(
         database,
         "SELECT property, column_name FROM _mixpanel_columns "
         "WHERE table_name = 'engage' AND data_type IN ('text', 'bool', 'bigint') ORDER BY 1, 2",
     )
-    # what has a value of its own for nearly everybody breaks nothing down
+    # a property with different values in nearly all profiles is useless as a breakdown
     _counts = {
-        column["property"]: ask(
+        column["property"]: run_query(
             database,
             f'SELECT approx_count_distinct("{column["column_name"]}") AS n, '
             f'count("{column["column_name"]}") AS known FROM engage',
@@ -504,7 +508,7 @@ def _(database, tables):
 
 @app.cell
 def _(breakdown, database):
-    profiles = ask(
+    profiles = run_query(
         database,
         f"""
         SELECT
@@ -521,7 +525,7 @@ def _(breakdown, database):
 
 @app.cell
 def _(database):
-    freshness = ask(
+    freshness = run_query(
         database,
         """
         WITH days AS (
@@ -529,7 +533,7 @@ def _(database):
                 AS date) AS day
             FROM export WHERE event_date > current_date - 400
         ),
-        read AS (
+        loaded AS (
             SELECT day, max(is_final) AS is_final, max(fetched_at) AS read_at
             FROM days JOIN _mixpanel_loads
                 ON table_name = 'export' AND day BETWEEN first_day AND last_day
@@ -541,8 +545,8 @@ def _(database):
             coalesce(events, 0) AS events,
             read_at,
             CASE WHEN read_at IS NULL THEN 'not loaded' WHEN is_final THEN 'final'
-                ELSE 'read again by the next sync' END AS state
-        FROM days LEFT JOIN read ON read.day = days.day
+                ELSE 'reloaded by the next sync' END AS state
+        FROM days LEFT JOIN loaded ON loaded.day = days.day
         LEFT JOIN counted ON counted.event_date = days.day
         ORDER BY days.day
         """,
@@ -552,7 +556,7 @@ def _(database):
         [
             mo.md(
                 "## Freshness\n"
-                + (f"Days that are missing: {', '.join(_gaps)}." if _gaps else "No day is missing.")
+                + (f"Missing days: {', '.join(_gaps)}." if _gaps else "No day is missing.")
             ),
             styled(draw_freshness(freshness)),
         ]
@@ -571,7 +575,7 @@ def _(tables):
     mo.vstack(
         [
             mo.md(
-                "## Ask\nTables and views: "
+                "## Query\nTables and views: "
                 + ", ".join(f"`{name}`" for name in sorted(tables))
                 + "."
             ),
@@ -584,12 +588,12 @@ def _(tables):
 @app.cell
 def _(database, query):
     try:
-        answer = ask(
-            database, f"SELECT * FROM ({query.value.rstrip().rstrip(';')}) LIMIT {MOST_ROWS}"
+        result = run_query(
+            database, f"SELECT * FROM ({query.value.rstrip().rstrip(';')}) LIMIT {MAX_ROWS}"
         )
-        _shown = mo.ui.table(answer, selection=None)
+        _shown = mo.ui.table(result, selection=None)
     except duckdb.Error as error:
-        answer = []
+        result = []
         _shown = mo.callout(str(error), kind="danger")
     _shown
     return

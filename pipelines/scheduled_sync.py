@@ -1,15 +1,15 @@
-"""Brings the tables and the views up to date: copy it, edit what is in capitals, schedule it.
+"""Brings tables and views up to date: copy this file, edit the constants, schedule it.
 
-Settings and credentials are in `.dlt/` of the directory it runs in, or in the environment. It may
-run as often as you like: what is loaded is not asked for again, but for the days that can still
-change. It ends with 0 if all is loaded, 75 if the quota is used up or another run is under way (the
-next one goes on), 2 if a setting is wrong and 1 if anything else is.
+Settings and credentials are read from `.dlt/` in the working directory, or from the environment. It
+can run at any frequency: days are only requested again while they can still change. Exit codes: 0
+if everything is loaded, 75 if the quota is exhausted or another run is in progress (the next run
+continues), 2 if a setting is invalid, 1 for any other error.
 
-With cron, every night at a quarter past three:
+With cron, every night at 03:15:
 
     15 3 * * *  cd /srv/mixpanel && .venv/bin/python scheduled_sync.py >> sync.log 2>&1
 
-With systemd, in `/etc/systemd/system/mixpanel.service` and `mixpanel.timer`; then
+With systemd, in `/etc/systemd/system/mixpanel.service` and `mixpanel.timer`, enabled by
 `systemctl enable --now mixpanel.timer`:
 
     [Service]
@@ -26,8 +26,8 @@ With systemd, in `/etc/systemd/system/mixpanel.service` and `mixpanel.timer`; th
     [Install]
     WantedBy=timers.target
 
-With GitHub Actions, in `.github/workflows/mixpanel.yml`; a runner forgets its files, so the
-destination has to be elsewhere:
+With GitHub Actions, in `.github/workflows/mixpanel.yml`. The destination must be remote, because a
+runner does not keep its files:
 
     on:
       schedule:
@@ -70,7 +70,7 @@ FUNNEL = ("Signed up", "Order Completed")
 
 
 def main() -> int:
-    """Sync, renew the views and return the exit code."""
+    """Sync, recreate the views and return the exit code."""
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("mixpanel_source").setLevel(logging.INFO)
     try:
