@@ -18,7 +18,9 @@ from ..catalog.tables import TABLE_NAMES
 from ..decode.columns import readable_name
 from ..decode.framing import Row, dump_json, iter_row_blocks, repair_row
 from ..errors import ConfigError, RequestError
-from ..jobs.pipeline import open_beside, pipeline_lock, reset_local_state, unwrap_errors
+from ..jobs.dlt_errors import unwrap_errors
+from ..jobs.lock import pipeline_lock
+from ..jobs.pipeline import open_beside, reset_local_state
 
 NAME = "mixpanel_request"
 """Name of the dlt source, so that its state does not mix with that of the jobs."""

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from mixpanel_sandbox import made_up_project
+from mixpanel_source.destinations.registry import destination_of
 from mixpanel_source.jobs.column_comments import (
-    EXISTING,
-    Described,
+    Description,
     describe_columns,
     write_comments,
 )
-from mixpanel_source.jobs.pipeline import sql_dialect
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import YESTERDAY, Lab, open_lab
 
@@ -30,9 +29,9 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
 def comments(lab: Lab) -> dict[tuple[str, str], str]:
     """Table and column -> the comment there."""
     with lab.pipeline.sql_client() as client:
-        schema = f"'{client.dataset_name}'"
-        query = EXISTING[sql_dialect(lab.pipeline) or ""].format(schema=schema)
-        rows = client.execute_sql(query) or ()
+        query = destination_of(lab.pipeline).comments_query
+        assert query is not None
+        rows = client.execute_sql(query.format(schema=f"'{client.dataset_name}'")) or ()
     return {(table, column): text for table, column, text in rows if text is not None}
 
 
@@ -84,13 +83,13 @@ def test_schema_without_a_name_is_named_by_its_type(shop: Lab) -> None:
 def test_events_that_disagree_are_named() -> None:
     """A property of several events has all that is said of it; what is said once is said once."""
     lexicon = [
-        Described("event", "Order", "price", "Sum."),
-        Described("event", "View", "price", "Of one piece."),
-        Described("event", "Order", "plan", "Free or not."),
-        Described("event", "View", "plan", "Free or not."),
-        Described("event", "View", "browser", None),
-        Described("profile", "$user", "price", "What they pay."),
-        Described("group", "company", "price", "Nothing of ours."),
+        Description("event", "Order", "price", "Sum."),
+        Description("event", "View", "price", "Of one piece."),
+        Description("event", "Order", "plan", "Free or not."),
+        Description("event", "View", "plan", "Free or not."),
+        Description("event", "View", "browser", None),
+        Description("profile", "$user", "price", "What they pay."),
+        Description("group", "company", "price", "Nothing of ours."),
     ]
     columns = [
         ("export", "price", "price"),

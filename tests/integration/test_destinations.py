@@ -1,7 +1,9 @@
-"""DuckDB and PostgreSQL get the same tables, and get them through parquet."""
+"""Each destination gets the same tables through parquet, and is known in one place only."""
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +12,11 @@ import pytest
 
 import mixpanel_source
 from mixpanel_sandbox import made_up_project
+from mixpanel_source.destinations.base import Destination
+from mixpanel_source.destinations.duckdb import DuckDb
+from mixpanel_source.destinations.postgres import Postgres
+from mixpanel_source.destinations.registry import DESTINATIONS, destination_of, find_destination
+from mixpanel_source.errors import BusyError
 from tests.integration.fidelity import load, open_pipeline, read_types
 from tests.integration.jobs import Lab
 
@@ -63,3 +70,57 @@ def test_files_are_said_to_grow(
     mixpanel_source.sync(("engage",), pipeline=files, clock=lab.clock, **lab.settings)
     assert "filesystem cannot replace rows" in caplog.text
     assert list((tmp_path / "files").rglob("engage/*.parquet"))
+
+
+def test_destination_is_found_by_its_name() -> None:
+    """The short and long names find the same; a destination without a row has the defaults."""
+    assert find_destination("duckdb") is find_destination("dlt.destinations.duckdb") is DuckDb
+    assert find_destination("postgres") is Postgres
+    assert find_destination("snowflake") is find_destination("my.own.duckdb") is Destination
+
+
+def test_destination_with_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rules for DuckDB hold whatever the configuration calls the destination."""
+    monkeypatch.setenv("DESTINATION__WAREHOUSE__DESTINATION_TYPE", "duckdb")
+    monkeypatch.setenv("DESTINATION__WAREHOUSE__CREDENTIALS", str(tmp_path / "events.duckdb"))
+    pipeline = mixpanel_source.open_pipeline("warehouse", dataset="events")
+    assert pipeline.dataset_name == "main"
+    assert mixpanel_source.open_pipeline("warehouse", dataset="other").dataset_name == "other"
+    destination = destination_of(pipeline)
+    assert not destination.exists
+    assert isinstance(destination.connection_error(), BusyError)
+    assert destination.takes_views
+
+
+def test_destination_that_nothing_is_known_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any other destination keeps the dataset's name, and gets no views and no comments."""
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "mixpanel"))
+    pipeline = mixpanel_source.open_pipeline("filesystem", dataset="mixpanel", name="files")
+    destination = destination_of(pipeline)
+    assert pipeline.dataset_name == destination.dataset_name == "mixpanel"
+    assert destination.exists
+    assert "filesystem cannot be reached" in str(destination.connection_error())
+    assert not destination.takes_views
+    assert destination.comments_query is None
+
+
+def comparisons() -> Iterator[str]:
+    """Each text that a module outside `destinations/` compares something with."""
+    package = Path(mixpanel_source.__file__).parent
+    for path in package.rglob("*.py"):
+        if path.parent.name == "destinations":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare):
+                for part in ast.walk(node):
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        yield part.value
+
+
+def test_only_the_registry_chooses_among_destinations() -> None:
+    """No other module asks which destination it works with."""
+    assert {*comparisons()} & {*DESTINATIONS} == set()
