@@ -28,7 +28,7 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.job_impl import FollowupJobRequestImpl
 
 from .. import constants
-from .replacement import Conditions, replacement_of
+from .replacement import Conditions, conditions_of
 
 
 class MergingDuckDb(duckdb):
@@ -52,14 +52,14 @@ class MergingDuckDb(duckdb):
 class _Client(DuckDbClient):
     def should_load_data_to_staging_dataset(self, table_name: str) -> bool:
         table = self.prepare_load_table(table_name)
-        return replacement_of(table) is None and super().should_load_data_to_staging_dataset(
+        return conditions_of(table) is None and super().should_load_data_to_staging_dataset(
             table_name
         )
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
-        conditions = replacement_of(table)
+        conditions = conditions_of(table)
         if conditions is None:
             return super().create_load_job(table, file_path, load_id, restore)
         if file_path.endswith(".sql"):
@@ -69,7 +69,7 @@ class _Client(DuckDbClient):
     def _create_merge_followup_jobs(
         self, table_chain: Sequence[PreparedTableSchema]
     ) -> list[FollowupJobRequest]:
-        if replacement_of(table_chain[0]) is None:
+        if conditions_of(table_chain[0]) is None:
             return super()._create_merge_followup_jobs(table_chain)
         return [_ReplaceRequest(table_chain[0])]
 
