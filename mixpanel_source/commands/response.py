@@ -20,7 +20,9 @@ from ..decode.framing import iter_rows
 from ..decode.json_values import dump_json, repair_row
 from ..decode.value_types import Row
 from ..errors import ConfigError, RequestError
-from ..jobs.pipeline import open_beside, pipeline_lock, reset_local_state, unwrap_errors
+from ..jobs.dlt_errors import unwrap_errors
+from ..jobs.lock import pipeline_lock
+from ..jobs.pipeline import open_beside, reset_local_state
 
 NAME = "mixpanel_request"
 """Name of the dlt source, so that its state does not mix with that of the jobs."""

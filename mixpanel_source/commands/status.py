@@ -18,7 +18,7 @@ from ..config.providers import load_config
 from ..config.settings import Settings
 from ..errors import ConfigError
 from ..jobs.history import RUNNING, LastRun, read_last_run
-from ..jobs.pipeline import is_under_way
+from ..jobs.lock import is_locked
 from ..paths import data_directory, last_run_file
 from ..tables.event_downloads import NAME as EXPORT
 from ..tables.ledger import Ledger
@@ -116,7 +116,7 @@ def read_status(
     """
     run = read_last_run(last_run_file(name))
     outcome = run.outcome if run else None
-    if outcome == RUNNING and not is_under_way(name):
+    if outcome == RUNNING and not is_locked(name):
         outcome = KILLED
     return Status(
         project_id=reader.project_id,

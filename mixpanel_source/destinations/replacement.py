@@ -118,7 +118,7 @@ class Conditions(NamedTuple):
     """Which staged rows to insert."""
 
 
-def replacement_of(table: Mapping[str, Any]) -> Conditions | None:
+def conditions_of(table: Mapping[str, Any]) -> Conditions | None:
     """The conditions of a table that a `Replacement` declared.
 
     Args:

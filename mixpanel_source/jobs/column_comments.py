@@ -1,6 +1,6 @@
-"""Descriptions of the Lexicon as comments on columns, for whoever looks at the database.
+"""Lexicon descriptions as comments on the columns of `export` and `engage`.
 
-A comment that somebody else made stays where the Lexicon says nothing of the column.
+A comment that someone else wrote stays, unless the Lexicon describes the same column.
 """
 
 from __future__ import annotations
@@ -13,69 +13,72 @@ from typing import Any, NamedTuple
 import dlt
 from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRelation
 
+from ..destinations.registry import destination_of
 from ..sql import quote_name, quote_text
-from .pipeline import sql_dialect
 
 logger = logging.getLogger("mixpanel_source")
 
 TABLES = {"event": "export", "profile": "engage"}
-"""What the Lexicon speaks of -> the table that has columns of its properties."""
-EXISTING = {
-    "duckdb": (
-        "SELECT table_name, column_name, comment FROM duckdb_columns() "
-        "WHERE database_name = current_database() AND schema_name = {schema}"
-    ),
-    "postgres": (
-        "SELECT c.relname, a.attname, col_description(a.attrelid, a.attnum) "
-        "FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid "
-        "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = {schema} AND a.attnum > 0 AND NOT a.attisdropped"
-    ),
-}
-"""Dialect -> the columns of a schema and their comments."""
+"""Entity type of the Lexicon -> the table that has columns for its properties."""
 
-Place = tuple[str, str]
+ColumnName = tuple[str, str]
 """A table and one of its columns."""
 
 
-class Described(NamedTuple):
-    """A description of a property: a row of `lexicon`."""
+class Description(NamedTuple):
+    """The description of a property: a row of `lexicon`."""
 
     entity_type: str
     entity: str
-    """Its name; its type where it has none."""
+    """Its name, or its type if it has none."""
     property: str
-    description: str | None
+    text: str | None
 
 
 def write_comments(pipeline: dlt.Pipeline) -> int:
-    """Bring the comments on the columns of `export` and `engage` up to date.
+    """Write the comments that differ from the descriptions in the table `lexicon`.
+
+    A database error is logged, not raised: the data is loaded, which is what matters.
 
     Args:
-        pipeline: that has loaded `lexicon`. Nothing is done but in DuckDB and Postgres.
+        pipeline: that has loaded `lexicon`.
 
     Returns:
-        How many comments were written.
+        How many comments were written; 0 if the destination has no comments on columns.
     """
-    query = EXISTING.get(sql_dialect(pipeline) or "")
-    if query is None:
+    destination = destination_of(pipeline)
+    if destination.comments_query is None:
         return 0
     try:
         with pipeline.sql_client() as client:
-            return _write(client, query.format(schema=quote_text(client.dataset_name)))
+            existing = _read_comments(client, destination.comments_query)
+            new = [
+                (column, text)
+                for column, text in _read_descriptions(client).items()
+                if column in existing and existing[column] != text
+            ]
+            for (table, column), text in new:
+                name = ".".join(map(quote_name, (client.dataset_name, table, column)))
+                statement = destination.comment_statement
+                client.execute_sql(statement.format(column=name, text=quote_text(text)))
+            return len(new)
     except DatabaseUndefinedRelation:
         return 0
     except DatabaseException as error:
-        # the data is loaded, and that is what counts
         logger.warning(
-            "The descriptions of the Lexicon could not be made comments on columns (%s): the user "
-            "of the destination may lack the right to it.",
+            "The Lexicon descriptions could not be written as comments on columns (%s): the "
+            "destination's user may lack the permission.",
             type(error).__name__,
         )
         return 0
 
 
-def _write(client: Any, existing_query: str) -> int:  # noqa: ANN401 - any SQL client
+def _read_comments(client: Any, query: str) -> dict[ColumnName, str | None]:  # noqa: ANN401 - any SQL client
+    rows = _rows(client, query.format(schema=quote_text(client.dataset_name)))
+    return {(table, column): text for table, column, text in rows}
+
+
+def _read_descriptions(client: Any) -> dict[ColumnName, str]:  # noqa: ANN401 - any SQL client
     schema = quote_name(client.dataset_name)
     lexicon = _rows(
         client,
@@ -85,42 +88,32 @@ def _write(client: Any, existing_query: str) -> int:  # noqa: ANN401 - any SQL c
     columns = _rows(
         client, f"SELECT table_name, property, column_name FROM {schema}._mixpanel_columns"
     )
-    existing = {(table, column): text for table, column, text in _rows(client, existing_query)}
-    wanted = describe_columns((Described(*row) for row in lexicon), columns)
-    new = {
-        place: text
-        for place, text in wanted.items()
-        if place in existing and existing[place] != text
-    }
-    for (table, column), text in new.items():
-        name = f"{schema}.{quote_name(table)}.{quote_name(column)}"
-        client.execute_sql(f"COMMENT ON COLUMN {name} IS {quote_text(text)}")
-    return len(new)
+    return describe_columns((Description(*row) for row in lexicon), columns)
 
 
 def describe_columns(
-    lexicon: Iterable[Described], columns: Iterable[tuple[str, str, str]]
-) -> dict[Place, str]:
-    """What to say of columns.
+    lexicon: Iterable[Description], columns: Iterable[tuple[str, str, str]]
+) -> dict[ColumnName, str]:
+    """The comments that columns should have.
 
     Args:
-        lexicon: what is said of properties. Of one property several events may say different
-            things; then each of them is named with what it says.
-        columns: table, property and column, for each column that values of a property are in.
+        lexicon: descriptions of properties. Where several events describe the same property
+            differently, the comment has a line for each, with the event's name.
+        columns: table, property and column, for each column that holds values of a property.
     """
-    said: dict[Place, dict[str, str]] = defaultdict(dict)
-    for one in lexicon:
-        if one.entity_type in TABLES and one.description:
-            said[TABLES[one.entity_type], one.property][one.entity] = one.description
-    texts = {key: _joined(by_entity) for key, by_entity in said.items()}
+    texts: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for description in lexicon:
+        table = TABLES.get(description.entity_type)
+        if table is not None and description.text:
+            texts[table, description.property][description.entity] = description.text
     return {
-        (table, column): texts[table, name]
+        (table, column): _join(texts[table, name])
         for table, name, column in columns
         if (table, name) in texts
     }
 
 
-def _joined(by_entity: dict[str, str]) -> str:
+def _join(by_entity: dict[str, str]) -> str:
     if len({*by_entity.values()}) == 1:
         return next(iter(by_entity.values()))
     return "\n".join(f"{entity}: {text}" for entity, text in sorted(by_entity.items()))

@@ -1,7 +1,8 @@
-"""How the last run of a pipeline ended, in a small file beside its lock.
+"""A record of the last run of a pipeline, in a small file.
 
-What is loaded is told by the destination; what went wrong is not, for a run that failed loads
-nothing. A run says that it begins, and how it ends: one that never said so was killed.
+The destination shows what is loaded, but not what failed, for a failed run loads nothing. A run
+writes its record when it starts and again when it ends. A record that still says `running` while no
+job holds the lock is that of a run that was killed.
 """
 
 from __future__ import annotations
@@ -28,25 +29,26 @@ class LastRun:
     began_at: float
     """Seconds since the epoch."""
     ended_at: float | None = None
+    """Seconds since the epoch; None while it is running."""
     outcome: str = RUNNING
-    """`running`, `done`, `failed` or `stopped`: by the user, or for the quota."""
+    """`running`, `done`, `failed`, or `stopped` by the user or by the quota."""
     rows: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
-    """Table -> what was said of its failure; the key is empty if it was the failure of all."""
+    """Table -> error message; the table is empty if the whole run failed."""
 
 
 def write_last_run(path: Path, run: LastRun) -> None:
-    """Replace what the file says; a disk that cannot be written is no reason to fail."""
+    """Replace the record at `path`; failing to write it is logged, not raised."""
     beside = path.with_suffix(".new")
     try:
         beside.write_text(json.dumps(asdict(run)))
         beside.replace(path)
     except OSError as error:
-        logger.warning("How this run goes could not be noted: %s.", error.strerror)
+        logger.warning("The record of this run could not be written: %s.", error.strerror)
 
 
 def read_last_run(path: Path) -> LastRun | None:
-    """What the file says, or None if there is none that can be read."""
+    """The record at `path`; None if it is missing or cannot be read."""
     with suppress(OSError, ValueError, TypeError):
         return LastRun(**json.loads(path.read_text()))
     return None

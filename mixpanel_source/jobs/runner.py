@@ -19,14 +19,17 @@ import dlt
 from ..api.clock import Clock
 from ..api.rate_limit import requests_left
 from ..catalog.tables import find_table
+from ..destinations.registry import destination_of
 from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
 from ..paths import data_directory, last_run_file
 from ..tables.context import LoadContext, pipeline_spool
 from ..tables.load_log import WindowLoad
 from ..tables.package import TablePart
 from .column_comments import write_comments
+from .dlt_errors import unwrap_errors
 from .history import DONE, FAILED, STOPPED, LastRun, write_last_run
-from .pipeline import appending_note, pipeline_lock, reset_local_state, unwrap_errors
+from .lock import pipeline_lock
+from .pipeline import reset_local_state
 from .source import build_source
 
 logger = logging.getLogger("mixpanel_source")
@@ -90,7 +93,7 @@ def run_job(
     """
     record = context.record
     result = JobResult(pipeline, record.windows, record.failures)
-    if note := appending_note(pipeline):
+    if note := destination_of(pipeline).appending_note:
         logger.warning(note)
     run = LastRun(name, tables, began_at=context.clock.time())
     with pipeline_lock(pipeline), _recorded(run, result, context.clock):

@@ -8,16 +8,14 @@ from typing import Any
 import dlt
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from ..destinations.registry import DESTINATIONS, destination_of
 from ..errors import ConfigError
-from ..jobs.pipeline import open_pipeline, sql_dialect
+from ..jobs.pipeline import open_pipeline
 from ..sql import quote_name, quote_text
 from .build import build_views
 from .fivetran import RAW_COLUMN
 from .funnel import FUNNEL_DAYS
 from .properties import Property
-
-DIALECTS = ("duckdb", "postgres")
-"""Supported databases, by their names in sqlglot."""
 
 
 def create_views(
@@ -39,13 +37,14 @@ def create_views(
         funnel_days: Maximum days from the first step of the funnel to the last.
 
     Raises:
-        ConfigError: Nothing is loaded yet, the database is neither DuckDB nor Postgres, or the
+        ConfigError: Nothing is loaded yet, the destination does not take the views, or the
             funnel has a single step, or a step twice.
     """
     pipeline = pipeline or open_pipeline()
-    if sql_dialect(pipeline) not in DIALECTS:
+    if not destination_of(pipeline).takes_views:
+        supported = [name for name, kind in DESTINATIONS.items() if kind.takes_views]
         raise ConfigError(
-            f"The views are for {' and '.join(DIALECTS)}; "
+            f"The views are for {', '.join(supported)}; "
             f"this pipeline loads to {pipeline.destination.destination_name}."
         )
     with pipeline.sql_client() as client:

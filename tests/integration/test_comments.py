@@ -1,4 +1,4 @@
-"""Descriptions of the Lexicon as comments on columns."""
+"""Lexicon descriptions as comments on columns."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from mixpanel_sandbox import made_up_project
+from mixpanel_source.destinations.registry import destination_of
 from mixpanel_source.jobs.column_comments import (
-    EXISTING,
-    Described,
+    Description,
     describe_columns,
     write_comments,
 )
-from mixpanel_source.jobs.pipeline import sql_dialect
 from tests.integration.conftest import open_destination
 from tests.integration.jobs import YESTERDAY, Lab, open_lab
 
@@ -28,16 +27,16 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 
 def comments(lab: Lab) -> dict[tuple[str, str], str]:
-    """Table and column -> the comment there."""
+    """Table and column -> comment, where there is one."""
     with lab.pipeline.sql_client() as client:
-        schema = f"'{client.dataset_name}'"
-        query = EXISTING[sql_dialect(lab.pipeline) or ""].format(schema=schema)
-        rows = client.execute_sql(query) or ()
+        query = destination_of(lab.pipeline).comments_query
+        assert query is not None
+        rows = client.execute_sql(query.format(schema=f"'{client.dataset_name}'")) or ()
     return {(table, column): text for table, column, text in rows if text is not None}
 
 
 def test_lexicon_describes_columns(shop: Lab) -> None:
-    """After a sync with the Lexicon each described property's column has its description."""
+    """After a sync with the Lexicon, columns of described properties have comments."""
     shop.sync("export", "engage", "lexicon")
     found = comments(shop)
     assert found["export", "cart_total"] == "Sum of the prices in EUR."
@@ -46,8 +45,8 @@ def test_lexicon_describes_columns(shop: Lab) -> None:
     assert found["engage", "lifetime_value"] == "Spent so far, in EUR."
 
 
-def test_changed_descriptions_are_written_and_others_left_alone(shop: Lab) -> None:
-    """Only what differs is written; a comment the Lexicon knows nothing of stays."""
+def test_only_changed_descriptions_are_written(shop: Lab) -> None:
+    """Unchanged comments are not written again, and those of others stay."""
     shop.sync("export", "engage", "lexicon")
     with shop.pipeline.sql_client() as client:
         table = client.make_qualified_table_name("engage")
@@ -65,32 +64,32 @@ def test_changed_descriptions_are_written_and_others_left_alone(shop: Lab) -> No
 
 
 def test_lexicon_alone_needs_no_other_table(shop: Lab, caplog: pytest.LogCaptureFixture) -> None:
-    """There may be nothing to comment on, which is nothing to warn of."""
+    """Without the tables that it describes there are no comments, and no warning."""
     assert shop.sync("lexicon").failures == {}
     assert comments(shop) == {}
     assert "comments" not in caplog.text
 
 
 def test_schema_without_a_name_is_named_by_its_type(shop: Lab) -> None:
-    """Where it and another say different things of a property, both are told."""
-    (profile,) = (one for one in shop.project.schemas if one["entityType"] == "profile")
+    """Where two schemas describe a property differently, the comment has both texts."""
+    (profile,) = (entity for entity in shop.project.schemas if entity["entityType"] == "profile")
     schema = {"properties": {"plan": {"type": "string", "description": "What they pay."}}}
     shop.project.schemas.append({**profile, "name": None, "schemaJson": schema})
     assert shop.sync("engage", "lexicon").failures == {}
-    told = "$user: free, plus or pro.\nprofile: What they pay."
-    assert comments(shop)["engage", "plan"] == told
+    both = "$user: free, plus or pro.\nprofile: What they pay."
+    assert comments(shop)["engage", "plan"] == both
 
 
-def test_events_that_disagree_are_named() -> None:
-    """A property of several events has all that is said of it; what is said once is said once."""
+def test_differing_descriptions_name_their_events() -> None:
+    """Different descriptions of one property are all listed; equal ones appear once."""
     lexicon = [
-        Described("event", "Order", "price", "Sum."),
-        Described("event", "View", "price", "Of one piece."),
-        Described("event", "Order", "plan", "Free or not."),
-        Described("event", "View", "plan", "Free or not."),
-        Described("event", "View", "browser", None),
-        Described("profile", "$user", "price", "What they pay."),
-        Described("group", "company", "price", "Nothing of ours."),
+        Description("event", "Order", "price", "Sum."),
+        Description("event", "View", "price", "Of one piece."),
+        Description("event", "Order", "plan", "Free or not."),
+        Description("event", "View", "plan", "Free or not."),
+        Description("event", "View", "browser", None),
+        Description("profile", "$user", "price", "What they pay."),
+        Description("group", "company", "price", "Nothing of ours."),
     ]
     columns = [
         ("export", "price", "price"),

@@ -1,7 +1,9 @@
-"""DuckDB and PostgreSQL get the same tables, and get them through parquet."""
+"""Destinations get the same tables, as parquet, and the registry alone tells them apart."""
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +12,11 @@ import pytest
 
 import mixpanel_source
 from mixpanel_sandbox import made_up_project
+from mixpanel_source.destinations.base import Destination
+from mixpanel_source.destinations.duckdb import DuckDb
+from mixpanel_source.destinations.postgres import Postgres
+from mixpanel_source.destinations.registry import DESTINATIONS, destination_of, find_destination
+from mixpanel_source.errors import BusyError
 from tests.integration.fidelity import load, open_pipeline, read_types
 from tests.integration.jobs import Lab
 
@@ -17,7 +24,7 @@ TABLES = ("export", "engage", "cohorts", "_mixpanel_loads", "_mixpanel_columns")
 
 
 def test_both_destinations_get_the_same_tables(request: pytest.FixtureRequest) -> None:
-    """Tables, columns and their types are the same, and every table was loaded as parquet."""
+    """Tables, columns and their types are the same."""
     project = made_up_project(last_day=date(2026, 11, 20), days=2)
     types = {}
     for destination in ("duckdb", "postgres"):
@@ -30,7 +37,7 @@ def test_both_destinations_get_the_same_tables(request: pytest.FixtureRequest) -
 
 @pytest.mark.parametrize("table", ["export", "engage", "cohorts"])
 def test_postgres_takes_parquet(table: str, request: pytest.FixtureRequest) -> None:
-    """All that is loaded goes in as parquet, which ADBC copies; nothing as text."""
+    """Every file is loaded as parquet, which ADBC copies, and none as text."""
     project = made_up_project(last_day=date(2026, 11, 20), days=1)
     pipeline = open_pipeline("postgres", request)
     load(project, pipeline, tables=(table,))
@@ -40,7 +47,7 @@ def test_postgres_takes_parquet(table: str, request: pytest.FixtureRequest) -> N
 
 
 def loaded_files(pipeline: dlt.Pipeline) -> list[str]:
-    """The files of the last package, those of dlt's own tables left out."""
+    """The files of the last package, except those of dlt's own tables."""
     trace = pipeline.last_trace
     assert trace is not None
     assert trace.last_load_info is not None
@@ -49,13 +56,13 @@ def loaded_files(pipeline: dlt.Pipeline) -> list[str]:
     return [file.file_name() for file in files if not file.table_name.startswith("_dlt")]
 
 
-def test_files_are_said_to_grow(
+def test_appending_destination_is_announced(
     lab: Lab,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Where nothing can be replaced a sync says so, and where it can be it does not."""
+    """A sync warns if the destination only appends, and only then."""
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "files"))
     lab.sync("engage")
     assert "cannot replace rows" not in caplog.text
@@ -63,3 +70,55 @@ def test_files_are_said_to_grow(
     mixpanel_source.sync(("engage",), pipeline=files, clock=lab.clock, **lab.settings)
     assert "filesystem cannot replace rows" in caplog.text
     assert list((tmp_path / "files").rglob("engage/*.parquet"))
+
+
+def test_destination_is_found_by_its_name() -> None:
+    """Short and full names are equal; a destination without a row gets the defaults."""
+    assert find_destination("duckdb") is find_destination("dlt.destinations.duckdb") is DuckDb
+    assert find_destination("postgres") is Postgres
+    assert find_destination("snowflake") is find_destination("my.own.duckdb") is Destination
+
+
+def test_destination_under_a_configured_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB is recognized under any name that the configuration gives it."""
+    monkeypatch.setenv("DESTINATION__WAREHOUSE__DESTINATION_TYPE", "duckdb")
+    monkeypatch.setenv("DESTINATION__WAREHOUSE__CREDENTIALS", str(tmp_path / "events.duckdb"))
+    pipeline = mixpanel_source.open_pipeline("warehouse", dataset="events")
+    assert pipeline.dataset_name == "main"
+    assert mixpanel_source.open_pipeline("warehouse", dataset="other").dataset_name == "other"
+    destination = destination_of(pipeline)
+    assert not destination.exists
+    assert isinstance(destination.connection_error(), BusyError)
+    assert destination.takes_views
+
+
+def test_destination_without_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps the name of the dataset, and has neither views nor comments."""
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "mixpanel"))
+    pipeline = mixpanel_source.open_pipeline("filesystem", dataset="mixpanel", name="files")
+    destination = destination_of(pipeline)
+    assert pipeline.dataset_name == destination.dataset_name == "mixpanel"
+    assert destination.exists
+    assert "filesystem cannot be reached" in str(destination.connection_error())
+    assert not destination.takes_views
+    assert destination.comments_query is None
+
+
+def comparisons() -> Iterator[str]:
+    """Yields each string that a module outside `destinations/` compares something with."""
+    package = Path(mixpanel_source.__file__).parent
+    for path in package.rglob("*.py"):
+        if path.parent.name == "destinations":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare):
+                for part in ast.walk(node):
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        yield part.value
+
+
+def test_only_the_registry_chooses_among_destinations() -> None:
+    """No other module compares anything with the name of a destination."""
+    assert {*comparisons()} & {*DESTINATIONS} == set()

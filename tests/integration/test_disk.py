@@ -1,4 +1,4 @@
-"""No room, no access, no database: one line says what to do, and the next run heals by itself."""
+"""Full disks, locked and unreachable databases: one line per error, and a rerun recovers."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
 from mixpanel_source import cli
 sys.exit(cli.main(sys.argv[2:]))
 """
-"""A process that may write no file greater than that, as on a disk without room for it."""
+"""A process with a maximum file size, which acts like a full disk."""
 ROOM_BYTES = 2_000_000
 
 
 def run_backfill(sandbox: Sandbox, *, limit: int = 10**9) -> tuple[int, str]:
-    """Backfill all days of a project in a process; gives its exit code and its complaints."""
+    """Backfill all days of a project in a process; returns its exit code and stderr."""
     first, last = min(sandbox.project.events), max(sandbox.project.events)
     done = subprocess.run(
         [
@@ -59,25 +59,25 @@ def run_backfill(sandbox: Sandbox, *, limit: int = 10**9) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def complaints(said: str) -> list[str]:
-    """What a process said beside the lines on its progress."""
-    return [line for line in said.splitlines() if not line.startswith("export 20")]
+def complaints(stderr: str) -> list[str]:
+    """The lines of stderr that do not report progress."""
+    return [line for line in stderr.splitlines() if not line.startswith("export 20")]
 
 
-def unpackable(size: int) -> str:
-    """Text of so many characters that no compression makes much smaller."""
+def incompressible(size: int) -> str:
+    """Random text of a given length, which compression hardly makes smaller."""
     return base64.b64encode(random.Random(7).randbytes(size * 3 // 4)).decode()  # noqa: S311
 
 
-def test_full_disk_is_told_and_healed() -> None:
-    """A day that does not fit on the disk is refused, the days before it stay; with room, all."""
+def test_full_disk() -> None:
+    """A day that does not fit fails, earlier days stay; with room, a rerun loads all days."""
     project = make_project(ANCHOR, YESTERDAY)
     middle = sorted(project.events)[3]
     for number in range(10):
-        add_event(project, middle, 10 + number, blob=unpackable(ROOM_BYTES // 4))
+        add_event(project, middle, 10 + number, blob=incompressible(ROOM_BYTES // 4))
     with Sandbox(project, exports_per_hour=None, exports_per_second=None) as sandbox:
-        code, said = run_backfill(sandbox, limit=ROOM_BYTES)
-        (error,) = complaints(said)
+        code, stderr = run_backfill(sandbox, limit=ROOM_BYTES)
+        (error,) = complaints(stderr)
         assert code == cli.FAILED
         assert error.startswith("error: The spool directory ")
         assert error.endswith(
@@ -90,7 +90,7 @@ def test_full_disk_is_told_and_healed() -> None:
 
 
 def assert_loaded(project: Project, *, before: str = "9999") -> None:
-    """`mixpanel.duckdb` holds the events of the days before that day, and no others."""
+    """`mixpanel.duckdb` holds exactly the events of the days before `before`."""
     served = (row for row in served_events(project) if str(row.day) < before)
     assert_same(served, read_rows(open_pipeline(), "export"))
 
@@ -100,15 +100,15 @@ def assert_loaded(project: Project, *, before: str = "9999") -> None:
     ["", "mixpanel_source", "mixpanel_source/mixpanel.spool", "pipelines", "pipelines/mixpanel"],
     ids=["data", "ours", "spool", "pipelines", "working"],
 )
-def test_file_in_the_place_of_a_directory(tmp_path: Path, place: str) -> None:
-    """Where nothing can be written, the directory is named in one line; freed, all is well."""
+def test_file_in_place_of_a_directory(tmp_path: Path, place: str) -> None:
+    """The error names the path; once the file is removed, a rerun loads all days."""
     path = tmp_path / "dlt-data" / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("in the way")
     project = make_project()
     with Sandbox(project, exports_per_hour=None, exports_per_second=None) as sandbox:
-        code, said = run_backfill(sandbox)
-        (error,) = complaints(said)
+        code, stderr = run_backfill(sandbox)
+        (error,) = complaints(stderr)
         assert code == cli.FAILED
         assert str(path) in error
         path.unlink()
@@ -118,7 +118,7 @@ def test_file_in_the_place_of_a_directory(tmp_path: Path, place: str) -> None:
 
 @contextmanager
 def held_database(path: Path) -> Iterator[None]:
-    """A DuckDB file that another process has open to write."""
+    """Another process has a DuckDB file open for writing."""
     with subprocess.Popen(
         [sys.executable, "-c", HELD_BY_ANOTHER, str(path)],
         stdin=subprocess.PIPE,
@@ -132,8 +132,8 @@ def held_database(path: Path) -> Iterator[None]:
             process.kill()
 
 
-def test_database_that_another_process_holds(lab: Lab, tmp_path: Path) -> None:
-    """A DuckDB that somebody has open is told of before anything is asked of Mixpanel."""
+def test_duckdb_open_in_another_process(lab: Lab, tmp_path: Path) -> None:
+    """A locked DuckDB file is reported before any request to Mixpanel."""
     lab.sync("export")
     with held_database(tmp_path / "mixpanel.duckdb"):
         failure = lab.sync("export").failures[TablePart("export")]
@@ -144,8 +144,8 @@ def test_database_that_another_process_holds(lab: Lab, tmp_path: Path) -> None:
     lab.assert_events_kept()
 
 
-def test_database_that_is_taken_in_the_midst(tmp_path: Path) -> None:
-    """A DuckDB opened by somebody while we fetch: told, and the next run fetches nothing twice."""
+def test_duckdb_opened_by_another_process_during_a_sync(tmp_path: Path) -> None:
+    """A DuckDB file locked while fetching is reported; a rerun fetches nothing twice."""
     requests: list[str] = []
     held = ExitStack()
 
@@ -165,17 +165,17 @@ def test_database_that_is_taken_in_the_midst(tmp_path: Path) -> None:
 
 
 def assert_one_line(failure: MixpanelError) -> None:
-    """An error is a line that names a cause."""
+    """The message is one line, without a traceback."""
     assert "\n" not in str(failure)
     assert "Traceback" not in str(failure)
     assert "<class" not in str(failure)
 
 
 @pytest.mark.parametrize("last_request", [1, 8], ids=["while fetching", "before loading"])
-def test_database_that_goes_away_and_comes_back(
+def test_postgres_refuses_connections_during_a_sync(
     postgres: str, postgres_server: str, last_request: int
 ) -> None:
-    """A PostgreSQL that refuses connections in mid-run: told, nothing moved, healed by a rerun."""
+    """The error is reported and state does not move; a rerun loads what was fetched."""
     name = postgres.rpartition("/")[2]
     admin = f"{postgres_server}/postgres"
     requests: list[str] = []
@@ -205,7 +205,7 @@ def test_database_that_goes_away_and_comes_back(
 
 
 def remove(*parts: str) -> Callable[[Path], None]:
-    """A way to damage a working directory: parts of it are gone."""
+    """Returns a function that removes parts of a working directory."""
 
     def damage(directory: Path) -> None:
         for path in (path for part in parts for path in directory.parent.glob(part)):
@@ -235,10 +235,10 @@ def remove(*parts: str) -> Callable[[Path], None]:
         *("its state", "load version", "normalize", "content", "all"),
     ],
 )
-def test_damaged_working_directory_is_made_anew(
+def test_damaged_working_directory_is_recreated(
     lab: Lab, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    """Killed while it wrote or removed its files, in whatever order, a sync starts all the same."""
+    """A sync recovers from any files missing after a kill."""
     lab.sync("export")
     lab.crash("export")
     damage(tmp_path / "dlt-data/pipelines/mixpanel")

@@ -14,7 +14,8 @@ from mixpanel_source.commands.status import Status, find_gaps
 from mixpanel_source.commands.status import status as read_status
 from mixpanel_source.errors import BusyError, MixpanelError
 from mixpanel_source.jobs.history import LastRun, read_last_run, write_last_run
-from mixpanel_source.jobs.pipeline import open_pipeline, pipeline_lock
+from mixpanel_source.jobs.lock import pipeline_lock
+from mixpanel_source.jobs.pipeline import open_pipeline
 from mixpanel_source.paths import last_run_file
 from mixpanel_source.windows import Window
 from tests.integration.jobs import ANCHOR, NOON, YESTERDAY, Lab, make_project, open_lab

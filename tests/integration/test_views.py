@@ -252,5 +252,5 @@ def test_views_need_a_load_first() -> None:
 def test_views_need_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a destination without our SQL it is said that it has none."""
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "files"))
-    with pytest.raises(ConfigError, match="duckdb and postgres"):
+    with pytest.raises(ConfigError, match=r"for duckdb, .*postgres; .*filesystem"):
         create_views(open_pipeline("filesystem", name="files"))

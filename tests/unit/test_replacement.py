@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from dlt.common.schema.typing import MERGE_DISPOSITION_HINTS
 
-from mixpanel_source.destinations.replacement import Conditions, Replacement, replacement_of
+from mixpanel_source.destinations.replacement import Conditions, Replacement, conditions_of
 
 SCHEMA = pa.schema(
     [
@@ -43,7 +43,7 @@ def hints_of(replacement: Replacement) -> dict[str, Any]:
 
 def replace(replacement: Replacement, stored: pa.Table, *staged: pa.Table) -> set[str]:
     """The ids in a table after a load."""
-    conditions = replacement_of(hints_of(replacement))
+    conditions = conditions_of(hints_of(replacement))
     assert conditions is not None
     with duckdb.connect() as connection:
         connection.register("rows", stored)
@@ -120,7 +120,7 @@ def test_history_is_closed_and_not_deleted() -> None:
         "destination_scope": "kind IN (SELECT kind FROM {staging_table})",
         "source_filter": "id IS NOT NULL",
     }
-    assert replacement_of(hints_of(history)) is None
+    assert conditions_of(hints_of(history)) is None
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,12 @@ def test_history_is_closed_and_not_deleted() -> None:
 )
 def test_merge_by_key_is_no_replacement(hints: dict[str, Any]) -> None:
     """Tables without both conditions are left to dlt."""
-    assert replacement_of(hints) is None
+    assert conditions_of(hints) is None
 
 
 def test_conditions_are_those_of_the_disposition() -> None:
     """What dlt hands to a destination is what the table declared."""
     days = Replacement(scope=("event_date",), keep="event_key", blank="")
-    assert replacement_of(hints_of(days)) == Conditions(
+    assert conditions_of(hints_of(days)) == Conditions(
         scope="event_date IN (SELECT event_date FROM {staging_table})", keep="event_key <> ''"
     )

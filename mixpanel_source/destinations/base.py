@@ -1,0 +1,80 @@
+"""What the rest of the package needs to know of a destination, and nothing else.
+
+`Destination` holds for every destination of dlt that nothing special is known of. One that differs
+has a subclass in a module of its own, and a row in `registry`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import dlt
+from dlt.common.destination.reference import TDestinationReferenceArg
+
+from ..errors import MixpanelError
+
+
+class Destination:
+    """The destination of a pipeline.
+
+    Args:
+        pipeline: that loads to it or reads from it. Properties that look at its configuration
+            resolve the credentials, and raise dlt's `ConfigurationException` without any.
+    """
+
+    takes_views: ClassVar[bool] = False
+    """Whether it is a database that understands the SQL of our views."""
+    comments_query: ClassVar[str | None] = None
+    """Query for table, column and comment of every column in a schema, `{schema}` being its name
+    as a SQL text; None if columns have no comments that we can read."""
+    comment_statement: ClassVar[str] = "COMMENT ON COLUMN {column} IS {text}"
+    """Statement that writes a comment: on a column, qualified and quoted, a SQL text."""
+
+    def __init__(self, pipeline: dlt.Pipeline) -> None:
+        self._pipeline = pipeline
+
+    @classmethod
+    def build(cls, name: str) -> TDestinationReferenceArg:
+        """The destination for one `dlt.pipeline`.
+
+        Args:
+            name: as the user gave it, which is also where dlt looks for the credentials.
+        """
+        return name
+
+    def build_beside(self) -> TDestinationReferenceArg:
+        """The destination for a second pipeline that loads to the same place as this one."""
+        return self._pipeline.destination
+
+    @property
+    def dataset_name(self) -> str:
+        """The dataset to use where the user wants that of the pipeline."""
+        return self._pipeline.dataset_name
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is something to connect to: connecting to a missing file may create it."""
+        return True
+
+    def connection_error(self) -> MixpanelError:
+        """What it means that no connection could be opened, and what to do."""
+        return MixpanelError(
+            f"destination {self._pipeline.destination.destination_name} cannot be reached. Check "
+            "its credentials and that it is running."
+        )
+
+    @property
+    def appending_note(self) -> str | None:
+        """What to know of a destination that only appends; None if it replaces rows."""
+        strategies = self._client.capabilities.supported_merge_strategies or ()
+        if "delete-insert" in strategies:
+            return None
+        return (
+            f"{self._pipeline.destination.destination_name} cannot replace rows: what is read "
+            "again is stored again. Of each day, and of all profiles, only the rows with the "
+            "newest _dlt_load_id count."
+        )
+
+    @property
+    def _client(self) -> Any:  # noqa: ANN401 - each destination has a client of its own
+        return self._pipeline.destination_client()

@@ -1,0 +1,124 @@
+"""DuckDB as a destination that replaces rows straight from the files of a load package.
+
+dlt's merge copies the files into a staging table, and from there into the table: in DuckDB the
+second copy takes as long as the first. Here a merge reads the parquet files themselves, deletes and
+inserts in one transaction, and needs no staging table. The table holds the same afterwards.
+
+dlt loads a package with one job a file, and starts follow-up jobs when the last file of a table is
+done. So each file's job does nothing but leave the file in place, and the follow-up job, a file
+with the extension `.sql`, replaces the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlt.common.destination.client import (
+    FollowupJobRequest,
+    HasFollowupJobs,
+    LoadJob,
+    RunnableLoadJob,
+)
+from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.storages.load_package import PackageStorage, ParsedLoadJobFileName
+from dlt.destinations import duckdb
+from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.job_impl import FollowupJobRequestImpl
+
+from .. import constants
+from .replacement import Conditions, conditions_of
+
+
+class MergingDuckDb(duckdb):
+    """DuckDB with the merge of this module, under dlt's own name.
+
+    With that name it finds the configuration of dlt's DuckDB, and a pipeline that it has loaded can
+    be opened with dlt alone.
+    """
+
+    @property
+    def destination_type(self) -> str:
+        """The type that goes into the pipeline's state."""
+        return "dlt.destinations.duckdb"
+
+    @property
+    def client_class(self) -> type[DuckDbClient]:
+        """The client that creates the load jobs."""
+        return _Client
+
+
+class _Client(DuckDbClient):
+    def should_load_data_to_staging_dataset(self, table_name: str) -> bool:
+        table = self.prepare_load_table(table_name)
+        return conditions_of(table) is None and super().should_load_data_to_staging_dataset(
+            table_name
+        )
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        conditions = conditions_of(table)
+        if conditions is None:
+            return super().create_load_job(table, file_path, load_id, restore)
+        if file_path.endswith(".sql"):
+            return _ReplaceJob(file_path, conditions)
+        return _KeepFileJob(file_path)
+
+    def _create_merge_followup_jobs(
+        self, table_chain: Sequence[PreparedTableSchema]
+    ) -> list[FollowupJobRequest]:
+        if conditions_of(table_chain[0]) is None:
+            return super()._create_merge_followup_jobs(table_chain)
+        return [_ReplaceRequest(table_chain[0])]
+
+
+class _KeepFileJob(RunnableLoadJob, HasFollowupJobs):
+    """Completes a file without touching it; `_ReplaceJob` reads the completed files."""
+
+    def run(self) -> None:
+        """Do nothing."""
+
+
+class _ReplaceRequest(FollowupJobRequestImpl):
+    """Has dlt run a `_ReplaceJob` for a table."""
+
+    def __init__(self, table: PreparedTableSchema) -> None:
+        file_id = ParsedLoadJobFileName.new_file_id()
+        name = ParsedLoadJobFileName(str(table["name"]), file_id, 0, "sql")
+        super().__init__(name.file_name())
+        self._save_text_file("")
+
+
+class _ReplaceJob(RunnableLoadJob):
+    """Deletes and inserts rows of a table in one transaction, from all its files in the package."""
+
+    def __init__(self, file_path: str, conditions: Conditions) -> None:
+        super().__init__(file_path)
+        self._conditions = conditions
+
+    def run(self) -> None:
+        """Replace the rows."""
+        job_client: Any = self._job_client
+        client: Any = job_client.sql_client
+        table: Any = self._load_table
+        name = client.make_qualified_table_name(table["name"])
+        # files of one package have ever more columns: by name, and null where a file has none
+        staged = f"read_parquet({self._files(table['name'])}, union_by_name = true)"
+        scope = self._conditions.scope.format(table=name, staging_table=staged)
+        # a table has no order, and preserving that of the files doubles time and memory
+        client.execute_sql("SET preserve_insertion_order = false")
+        if "memory_limit" not in (client.credentials.global_config or {}):
+            client.execute_sql(f"SET memory_limit = '{constants.DUCKDB_MEMORY}'")
+        with client.begin_transaction():
+            client.execute_sql(f"DELETE FROM {name} WHERE {scope}")  # noqa: S608 - our own names
+            client.execute_sql(
+                f"INSERT INTO {name} BY NAME SELECT * FROM {staged} WHERE {self._conditions.keep}"  # noqa: S608 - as above
+            )
+
+    def _files(self, table: str) -> list[str]:
+        # completed_jobs/ is beside started_jobs/, where the file of this job is
+        package = Path(self._file_path).parents[1]
+        completed = package / PackageStorage.COMPLETED_JOBS_FOLDER
+        return sorted(str(path) for path in completed.glob(f"{table}.*.parquet"))

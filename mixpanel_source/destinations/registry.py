@@ -1,0 +1,32 @@
+"""The destinations that we know something special of; the one place that chooses among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dlt
+
+from .base import Destination
+from .duckdb import DuckDb, DuckDbSql
+from .postgres import Postgres
+
+_BUILT_IN = "dlt.destinations."
+"""How dlt prefixes the names of its own destinations."""
+
+DESTINATIONS: Mapping[str, type[Destination]] = {
+    "duckdb": DuckDb,
+    "ducklake": DuckDbSql,
+    "motherduck": DuckDbSql,
+    "postgres": Postgres,
+}
+"""dlt's name of a destination -> what we know of it."""
+
+
+def find_destination(name: str) -> type[Destination]:
+    """What is known of a destination by its name; `Destination` itself if nothing special is."""
+    return DESTINATIONS.get(name.removeprefix(_BUILT_IN), Destination)
+
+
+def destination_of(pipeline: dlt.Pipeline) -> Destination:
+    """The destination of a pipeline, whatever name and configuration the user gave it."""
+    return find_destination(pipeline.destination.destination_type)(pipeline)

@@ -1,0 +1,77 @@
+"""What dlt raises, as errors of this package that say what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dlt.common.configuration.exceptions import (
+    ConfigFieldMissingException,
+    ConfigurationException,
+)
+from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from ..errors import ConfigError, MixpanelError
+
+
+@contextmanager
+def destination_errors(destination: str) -> Iterator[None]:
+    """Explain why a destination cannot be used.
+
+    Args:
+        destination: its name, as the user gave it.
+
+    Raises:
+        ConfigError: there is no such destination, or its credentials or packages are missing.
+    """
+    try:
+        yield
+    except ConfigFieldMissingException as error:
+        raise ConfigError(
+            f"destination {destination} has no credentials: set "
+            f"DESTINATION__{destination.upper()}__CREDENTIALS in the environment, or fill in "
+            f"[destination.{destination}.credentials] of .dlt/secrets.toml."
+        ) from error
+    except (UnknownDestinationModule, DestinationException, ConfigurationException) as error:
+        raise ConfigError(
+            f"destination {destination} cannot be used ({type(error).__name__}). Give the name of "
+            "a destination of dlt, such as duckdb, postgres or filesystem, and install what it "
+            f'needs: pip install "dlt[{destination}]".'
+        ) from error
+
+
+@contextmanager
+def unwrap_errors() -> Iterator[None]:
+    """Raise our own errors without the exceptions that dlt wraps around them.
+
+    Raises:
+        MixpanelError: our own, or one that names the step of the pipeline that failed.
+    """
+    try:
+        yield
+    except PipelineStepFailed as failure:
+        own = next((e for e in _iter_causes(failure) if isinstance(e, MixpanelError)), None)
+        if own is not None:
+            raise own from None
+        raise MixpanelError(
+            f"dlt could not {failure.step} the data: {_first_line(failure.exception)} What was "
+            "loaded before is safe. Remove the cause and run again."
+        ) from failure
+
+
+def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _first_line(error: BaseException | None) -> str:
+    """The first line of a message from dlt or a database, without what it quotes or appends.
+
+    Quotes may hold property values; so may what follows `with message`.
+    """
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = re.sub(r"""(["']).*?(\1|$)""", "...", line.partition(" with message")[0].strip())
+    return line if line.endswith(".") else f"{line}."
