@@ -38,7 +38,7 @@ _SETTINGS_AT_FAULT = (
 """Pattern in Mixpanel's text -> the settings to check."""
 
 
-def error_from_refusal(  # noqa: PLR0911 - one return per cause, in the order they are told apart
+def error_from_refusal(  # noqa: PLR0911 - one return per cause, in order of precedence
     status: int,
     text: str,
     *,

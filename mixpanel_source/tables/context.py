@@ -24,7 +24,7 @@ class LoadContext:
     """The settings and services of one run, over as many load packages as it takes.
 
     Nothing here changes during a run but `package`, which `start_package` sets, and `record`, which
-    whoever runs the packages writes. Building a context reads no clock and sends no request.
+    the runner of the packages writes. Building a context reads no clock and sends no request.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The load package being filled, and what a run has loaded so far.
 
-A package is written by the resource that fills it; the record of the run by whoever runs the
-packages, once a package is in the destination.
+A package is written by the resource that fills it; the record by the runner, once a package is in
+the destination.
 """
 
 from __future__ import annotations

@@ -17,19 +17,10 @@ PLAIN = (
     "README.md",
     "CHANGELOG.md",
     "docs",
+    "benchmarks",
     "mixpanel_sandbox",
-    "mixpanel_source/__init__.py",
-    "mixpanel_source/api",
-    "mixpanel_source/catalog",
-    "mixpanel_source/config",
-    "mixpanel_source/constants.py",
-    "mixpanel_source/destinations",
-    "mixpanel_source/errors.py",
-    "mixpanel_source/paths.py",
-    "mixpanel_source/progress.py",
-    "mixpanel_source/sql.py",
-    "mixpanel_source/views",
-    "mixpanel_source/windows.py",
+    "mixpanel_source",
+    "pipelines",
 )
 """Files and folders that are checked."""
 

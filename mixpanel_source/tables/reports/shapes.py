@@ -93,7 +93,7 @@ def _funnel(reply: object, query: ReportQuery) -> Iterator[Measure]:
 
 
 def _split_steps(funnel: object) -> tuple[object, dict[str, Any]]:
-    """The steps of a funnel, and what is said of it as a whole; a list is the steps alone."""
+    """The steps of a funnel, and the numbers of the whole funnel; a list is the steps alone."""
     if not isinstance(funnel, dict):
         return funnel, {}
     return funnel.get("steps"), {key: v for key, v in funnel.items() if key != "steps"}
