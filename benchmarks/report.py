@@ -67,7 +67,7 @@ def table(
 
 def notes(contenders: Iterable[Contender], reasons: Mapping[str, str]) -> str:
     """Return notes on what each contender omits, and on those that could not be run."""
-    omits = [f"- `{one.name}` does less: {one.omits}." for one in contenders if one.omits]
+    omits = [f"- `{each.name}` does less: {each.omits}." for each in contenders if each.omits]
     return "\n".join([*omits, *(f"- {reason}" for reason in reasons.values())])
 
 
