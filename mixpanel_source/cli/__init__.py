@@ -1,11 +1,11 @@
 """The command line: `mixpanel-source ...`.
 
-`parser` has the commands and their options, `jobs`, `questions` and `local` what they do, `exits`
-the exit codes. What shows progress is in `board` and `live`.
+`parser` has the commands and their options, `job`, `questions` and `local` what they do. What
+shows progress is in `progress_view` and `live`.
 """
 
-from .entry import main
-from .exits import DONE, FAILED, INTERRUPTED, LATER, WRONG_USAGE
+from .app import main
+from .exit_codes import DONE, FAILED, INTERRUPTED, LATER, WRONG_USAGE
 from .local import DEMO_DAYS, DEMO_QUERY
 from .parser import build_parser
 

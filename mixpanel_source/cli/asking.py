@@ -7,8 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .exits import DONE, FAILED
-from .jobs import swift_imports
+from .exit_codes import DONE, FAILED
+from .job import swift_imports
 from .text import count, grid
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from .. import constants
 from ..catalog.tables import DEFAULT_TABLES
 from ..errors import ConfigError
-from .exits import DONE
-from .jobs import finish
+from .exit_codes import DONE
+from .job import finish
 
 if TYPE_CHECKING:
     from mixpanel_sandbox import Project, Sandbox

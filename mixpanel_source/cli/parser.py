@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from .. import constants
 from ..catalog.tables import DEFAULT_TABLES, TABLE_NAMES
 from .asking import run_reconcile, run_request
-from .jobs import run_backfill, run_catch_up, run_sync
+from .job import run_backfill, run_catch_up, run_sync
 from .local import run_demo, run_sandbox
 from .questions import run_check, run_plan, run_status
 

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import PausedError
-from .exits import DONE, FAILED, LATER
-from .jobs import swift_imports
+from .exit_codes import DONE, FAILED, LATER
+from .job import swift_imports
 from .text import count, duration, grid, instant
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mixpanel_source.cli.board import Board
+from mixpanel_source.cli.progress_view import Board
 from mixpanel_source.cli.text import count, duration, grid
 
 NOON = 1_795_262_400.0

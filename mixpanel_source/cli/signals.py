@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TypeVar
 
 from ..decode.parallel import Task
-from .exits import INTERRUPTED
+from .exit_codes import INTERRUPTED
 
 T = TypeVar("T")
 

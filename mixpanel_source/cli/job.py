@@ -16,15 +16,15 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CancelledError
-from .exits import tell_errors
-from .interrupts import StoppableClock, run_stoppably, say_stopping
+from .exit_codes import tell_errors
+from .signals import StoppableClock, run_stoppably, say_stopping
 from .text import count, duration
 
 if TYPE_CHECKING:
     from ..config.model import Config
     from ..jobs.sync import JobResult
     from ..tables.context import LoadContext
-    from .board import Board
+    from .progress_view import Board
 
 LOGGERS = ("mixpanel_source",)
 
@@ -100,7 +100,7 @@ def _board(config: Config) -> Board:
     from ..api.rate_limit import minimum_seconds
     from ..commands.plan import quota_of
     from ..paths import data_directory
-    from .board import Board
+    from .progress_view import Board
 
     def forecast(table: str, requests: int) -> float:
         needed = [(quota_of(table), requests)]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import MixpanelError
-from .exits import FAILED, INTERRUPTED, print_traceback, tell_errors
+from .exit_codes import FAILED, INTERRUPTED, print_traceback, tell_errors
 from .parser import build_parser
 
 LEVELS = {"off": logging.WARNING}
