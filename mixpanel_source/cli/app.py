@@ -1,59 +1,66 @@
-"""From arguments to an exit code."""
+"""The program: from arguments to an exit code."""
 
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 from ..errors import MixpanelError
-from .exit_codes import FAILED, INTERRUPTED, print_traceback, tell_errors
-from .parser import build_parser
+from . import commands
+from .exit_codes import FAILED, INTERRUPTED
+from .output import print_errors, print_traceback
+from .parser import HelpFormatter, Parser, VersionAction
+from .startup import set_up_logging
 
-LEVELS = {"off": logging.WARNING}
+SUMMARY = (
+    "Load Mixpanel events, profiles, cohorts and reports into DuckDB, Postgres or any other "
+    "destination of dlt."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     options = build_parser().parse_args(arguments)
-    _set_up_logs(options)
+    set_up_logging(options)
     run: Callable[[Any], int] = options.run
     try:
         return run(options)
     except MixpanelError as error:
-        tell_errors([error], debug=options.debug)
+        print_errors([error], debug=options.debug)
         return error.exit_code
     except KeyboardInterrupt:
-        print("stopped.", file=sys.stderr)
+        print("Cancelled.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # whoever read has seen enough; what is still to be written goes nowhere
+        # the reader of a pipe has closed it: discard the rest, also when Python flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last resort: one line, and an exit code
         if options.debug:
             print_traceback(error)
-        # not what it says, which may hold a value
+        # only the type: the text may contain a value
         print(
-            f"error: unforeseen {type(error).__name__}, a mistake of this program. What is loaded "
-            "is safe; --debug shows where it happened.",
+            f"error: unexpected {type(error).__name__}; this is a bug, please report it. What is "
+            "loaded is safe; --debug shows where it happened.",
             file=sys.stderr,
         )
         return FAILED
     finally:
-        # what `swift_imports` has set aside: DuckDB complains of what is still there in the end
+        # undo the freeze of `fast_imports`: DuckDB warns about objects that outlive the program
         gc.unfreeze()
 
 
-def _set_up_logs(options: Any) -> None:  # noqa: ANN401 - a namespace that differs by command
-    # lines of progress are for people, and go where they do not mix with the result
-    logging.basicConfig(stream=sys.stderr, format="%(message)s")
-    level = LEVELS.get(getattr(options, "progress", "log"), logging.INFO)
-    logging.getLogger("mixpanel_source").setLevel(logging.DEBUG if options.debug else level)
-    # nobody is told that the pipeline runs, and what dlt logs, values of events at times, stays off
-    # the screen: what matters of it comes as an error
-    os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-    os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")
+def build_parser() -> Parser:
+    """The parser of the program, with all commands."""
+    parser = Parser(prog="mixpanel-source", description=SUMMARY, formatter_class=HelpFormatter)
+    parser.add_argument("--version", action=VersionAction)
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name in commands.MODULES:
+        import_module(f"{commands.__name__}.{name}").add_parser(subparsers)
+    for command in subparsers.choices.values():
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser

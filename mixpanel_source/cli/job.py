@@ -1,187 +1,166 @@
-"""The commands that load: `sync`, `backfill` and `catch-up`."""
+"""Runs the commands that load: progress while they run, Ctrl-C, and the result."""
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CancelledError
-from .exit_codes import tell_errors
-from .signals import StoppableClock, run_stoppably, say_stopping
-from .text import count, duration
+from .options import add_json, add_max_wait, add_progress, add_target
+from .output import Column, print_errors, print_table
+from .parser import Parser
+from .progress_view import Board, shown
+from .signals import CancellableClock, run_cancellable
+from .text import MINUTE_S, count, duration
 
 if TYPE_CHECKING:
+    import dlt
+
     from ..config.model import Config
     from ..jobs.sync import JobResult
     from ..tables.context import LoadContext
-    from .progress_view import Board
 
-LOGGERS = ("mixpanel_source",)
-
-
-def run_sync(options: argparse.Namespace) -> int:
-    """Bring the tables up to date; safe to run at any time."""
-    from ..config.tables import check_tables
-
-    check_tables(options.tables)
-    with swift_imports():
-        from ..jobs.sync import run_sync
-
-    return _run(partial(run_sync, options.tables), options)
+COLUMNS = (Column("table"), Column("rows", unit="row"))
 
 
-def run_backfill(options: argparse.Namespace) -> int:
-    """Load the events of a range of days; the cursor of syncs stays where it is."""
-    from ..config.parsers import parse_range
-
-    with swift_imports():
-        from ..jobs.sync import run_backfill
-
-    parse_range("range", options.range)
-    return _run(run_backfill, options, range=options.range)
+def add_job_options(parser: Parser) -> None:
+    """Add the options that all these commands have."""
+    add_target(parser)
+    add_max_wait(parser)
+    add_progress(parser)
+    add_json(parser)
 
 
-def run_catch_up(options: argparse.Namespace) -> int:
-    """Read the days again that late events arrived for; one request, and one for each such day."""
-    with swift_imports():
-        from ..jobs.sync import run_catch_up
-
-    return _run(run_catch_up, options, catches_up=True)
-
-
-def _run(
-    job: Callable[[LoadContext, Any], JobResult],
+def run_job(
+    job: Callable[[LoadContext, dlt.Pipeline], JobResult],
     options: argparse.Namespace,
     *,
+    tables: Sequence[str],
     catches_up: bool = False,
     **settings: str,
 ) -> int:
-    """Run a job with its progress shown, and report what it did."""
+    """Run a job with its progress shown, print what it did and return the exit code.
+
+    Args:
+        job: loads.
+        options: those of `add_job_options`.
+        tables: names of the tables that it loads.
+        catches_up: see `LoadContext`.
+        settings: take precedence over those configured.
+    """
     from ..config.providers import load_config
+    from ..config.tables import select_tables
     from ..jobs.pipeline import open_pipeline
     from ..tables.context import LoadContext
     from ..tables.package import Checkpoint
 
     pipeline = open_pipeline(options.destination, dataset=options.dataset, name=options.pipeline)
     config = load_config(settings)
-    board = _board(config) if options.progress == "auto" and sys.stderr.isatty() else None
+    selected = select_tables(tables, config)
+    board = None
+    if options.progress == "auto" and sys.stderr.isatty():
+        board = Board(selected, now=time.time, forecast=_forecast(config))
 
     def run(cancelled: Event) -> JobResult:
         context = LoadContext(
             config,
             checkpoint=Checkpoint(),
             max_wait_s=options.max_wait,
-            clock=StoppableClock(cancelled),
+            clock=CancellableClock(cancelled),
             progress=board,
             cancelled=cancelled,
             catches_up=catches_up,
         )
-        return job(context, pipeline)
+        result = job(context, pipeline)
+        if board is not None:
+            board.job_ended(result.failures)
+        return result
 
-    with _shown(board):
-        report = run_stoppably(run, ask=say_stopping, restore=_show_cursor)
-    code = finish(report, as_json=options.json, debug=options.debug)
-    if any(isinstance(error, CancelledError) for error in report.failures.values()):
-        print("stopped; what is loaded stays. Run the same command to go on.", file=sys.stderr)
-    return code
+    with shown(board, logging.getLogger("mixpanel_source")) if board else nullcontext():
+        result = run_cancellable(run, on_cancel=_announce_cancel, before_exit=_show_cursor)
+    print_result(result, as_json=options.json, debug=options.debug)
+    if any(isinstance(error, CancelledError) for error in result.failures.values()):
+        print("Cancelled. What is loaded stays. Run the same command to continue.", file=sys.stderr)
+    return result.exit_code
 
 
-def _board(config: Config) -> Board:
+def _forecast(config: Config) -> Callable[[str, int], float]:
     from ..api.rate_limit import minimum_seconds
     from ..commands.plan import quota_of
     from ..paths import data_directory
-    from .progress_view import Board
 
     def forecast(table: str, requests: int) -> float:
         needed = [(quota_of(table), requests)]
         return minimum_seconds(config, data_directory(), needed, time.time())
 
-    return Board(time.time, forecast)
+    return forecast
 
 
-def _shown(board: Board | None) -> AbstractContextManager[None]:
-    if board is None:
-        return nullcontext()
-    from .live import shown
-
-    return shown(board.texts, [logging.getLogger(name) for name in LOGGERS])
+def _announce_cancel() -> None:
+    print(
+        "Cancelling: loading what was fetched. Press Ctrl-C again to end at once.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _show_cursor() -> None:
+    """Undo what the live view did to the terminal."""
     if sys.stderr.isatty():
         sys.stderr.write("\033[?25h\n")
         sys.stderr.flush()
 
 
-@contextmanager
-def swift_imports() -> Iterator[None]:
-    """Import without looking for garbage: there is none, and looking takes a sixth of the time.
-
-    What was imported stays, so it is not looked through later either: that takes a twentieth.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
+def print_result(result: JobResult, *, as_json: bool = False, debug: bool = False) -> None:
+    """Print what a job loaded, and what failed."""
+    summary = _summary(result)
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        print_table(COLUMNS, [*result.rows.items()])
+        print("\n".join(_summary_lines(result, summary)))
+    print_errors(result.failures.values(), debug=debug)
 
 
-def finish(report: JobResult, *, as_json: bool = False, debug: bool = False) -> int:
-    """Print what a job did, and return the exit code."""
-    summary = _summary(report)
-    print(json.dumps(summary) if as_json else _told(report, summary))
-    tell_errors(report.failures.values(), debug=debug)
-    return report.exit_code
-
-
-def _summary(report: JobResult) -> dict[str, Any]:
+def _summary(result: JobResult) -> dict[str, Any]:
     from ..jobs.pipeline import location
 
     repairs: Counter[str] = Counter()
-    for window in report.windows:
+    for window in result.windows:
         repairs.update(window.repairs)
     return {
-        "rows": dict(report.rows),
-        "requests": report.requests,
-        "requests_left": report.requests_left,
-        "duplicates_dropped": sum(window.duplicates_dropped for window in report.windows),
+        "rows": dict(result.rows),
+        "requests": result.requests,
+        "requests_left": result.requests_left,
+        "duplicates_dropped": sum(window.duplicates_dropped for window in result.windows),
         "values_repaired": repairs.total(),
         "repairs": dict(repairs),
-        "seconds": round(report.seconds, 1),
-        "destination": location(report.pipeline),
-        "dataset": report.pipeline.dataset_name,
-        "failures": {str(part): str(error) for part, error in report.failures.items()},
+        "seconds": round(result.seconds, 1),
+        "destination": location(result.pipeline),
+        "dataset": result.pipeline.dataset_name,
+        "failures": {str(part): str(error) for part, error in result.failures.items()},
     }
 
 
-def _told(report: JobResult, summary: dict[str, Any]) -> str:
-    rows = report.rows.total()
-    rate = f" ({rows / report.seconds:,.0f} a second)" if report.seconds >= 1 else ""
-    notes = [count(summary["requests"], "request")]
-    left = summary["requests_left"]
-    if left:
-        notes.append("left of this hour: " + ", ".join(f"{n} {name}" for name, n in left.items()))
-    kinds = [f"{number:,} {kind}" for kind, number in sorted(summary["repairs"].items())]
-    repaired = f": {', '.join(kinds)}" if kinds else ""
-    lines = [f"{table}: {number:,} rows" for table, number in report.rows.items()]
-    took = f"{report.seconds:.1f} s" if report.seconds < 60 else duration(report.seconds)  # noqa: PLR2004 - a minute
-    return "\n".join(
-        [
-            *lines,
-            f"{rows:,} rows in {took}{rate}; {'; '.join(notes)}",
-            f"{summary['duplicates_dropped']:,} duplicates dropped; "
-            f"{summary['values_repaired']:,} values repaired{repaired}",
-            f"in {summary['destination']}",
-        ]
-    )
+def _summary_lines(result: JobResult, summary: dict[str, Any]) -> list[str]:
+    rows, seconds = result.rows.total(), result.seconds
+    rate = f" ({rows / seconds:,.0f} rows/s)" if seconds >= 1 else ""
+    took = f"{seconds:.1f} s" if seconds < MINUTE_S else duration(seconds)
+    left = ", ".join(f"{number} {quota}" for quota, number in result.requests_left.items())
+    requests = count(result.requests, "request") + (f"; left this hour: {left}" if left else "")
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(summary["repairs"].items()))
+    repaired = count(summary["values_repaired"], "value")
+    return [
+        f"{count(rows, 'row')} in {took}{rate}; {requests}",
+        f"{count(summary['duplicates_dropped'], 'duplicate')} dropped; "
+        f"{repaired} repaired{f': {kinds}' if kinds else ''}",
+        f"in {summary['destination']}",
+    ]

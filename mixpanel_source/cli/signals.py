@@ -1,10 +1,9 @@
-"""Ctrl-C: the first ends a job where nothing is half done, the second at once."""
+"""Ctrl-C and SIGTERM: the first cancels a job, the second ends the process at once."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from threading import Event, current_thread, main_thread
@@ -17,66 +16,60 @@ from .exit_codes import INTERRUPTED
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
-class StoppableClock:
-    """The time; a wait ends as soon as the job is to stop."""
+class CancellableClock:
+    """The system clock, whose waits end as soon as the job is cancelled."""
 
-    def __init__(self, stop: Event) -> None:
-        """Wait at most until `stop` is set."""
-        self._stop = stop
+    def __init__(self, cancelled: Event) -> None:
+        """Wait only until `cancelled` is set."""
+        self._cancelled = cancelled
 
     def time(self) -> float:
         """Seconds since the epoch."""
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
-        self._stop.wait(seconds)
+        """Wait, or return early if cancelled."""
+        self._cancelled.wait(seconds)
 
 
-def run_stoppably(
-    job: Callable[[Event], T], *, ask: Callable[[], None], restore: Callable[[], object] = bool
+def run_cancellable(
+    job: Callable[[Event], T],
+    *,
+    on_cancel: Callable[[], None],
+    before_exit: Callable[[], None],
 ) -> T:
-    """Run a job on a thread of its own, and have Ctrl-C and SIGTERM stop it.
+    """Run a job on its own thread, and cancel it on Ctrl-C or SIGTERM.
 
-    dlt takes over the signals of the main thread while it loads, and gives up what it is loading;
-    on another thread it leaves them to us.
+    On the main thread dlt would handle the signals itself and drop the package that it is loading;
+    on another thread it leaves them alone.
 
     Args:
         job: what to run; it ends soon after the event is set.
-        ask: called once the job was asked to stop.
-        restore: called before the process ends at once, for what would outlive it on a terminal.
+        on_cancel: called when the first signal arrives.
+        before_exit: called before a second signal ends the process, to restore the terminal.
     """
-    stop = Event()
+    cancelled = Event()
     if current_thread() is not main_thread():
-        return job(stop)
+        return job(cancelled)
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            restore()
-            # whatever is under way: nothing that is half done counts
+        if cancelled.is_set():
+            before_exit()
+            # safe at any time: a package that is not loaded completely does not count
             os._exit(INTERRUPTED)
-        stop.set()
-        ask()
+        cancelled.set()
+        on_cancel()
 
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    handlers = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
-        work = Task(lambda: job(stop), name="mixpanel-job")
-        while work.is_alive():
-            # a join without an end would let no signal through
-            work.join(LOOK_SECONDS)
+        task = Task(lambda: job(cancelled), name="mixpanel-job")
+        while task.is_alive():
+            # Python handles signals only between waits of the main thread
+            task.join(POLL_SECONDS)
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-    return work.result()
-
-
-def say_stopping() -> None:
-    """Tell that the first Ctrl-C was heard."""
-    print(
-        "stopping: what was fetched is being loaded. Press Ctrl-C again to end at once.",
-        file=sys.stderr,
-        flush=True,
-    )
+    return task.result()
