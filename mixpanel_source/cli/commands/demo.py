@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
             base_url=sandbox.url,
             export_base_url=sandbox.url,
             anchor_date=min(sandbox.project.events),
-            # a server of our own needs no pacing
+            # a local server needs no pacing
             requests_per_second=100,
             requests_per_hour=0,
         )
