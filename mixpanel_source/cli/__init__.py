@@ -1,13 +1,12 @@
-"""The command line: `mixpanel-source ...`.
+"""The command line: `mixpanel-source COMMAND`.
 
-`parser` has the commands and their options, `jobs`, `questions` and `local` what they do, `exits`
-the exit codes. What shows progress is in `board` and `live`.
+`app` is the program, `commands` has a module for each command. `job` runs the commands that load.
 """
 
-from .entry import main
-from .exits import DONE, FAILED, INTERRUPTED, LATER, WRONG_USAGE
-from .local import DEMO_DAYS, DEMO_QUERY
-from .parser import build_parser
+from .app import build_parser, main
+from .commands.demo import QUERY as DEMO_QUERY
+from .commands.sandbox import DAYS as DEMO_DAYS
+from .exit_codes import DONE, FAILED, INTERRUPTED, LATER, WRONG_USAGE
 
 __all__ = [
     "DEMO_DAYS",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from mixpanel_sandbox import SECRET, Fault, Project, Sandbox
 from mixpanel_source import cli
+from mixpanel_source.catalog.tables import TABLE_NAMES
 from tests.integration.jobs import configured_sandbox, recent_project, set_environment
 from tests.integration.sandbox_calls import wait_until
 
@@ -248,10 +250,8 @@ def test_debug_shows_where_an_error_comes_from(sandbox: Sandbox, run: Any) -> No
         assert SECRET not in done.err
 
 
-def test_mistakes_of_the_program_keep_their_values(
-    run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of an error that nobody foresaw one line tells the kind, and not what it says."""
+def test_unexpected_errors_keep_their_values(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an unexpected error one line names the type, never the text."""
 
     def fail(_tables: list[str]) -> None:
         raise KeyError("a value")
@@ -259,7 +259,7 @@ def test_mistakes_of_the_program_keep_their_values(
     monkeypatch.setattr("mixpanel_source.commands.check.check", fail)
     done = run("check")
     assert done.code == cli.FAILED
-    assert_one_line(done.err, "unforeseen KeyError", "--debug")
+    assert_one_line(done.err, "unexpected KeyError", "report it", "--debug")
     told = run("check", "--debug").err
     assert re.search(r"in fail\n.*\nKeyError\n", told)
     assert "KeyError: " not in told + done.err
@@ -270,16 +270,18 @@ def test_plan_and_status_are_for_people(sandbox: Sandbox, run: Any) -> None:
     done = run("plan")
     assert (done.code, done.err) == (cli.DONE, "")
     assert "export: 3 days, " in done.out
-    assert "window_days = 1: 3 requests" in done.out
+    assert "window_days = 1\n" in done.out
+    assert re.search(r"requests: 3, with window_days = auto: \d to 3\n", done.out)
+    assert "engage: requests: 1; further pages unmetered\n" in done.out
     assert "nothing is loaded yet" in run("status").out
     assert sandbox.requests == []
     summary = run("sync").out
     assert re.search(r"14 rows in [\d.]+ s.*; 4 requests", summary)
     assert "0 values repaired" in summary
     done = run("status")
-    assert re.search(r"export +9 rows +read \d+ s ago +\d{4}-", done.out)
+    assert re.search(r"export: 9 rows, last read \d+ s ago, \d{4}-", done.out)
     assert "last run: sync of export, engage, done" in done.out
-    assert "of these 3 are read again" in run("plan").out
+    assert "3 of these read again" in run("plan").out
     assert len(sandbox.requests) == 4
 
 
@@ -318,6 +320,56 @@ def test_unknown_command_shows_the_commands(run: Any) -> None:
     assert done.code == cli.WRONG_USAGE
     assert "Traceback" not in done.err
     assert re.search(r"sync.*backfill.*check.*sandbox.*demo", done.err)
+
+
+def test_version_is_that_of_the_package(run: Any) -> None:
+    """`--version` needs no command."""
+    done = run("--version")
+    assert (done.code, done.out) == (cli.DONE, f"mixpanel-source {version('mixpanel-source')}\n")
+
+
+@pytest.mark.parametrize("text", ["soon", "6 hours", "-1"])
+def test_malformed_durations_are_wrong_usage(run: Any, text: str) -> None:
+    """The error quotes the duration and names the valid forms."""
+    done = run("sync", "--max-wait", text)
+    assert (done.code, done.out) == (cli.WRONG_USAGE, "")
+    assert f"'{text}' is not a duration; give seconds (90 or 90s), minutes (30m)" in done.err
+
+
+COMMANDS = [
+    "",
+    "sync",
+    "backfill",
+    "catch-up",
+    "check",
+    "plan",
+    "status",
+    "reconcile",
+    "request",
+    "sandbox",
+    "demo",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_breaks_no_name(run: Any, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """At 80 columns help has the words it has on a line without end: none is broken in two."""
+    pages = []
+    for columns in (80, 10_000):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        done = run(*filter(None, [command]), "--help")
+        assert (done.code, done.err) == (cli.DONE, "")
+        assert max(map(len, done.out.splitlines())) <= columns
+        pages.append(done.out.split())
+    assert pages[0] == pages[1]
+    lists_tables = command in ("sync", "check", "plan")
+    assert ({*TABLE_NAMES, "reports"} <= {*pages[0]}) is lists_tables
+
+
+def test_every_command_is_known() -> None:
+    """The list above is complete."""
+    (commands,) = (a.choices for a in cli.build_parser()._actions if isinstance(a.choices, dict))
+    assert [*commands] == COMMANDS[1:]
 
 
 @pytest.mark.parametrize("mistake", ["--data=nowhere", "--fault=earthquake", "--fault=500:day=x"])

@@ -16,7 +16,7 @@ import pytest
 from mixpanel_sandbox import Fault, Project
 from mixpanel_source import Checkpoint
 from mixpanel_source.catalog.tables import REPORT_TABLES
-from mixpanel_source.cli.exits import FAILED
+from mixpanel_source.cli import FAILED
 from mixpanel_source.config.providers import load_config
 from mixpanel_source.config.reports import endpoint_of
 from mixpanel_source.errors import ConfigError

@@ -15,15 +15,23 @@ from contextlib import contextmanager
 import duckdb
 import pytest
 
-from mixpanel_sandbox import Fault, Sandbox
+from mixpanel_sandbox import Fault, Sandbox, made_up_project
 from mixpanel_source import cli
+from mixpanel_source.cli.progress_view import Board
 from mixpanel_source.jobs.history import STOPPED, read_last_run
 from mixpanel_source.paths import last_run_file
-from tests.integration.jobs import ALL_DAYS, configured_sandbox, make_project
+from tests.integration.jobs import (
+    ALL_DAYS,
+    NOON,
+    YESTERDAY,
+    configured_sandbox,
+    make_project,
+    open_lab,
+)
 from tests.integration.sandbox_calls import wait_until
 
-SYNC = [sys.executable, "-m", "mixpanel_source.cli", "backfill"]
-RANGE = ["--range", f"{ALL_DAYS[0]},{ALL_DAYS[3]}"]
+PROGRAM = [sys.executable, "-m", "mixpanel_source.cli"]
+BACKFILL = ["backfill", "--range", f"{ALL_DAYS[0]},{ALL_DAYS[3]}"]
 
 
 @pytest.fixture
@@ -60,11 +68,17 @@ class Terminal:
 
 
 @contextmanager
-def on_terminal(*options: str) -> Iterator[Terminal]:
-    """A backfill of four days on a terminal, which is ended in the end."""
+def on_terminal(*arguments: str, with_output: bool = False) -> Iterator[Terminal]:
+    """A command on a terminal, which is ended in the end.
+
+    Args:
+        arguments: of the program.
+        with_output: whether the terminal has its standard output, too.
+    """
     screen, other_end = pty.openpty()
-    command = [*SYNC, *RANGE, *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=other_end) as process:
+    stdout = other_end if with_output else subprocess.PIPE
+    command = [*PROGRAM, *arguments]
+    with subprocess.Popen(command, stdout=stdout, stderr=other_end) as process:
         os.close(other_end)
         try:
             yield Terminal(process, screen)
@@ -83,19 +97,20 @@ def days_loaded() -> list[str]:
 def test_ctrl_c_loads_what_came_and_the_next_run_goes_on(sandbox: Sandbox) -> None:
     """Stopped in a wait of half an hour it loads two days; the same command loads the others."""
     sandbox.inject(Fault("429", table="export", request=3, seconds=1800))
-    with on_terminal() as terminal:
-        terminal.wait_for("waits for the quota until")
+    with on_terminal(*BACKFILL) as terminal:
+        terminal.wait_for("waiting for the quota until")
         assert "2 of 4 days  6 rows" in terminal.text
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.process.wait(10) == cli.INTERRUPTED
         assert "Press Ctrl-C again" in terminal.text
-        assert "Run the same command to go on" in terminal.text
+        assert "Cancelled. What is loaded stays. Run the same command" in terminal.text
+        assert re.search(r"export +2 of 4 days .* cancelled", terminal.text)
     assert days_loaded() == ALL_DAYS[:2]
     run = read_last_run(last_run_file("mixpanel"))
     assert run is not None
     assert (run.outcome, run.rows) == (STOPPED, 6)
     sandbox.forget_requests()
-    with on_terminal("--progress", "log") as terminal:
+    with on_terminal(*BACKFILL, "--progress", "log") as terminal:
         assert terminal.process.wait(10) == cli.DONE
         assert f"export {ALL_DAYS[2]}: 3 rows" in terminal.text
     assert days_loaded() == ALL_DAYS[:4]
@@ -105,13 +120,71 @@ def test_ctrl_c_loads_what_came_and_the_next_run_goes_on(sandbox: Sandbox) -> No
 def test_second_ctrl_c_ends_at_once(sandbox: Sandbox) -> None:
     """Where a reply does not come, the first may take a while; the second does not."""
     sandbox.inject(Fault("slow", table="export", request=2, seconds=60))
-    with on_terminal() as terminal:
+    with on_terminal(*BACKFILL) as terminal:
         wait_until(lambda: len(sandbox.requests) == 2)
         terminal.process.send_signal(signal.SIGTERM)
         terminal.wait_for("Press Ctrl-C again")
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.process.wait(5) == cli.INTERRUPTED
-    with on_terminal("--progress", "off") as terminal:
+    with on_terminal(*BACKFILL, "--progress", "off") as terminal:
         assert terminal.process.wait(10) == cli.DONE
         assert terminal.text == ""
     assert days_loaded() == ALL_DAYS[:4]
+
+
+class Recorder(Board):
+    """A board that also records the requests."""
+
+    def __init__(self, *tables: str) -> None:
+        """Start with none."""
+        super().__init__(tables, now=lambda: NOON, forecast=lambda _table, _requests: 0.0)
+        self.requests: list[tuple[str, str]] = []
+
+    def request_sent(self, table: str, detail: str) -> None:
+        """Record it."""
+        self.requests.append((table, detail))
+        super().request_sent(table, detail)
+
+
+def test_progress_is_that_of_selected_tables() -> None:
+    """What is requested and loaded beside a selected table is progress of that table."""
+    tables = ("annotations", "data_pipelines")
+    board = Recorder(*tables)
+    with open_lab(made_up_project(last_day=YESTERDAY, days=1)) as lab:
+        result = lab.sync(*tables, progress=board)
+    assert {("annotations", "annotation_tags"), ("data_pipelines", "data_pipeline_runs")} <= {
+        *board.requests
+    }
+    assert {"annotation_tags", "data_pipeline_runs"} <= {*result.rows}
+    assert {cells[0]: cells[-1] for cells in board.cells()} == dict.fromkeys(tables, "done")
+    rows = sum(line.rows for line in board.lines.values())
+    assert rows == result.rows.total() > 0
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_every_selected_table_has_a_line_that_ends_as_done() -> None:
+    """Tables that are loaded beside a selected one have no line of their own."""
+    tables = "annotations,data_pipelines"
+    with on_terminal("sync", "--tables", tables, with_output=True) as terminal:
+        terminal.wait_for("duplicates dropped")
+        assert terminal.process.wait(10) == cli.DONE
+        live, _, result = terminal.text.partition("rows\r\n")
+    last = {line.split()[0]: line.split()[-1] for line in live.splitlines()[-3:] if line.strip()}
+    assert last == {"annotations": "done", "data_pipelines": "done", "table": "table"}
+    assert "annotation_tags" in result
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_results_have_columns() -> None:
+    """A terminal shows results below headers, without breaking a name in two."""
+    with on_terminal("sync", "--progress", "off", with_output=True) as terminal:
+        terminal.wait_for("duplicates dropped")
+        assert re.search(r"table +rows\r\nexport +24\r\nengage +5\r\n", terminal.text)
+    for command, header, row in (
+        ("check", "table +result", "export [-0-9]+|export +will load"),
+        ("plan", "table +days +range +again +requests +with auto", r"export +\d+ +\d{4}-"),
+        ("status", "table +rows +last read +days +newest event", r"export +24 +\d+ s ago +\d{4}-"),
+    ):
+        with on_terminal(command, with_output=True) as terminal:
+            assert terminal.process.wait(10) == cli.DONE
+            assert re.search(rf"{header} *\r\n({row})", terminal.text), terminal.text

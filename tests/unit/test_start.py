@@ -13,7 +13,13 @@ HEAVY = ("dlt", "duckdb", "pyarrow", "requests", "rich", "urllib3")
 STARTS = {
     "help": ("from mixpanel_source.cli import main; main(['--help'])", HEAVY),
     "help of a command": ("from mixpanel_source.cli import main; main(['sync', '--help'])", HEAVY),
-    # a display is for terminals, and loaded by those who have one
+    "version": ("from mixpanel_source.cli import main; main(['--version'])", HEAVY),
+    # only a terminal needs it
+    "status": ("from mixpanel_source.cli import main; main(['status'])", ("rich",)),
+    "status as JSON": (
+        "from mixpanel_source.cli import main; main(['status', '--json'])",
+        ("rich",),
+    ),
     "sync": ("from mixpanel_source.cli import main; main(['sync', '--progress=auto'])", ("rich",)),
     "package": ("import mixpanel_source; dir(mixpanel_source)", HEAVY),
     "decode": ("import mixpanel_source.decode.decoder", ("dlt", "duckdb", "requests", "urllib3")),

@@ -1,0 +1,20 @@
+"""The commands, one module each.
+
+A module has `add_parser(commands)`, which declares the command and its options, and `run(options)`,
+which carries it out, prints the result and returns the exit code. What takes long to import is
+imported in `run`, because `--help` imports every module here.
+"""
+
+MODULES = (
+    "sync",
+    "backfill",
+    "catch_up",
+    "check",
+    "plan",
+    "status",
+    "reconcile",
+    "request",
+    "sandbox",
+    "demo",
+)
+"""The modules, in the order of `--help`."""

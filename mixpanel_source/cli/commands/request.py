@@ -1,0 +1,61 @@
+"""`mixpanel-source request`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..exit_codes import DONE
+from ..options import add_max_wait, add_target
+from ..output import Column, print_table
+from ..parser import Commands, add_command
+from ..startup import fast_imports
+
+COLUMNS = (Column("table"), Column("rows", unit="row"))
+
+
+def add_parser(commands: Commands) -> None:
+    """Declare the command."""
+    summary = (
+        "Print the response of any endpoint that reads, or load it into a table; requests that "
+        "might change the project are refused."
+    )
+    parser = add_command(commands, "request", run, summary=summary)
+    parser.add_argument("method", metavar="METHOD", help="GET or POST")
+    parser.add_argument("path", metavar="PATH", help="such as /api/query/events/names")
+    parser.add_argument(
+        "-p",
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="parameter of the query string or, with POST, of the form; may be repeated",
+    )
+    parser.add_argument("--table", metavar="NAME", help="load the rows of the response into it")
+    add_target(parser)
+    add_max_wait(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the command."""
+    with fast_imports():
+        from ...commands.request import parse_params, request
+        from ...commands.response import check_table, load_response
+        from ...jobs.pipeline import location, open_pipeline
+
+    params = parse_params(options.param)
+    if options.table is not None:
+        check_table(options.table)
+    with request(options.method, options.path, params, max_wait_s=options.max_wait) as response:
+        if options.table is None:
+            for chunk in response.chunks():
+                sys.stdout.buffer.write(chunk)
+            sys.stdout.flush()
+            return DONE
+        pipeline = open_pipeline(
+            options.destination, dataset=options.dataset, name=options.pipeline
+        )
+        rows = load_response(response, options.table, pipeline)
+    print_table(COLUMNS, [(options.table, rows)])
+    print(f"in {location(pipeline)}")
+    return DONE

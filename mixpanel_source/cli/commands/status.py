@@ -1,0 +1,158 @@
+"""`mixpanel-source status`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..exit_codes import DONE
+from ..options import add_json, add_target
+from ..output import Cell, Column, print_table
+from ..parser import Commands, add_command
+from ..startup import fast_imports
+from ..text import duration, instant
+
+if TYPE_CHECKING:
+    from ...commands.status import Load, Status, TableStatus
+
+TABLES = (
+    Column("table"),
+    Column("rows", unit="row"),
+    Column("last read", "last read {}"),
+    Column("days"),
+    Column("newest event", "newest event {}", wraps=True),
+)
+LOADS = (
+    Column("loaded", "loaded {}"),
+    Column("part"),
+    Column("days"),
+    Column("rows", unit="row"),
+    Column("read", "read {}", wraps=True),
+)
+GAPS_SHOWN = 5
+
+
+def add_parser(commands: Commands) -> None:
+    """Declare the command."""
+    summary = "Show what is loaded, what is missing and how the last run ended; sends no request."
+    parser = add_command(commands, "status", run, summary=summary)
+    add_target(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the command."""
+    with fast_imports():
+        from ...commands.status import status as read_status
+
+    status = read_status(
+        destination=options.destination, dataset=options.dataset, name=options.pipeline
+    )
+    if options.json:
+        print(json.dumps(_as_json(status)))
+    else:
+        _print(status)
+    return DONE
+
+
+def _as_json(status: Status) -> dict[str, Any]:
+    run = status.last_run
+    return {
+        "project_id": status.project_id,
+        "tables": {table.table: _table_as_json(table) for table in status.tables},
+        "last_loads": [
+            {
+                "table": load.table,
+                "part": load.part,
+                "first": str(load.window.first),
+                "last": str(load.window.last),
+                "rows": load.rows,
+                "read_at": load.read_at.isoformat(),
+            }
+            for load in status.loads
+        ],
+        "last_run": run
+        and {
+            "job": run.job,
+            "tables": list(run.tables),
+            "began_at": instant(run.began_at),
+            "ended_at": run.ended_at and instant(run.ended_at),
+            "outcome": status.outcome,
+            "rows": run.rows,
+            "failures": dict(run.failures),
+        },
+        "requests_used": status.used,
+        "requests_per_hour": status.per_hour,
+    }
+
+
+def _table_as_json(table: TableStatus) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "rows": table.rows,
+        "read_at": table.read_at and table.read_at.isoformat(),
+    }
+    if table.first is not None:
+        values |= {
+            "first": str(table.first),
+            "last": str(table.last),
+            "gaps": [str(gap) for gap in table.gaps],
+            "newest_event": table.newest_event and table.newest_event.isoformat(),
+            "synced_through": table.synced_through and str(table.synced_through),
+        }
+    return values
+
+
+def _print(status: Status) -> None:
+    if status.project_id is None:
+        print("nothing is loaded yet; to load: mixpanel-source sync")
+    else:
+        print(f"project {status.project_id}")
+        print_table(TABLES, [_table_row(table) for table in status.tables])
+        for table in status.tables:
+            _print_gaps(table)
+    print_table(LOADS, [_load_row(load) for load in status.loads], names=2)
+    _print_last_run(status)
+    if status.per_hour:
+        used = ", ".join(f"{number} to {quota}" for quota, number in status.used.items())
+        print(f"requests in the last hour: {used}; {status.per_hour} allowed to each")
+
+
+def _table_row(table: TableStatus) -> list[Cell]:
+    read = "never"
+    if table.read_at is not None:
+        read = f"{duration(time.time() - table.read_at.timestamp())} ago"
+    return [
+        table.table,
+        table.rows,
+        read,
+        f"{table.first}..{table.last}" if table.first else None,
+        instant(table.newest_event) if table.newest_event else None,
+    ]
+
+
+def _load_row(load: Load) -> list[Cell]:
+    return [load.table, load.part, str(load.window), load.rows, instant(load.read_at)]
+
+
+def _print_gaps(table: TableStatus) -> None:
+    if not table.gaps:
+        return
+    missing = ", ".join(map(str, table.gaps[:GAPS_SHOWN]))
+    more = f" and {len(table.gaps) - GAPS_SHOWN} more" if len(table.gaps) > GAPS_SHOWN else ""
+    gap = table.gaps[0]
+    print(
+        f"{table.table} was never loaded for {missing}{more}; to load: "
+        f"mixpanel-source backfill --range {gap.first},{gap.last}"
+    )
+
+
+def _print_last_run(status: Status) -> None:
+    run = status.last_run
+    if run is None:
+        return
+    at = instant(run.ended_at or run.began_at)
+    print(f"last run: {run.job} of {', '.join(run.tables)}, {status.outcome}, {at}")
+    for message in run.failures.values():
+        print(f"  {message}")

@@ -1,0 +1,166 @@
+"""Runs the commands that load: progress while they run, Ctrl-C, and the result."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CancelledError
+from .options import add_json, add_max_wait, add_progress, add_target
+from .output import Column, print_errors, print_table
+from .parser import Parser
+from .progress_view import Board, shown
+from .signals import CancellableClock, run_cancellable
+from .text import MINUTE_S, count, duration
+
+if TYPE_CHECKING:
+    import dlt
+
+    from ..config.model import Config
+    from ..jobs.sync import JobResult
+    from ..tables.context import LoadContext
+
+COLUMNS = (Column("table"), Column("rows", unit="row"))
+
+
+def add_job_options(parser: Parser) -> None:
+    """Add the options that all these commands have."""
+    add_target(parser)
+    add_max_wait(parser)
+    add_progress(parser)
+    add_json(parser)
+
+
+def run_job(
+    job: Callable[[LoadContext, dlt.Pipeline], JobResult],
+    options: argparse.Namespace,
+    *,
+    tables: Sequence[str],
+    catches_up: bool = False,
+    **settings: str,
+) -> int:
+    """Run a job with its progress shown, print what it did and return the exit code.
+
+    Args:
+        job: loads.
+        options: those of `add_job_options`.
+        tables: names of the tables that it loads.
+        catches_up: see `LoadContext`.
+        settings: take precedence over those configured.
+    """
+    from ..config.providers import load_config
+    from ..config.tables import select_tables
+    from ..jobs.pipeline import open_pipeline
+    from ..tables.context import LoadContext
+    from ..tables.package import Checkpoint
+
+    pipeline = open_pipeline(options.destination, dataset=options.dataset, name=options.pipeline)
+    config = load_config(settings)
+    selected = select_tables(tables, config)
+    board = None
+    if options.progress == "auto" and sys.stderr.isatty():
+        board = Board(selected, now=time.time, forecast=_forecast(config))
+
+    def run(cancelled: Event) -> JobResult:
+        context = LoadContext(
+            config,
+            checkpoint=Checkpoint(),
+            max_wait_s=options.max_wait,
+            clock=CancellableClock(cancelled),
+            progress=board,
+            cancelled=cancelled,
+            catches_up=catches_up,
+        )
+        result = job(context, pipeline)
+        if board is not None:
+            board.job_ended(result.failures)
+        return result
+
+    with shown(board, logging.getLogger("mixpanel_source")) if board else nullcontext():
+        result = run_cancellable(run, on_cancel=_announce_cancel, before_exit=_show_cursor)
+    print_result(result, as_json=options.json, debug=options.debug)
+    if any(isinstance(error, CancelledError) for error in result.failures.values()):
+        print("Cancelled. What is loaded stays. Run the same command to continue.", file=sys.stderr)
+    return result.exit_code
+
+
+def _forecast(config: Config) -> Callable[[str, int], float]:
+    from ..api.rate_limit import minimum_seconds
+    from ..commands.plan import quota_of
+    from ..paths import data_directory
+
+    def forecast(table: str, requests: int) -> float:
+        needed = [(quota_of(table), requests)]
+        return minimum_seconds(config, data_directory(), needed, time.time())
+
+    return forecast
+
+
+def _announce_cancel() -> None:
+    print(
+        "Cancelling: loading what was fetched. Press Ctrl-C again to end at once.",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _show_cursor() -> None:
+    """Undo what the live view did to the terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\033[?25h\n")
+        sys.stderr.flush()
+
+
+def print_result(result: JobResult, *, as_json: bool = False, debug: bool = False) -> None:
+    """Print what a job loaded, and what failed."""
+    summary = _summary(result)
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        print_table(COLUMNS, [*result.rows.items()])
+        print("\n".join(_summary_lines(result, summary)))
+    print_errors(result.failures.values(), debug=debug)
+
+
+def _summary(result: JobResult) -> dict[str, Any]:
+    from ..jobs.pipeline import location
+
+    repairs: Counter[str] = Counter()
+    for window in result.windows:
+        repairs.update(window.repairs)
+    return {
+        "rows": dict(result.rows),
+        "requests": result.requests,
+        "requests_left": result.requests_left,
+        "duplicates_dropped": sum(window.duplicates_dropped for window in result.windows),
+        "values_repaired": repairs.total(),
+        "repairs": dict(repairs),
+        "seconds": round(result.seconds, 1),
+        "destination": location(result.pipeline),
+        "dataset": result.pipeline.dataset_name,
+        "failures": {str(part): str(error) for part, error in result.failures.items()},
+    }
+
+
+def _summary_lines(result: JobResult, summary: dict[str, Any]) -> list[str]:
+    rows, seconds = result.rows.total(), result.seconds
+    rate = f" ({rows / seconds:,.0f} rows/s)" if seconds >= 1 else ""
+    took = f"{seconds:.1f} s" if seconds < MINUTE_S else duration(seconds)
+    left = ", ".join(f"{number} {quota}" for quota, number in result.requests_left.items())
+    requests = count(result.requests, "request") + (f"; left this hour: {left}" if left else "")
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(summary["repairs"].items()))
+    repaired = count(summary["values_repaired"], "value")
+    return [
+        f"{count(rows, 'row')} in {took}{rate}; {requests}",
+        f"{count(summary['duplicates_dropped'], 'duplicate')} dropped; "
+        f"{repaired} repaired{f': {kinds}' if kinds else ''}",
+        f"in {summary['destination']}",
+    ]

@@ -1,0 +1,92 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from .. import constants
+from ..catalog.tables import ALL_REPORTS, DEFAULT_TABLES, TABLES
+from .parser import Parser, name_list
+from .text import DAY_S, HOUR_S, MINUTE_S
+
+_UNITS_S = {"": 1, "s": 1, "m": MINUTE_S, "h": HOUR_S, "d": DAY_S}
+DURATION_FORMS = "seconds (90 or 90s), minutes (30m), hours (6h) or days (2d)"
+
+
+def parse_duration(text: str) -> float:
+    """The seconds of a duration such as `90`, `90s`, `30m`, `6h` or `2d`.
+
+    Raises:
+        argparse.ArgumentTypeError: it has another form.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)", text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; give {DURATION_FORMS}")
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+def add_target(parser: Parser) -> None:
+    """Add the options that name the destination."""
+    for option, default, help_ in (
+        ("--destination", "duckdb", "any dlt destination, such as postgres"),
+        ("--dataset", constants.DATASET_NAME, "dataset, or schema, of the tables"),
+        ("--pipeline", constants.PIPELINE_NAME, "name of the dlt pipeline"),
+    ):
+        parser.add_argument(
+            option, default=default, metavar="NAME", help=f"{help_} (default: {default})"
+        )
+
+
+def add_tables(parser: Parser) -> None:
+    """Add `--tables`, and the list of tables to the end of the help."""
+    defaults = ",".join(DEFAULT_TABLES)
+    parser.add_argument(
+        "--tables",
+        type=lambda text: [name.strip() for name in text.split(",") if name.strip()],
+        default=list(DEFAULT_TABLES),
+        metavar="NAMES",
+        help=f"tables, separated by commas; listed below (default: {defaults})",
+    )
+    names = [(table.name, table.holds) for table in TABLES]
+    every = (ALL_REPORTS, "every table above that has a report declared in config.toml")
+    parser.epilog = name_list("tables", [*names, every])
+
+
+def add_range(parser: Parser, help_: str, *, required: bool = False) -> None:
+    """Add `--range`; `help_` says what the days are for."""
+    parser.add_argument(
+        "--range",
+        required=required,
+        metavar="FIRST,LAST",
+        help=f"{help_}: first and last, both inclusive, as YYYY-MM-DD",
+    )
+
+
+def add_max_wait(parser: Parser) -> None:
+    """Add `--max-wait`."""
+    default = constants.QUOTA_PATIENCE_SECONDS
+    parser.add_argument(
+        "--max-wait",
+        type=parse_duration,
+        default=default,
+        metavar="DURATION",
+        help=f"maximum wait for the quota, after which the command stops with exit code 75; "
+        f"{DURATION_FORMS} (default: {default / HOUR_S:g}h)",
+    )
+
+
+def add_progress(parser: Parser) -> None:
+    """Add `--progress`."""
+    parser.add_argument(
+        "--progress",
+        choices=("auto", "log", "off"),
+        default="auto",
+        help="log: one line per window; off: warnings only; auto: on a terminal a live line per "
+        "table, otherwise log (default: auto)",
+    )
+
+
+def add_json(parser: Parser) -> None:
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
