@@ -40,7 +40,10 @@ def open_pipeline(
     try:
         with destination_errors(destination):
             _prepare_working_directory(_make_pipeline(name, destination, dataset))
-            return make_pipeline(name, destination, dataset)
+            pipeline = make_pipeline(name, destination, dataset)
+            # only a client looks up the credentials: missing ones are reported here
+            pipeline.destination_client()
+            return pipeline
     except OSError as error:
         raise MixpanelError(
             f"The pipeline's working directory cannot be used: {error.strerror} at "
