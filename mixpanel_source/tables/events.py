@@ -10,7 +10,8 @@ Source: https://developer.mixpanel.com/reference/raw-event-export.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timezone
 from functools import partial
 
@@ -20,12 +21,12 @@ from dlt.common.typing import TDataItems
 from ..api.request import Request
 from ..config.model import Config
 from ..decode.columns import ColumnMap, StoredColumn
-from ..decode.event_time import EPOCH_ORDINAL
 from ..decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ..decode.value_types import EVENT
-from ..destinations.replacement import Replacement
+from ..destinations.replacement import Kept, Replacement
 from ..errors import MixpanelError, ServerError, TruncatedError
 from ..windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
+from .archive_guard import HeldEvents, KeptDay, find_kept_days
 from .context import LoadContext, open_spool
 from .dlt_items import growing_tables
 from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
@@ -114,8 +115,12 @@ class _WindowLoader:
         self._columns = columns
         self._requests = context.window_requests
         self._downloads = EventDownloads(context, package, ledger, open_spool())
+        self._held: HeldEvents | None = None
+        self._kept: dict[date, KeptDay] = {}
+        """All kept days of the package."""
 
-    def iter_items(self, days: Iterable[date]) -> Iterator[TDataItems]:
+    def iter_items(self, days: Sequence[date]) -> Iterator[TDataItems]:
+        self._held = self._count_held(days)
         queue = WindowQueue(days, self._requests.sizer)
         while queue and not self._context.is_checkpoint_due(self._package):
             window = queue.next()
@@ -153,12 +158,49 @@ class _WindowLoader:
         load = self._window_load(window, fetched)
         lay = partial(export_layout, index=index, zone=self._config.project_timezone)
         decoder = build_decoder(self._config, EVENT, identity=EXPORT_IDENTITY)
-        yield from iter_items(fetched, decoder, Shape(lay, EXPORT_SCHEMA), self._columns, load)
-        kept = set(index.days)
-        empty = [day for day in window.days if day.toordinal() - EPOCH_ORDINAL not in kept]
+        served = index.rows_by_day()
+        load.kept_days = self._find_kept(window, served, fetched.spooled.fetched_at)
+        shape = Shape(lay, EXPORT_SCHEMA)
+        replacement = self._replacement if load.kept_days else None
+        yield from iter_items(fetched, decoder, shape, self._columns, load, replacement=replacement)
+        empty = [day for day in window.days if day not in served and day not in load.kept_days]
         if empty:
             yield REPLACEMENT.tombstones(EXPORT_SCHEMA, event_date=empty)
         self._package.add(load)
+
+    def _count_held(self, days: Sequence[date]) -> HeldEvents:
+        """What the table holds of the days that may be settled by now."""
+        today = self._context.now().date()
+        lookback_days = self._config.lookback_days
+        settled = [day for day in days if settled_on(day, lookback_days=lookback_days) <= today]
+        return HeldEvents(NAME, "event_date", [] if self._config.accept_deletions else settled)
+
+    def _find_kept(
+        self, window: Window, served: Mapping[date, int], fetched_at: float
+    ) -> dict[date, KeptDay]:
+        held = self._held.by_day if self._held else {}
+        kept = find_kept_days(
+            {day: held[day] for day in window.days if day in held},
+            served,
+            read_on=datetime.fromtimestamp(fetched_at, timezone.utc).date(),
+            lookback_days=self._config.lookback_days,
+        )
+        for day, (rows, events) in kept.items():
+            logger.warning(
+                "export %s: Mixpanel serves %s of the %s events held. The rows stay; if the "
+                "deletion is meant, load the day again with accept_deletions.",
+                day,
+                f"{events:,}",
+                f"{rows:,}",
+            )
+        self._kept |= kept
+        return kept
+
+    @property
+    def _replacement(self) -> Replacement:
+        """Replaces days, other than those that are kept in this package."""
+        table = self._held.qualified_name if self._held else ""
+        return replace(REPLACEMENT, kept=Kept("event_date", sorted(self._kept), "event_key", table))
 
     def _window_load(self, window: Window, fetched: FetchedWindow) -> WindowLoad:
         spooled = fetched.spooled

@@ -8,6 +8,7 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from ..decode.json_values import Repairs
+from .archive_guard import KeptDay
 
 LOADS_TABLE = "_mixpanel_loads"
 LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
@@ -31,6 +32,8 @@ class WindowLoad:
     """The filters that were set for it."""
     part: str = ""
     """The cohort, group type or report, in a table that is loaded part by part."""
+    kept_days: dict[date, KeptDay] = field(default_factory=dict)
+    """Settled days whose rows stay although Mixpanel serves fewer events, see `archive_guard`."""
 
     @classmethod
     def of_reading(
@@ -52,6 +55,8 @@ class WindowLoad:
             "requests": self.requests,
             "retries": self.requests - 1,
             "duplicates_dropped": self.duplicates_dropped,
+            "rows_kept": sum(day.held - day.served for day in self.kept_days.values()),
+            "days_kept": {str(day): kept._asdict() for day, kept in self.kept_days.items()},
             "values_repaired": self.repairs.total(),
             "repairs": dict(self.repairs),
             "filters": self.filters,
