@@ -10,9 +10,8 @@ Source: https://developer.mixpanel.com/reference/raw-event-export.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import date, datetime, timezone
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date, datetime
 from functools import partial
 
 import dlt
@@ -23,22 +22,25 @@ from ..config.model import Config
 from ..decode.columns import ColumnMap, StoredColumn
 from ..decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ..decode.value_types import EVENT
-from ..destinations.replacement import Kept, Replacement
+from ..destinations.replacement import Replacement
 from ..errors import MixpanelError, ServerError, TruncatedError
 from ..windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
-from .archive_guard import HeldEvents, KeptDay, find_kept_days
+from .archive_guard import ArchiveGuard, count_held, settled_days
 from .context import LoadContext, open_spool
 from .dlt_items import growing_tables
 from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
 from .event_downloads import NAME, EventDownloads, FetchedWindow, build_request
 from .late_events import search_late_events
 from .ledger import Ledger
-from .load_log import WindowLoad
+from .load_log import WindowLoad, date_in_utc
 from .package import LoadPackage
 
 logger = logging.getLogger("mixpanel_source")
 
-REPLACEMENT = Replacement(scope=("event_date",), keep="event_key", blank="")
+__all__ = ["DAY_COLUMN", "NAME", "REPLACEMENT", "iter_events", "plan_days", "probe"]
+
+DAY_COLUMN = "event_date"
+REPLACEMENT = Replacement(scope=(DAY_COLUMN,), keep="event_key", blank="")
 PROPERTY_COLUMNS = (
     StoredColumn("time", "time", "timestamp"),
     StoredColumn("distinct_id", "distinct_id", "text"),
@@ -115,12 +117,12 @@ class _WindowLoader:
         self._columns = columns
         self._requests = context.window_requests
         self._downloads = EventDownloads(context, package, ledger, open_spool())
-        self._held: HeldEvents | None = None
-        self._kept: dict[date, KeptDay] = {}
-        """All kept days of the package."""
+        self._guard = ArchiveGuard(self._config, REPLACEMENT, {})
 
     def iter_items(self, days: Sequence[date]) -> Iterator[TDataItems]:
-        self._held = self._count_held(days)
+        guarded = settled_days(days, self._context.now().date(), self._config)
+        held = count_held(dlt.current.pipeline(), NAME, DAY_COLUMN, guarded)
+        self._guard = ArchiveGuard(self._config, REPLACEMENT, held.by_day, table=held.table)
         queue = WindowQueue(days, self._requests.sizer)
         while queue and not self._context.is_checkpoint_due(self._package):
             window = queue.next()
@@ -159,52 +161,18 @@ class _WindowLoader:
         lay = partial(export_layout, index=index, zone=self._config.project_timezone)
         decoder = build_decoder(self._config, EVENT, identity=EXPORT_IDENTITY)
         served = index.rows_by_day()
-        load.kept_days = self._find_kept(window, served, fetched.spooled.fetched_at)
+        load.kept_days = self._guard.check(window, served, read_on=load.read_on)
+        load.replaces_days = self._guard.replaces_days(window, served)
         shape = Shape(lay, EXPORT_SCHEMA)
-        replacement = self._replacement if load.kept_days else None
+        replacement = self._guard.replacement if load.kept_days else None
         yield from iter_items(fetched, decoder, shape, self._columns, load, replacement=replacement)
         empty = [day for day in window.days if day not in served and day not in load.kept_days]
         if empty:
             yield REPLACEMENT.tombstones(EXPORT_SCHEMA, event_date=empty)
         self._package.add(load)
 
-    def _count_held(self, days: Sequence[date]) -> HeldEvents:
-        """What the table holds of the days that may be settled by now."""
-        today = self._context.now().date()
-        lookback_days = self._config.lookback_days
-        settled = [day for day in days if settled_on(day, lookback_days=lookback_days) <= today]
-        return HeldEvents(NAME, "event_date", [] if self._config.accept_deletions else settled)
-
-    def _find_kept(
-        self, window: Window, served: Mapping[date, int], fetched_at: float
-    ) -> dict[date, KeptDay]:
-        held = self._held.by_day if self._held else {}
-        kept = find_kept_days(
-            {day: held[day] for day in window.days if day in held},
-            served,
-            read_on=datetime.fromtimestamp(fetched_at, timezone.utc).date(),
-            lookback_days=self._config.lookback_days,
-        )
-        for day, (rows, events) in kept.items():
-            logger.warning(
-                "export %s: Mixpanel serves %s of the %s events held. The rows stay; if the "
-                "deletion is meant, load the day again with accept_deletions.",
-                day,
-                f"{events:,}",
-                f"{rows:,}",
-            )
-        self._kept |= kept
-        return kept
-
-    @property
-    def _replacement(self) -> Replacement:
-        """Replaces days, other than those that are kept in this package."""
-        table = self._held.qualified_name if self._held else ""
-        return replace(REPLACEMENT, kept=Kept("event_date", sorted(self._kept), "event_key", table))
-
     def _window_load(self, window: Window, fetched: FetchedWindow) -> WindowLoad:
         spooled = fetched.spooled
-        read_on = datetime.fromtimestamp(spooled.fetched_at, timezone.utc).date()
         settled = settled_on(window.last, lookback_days=self._config.lookback_days)
         return WindowLoad(
             table_name=NAME,
@@ -213,7 +181,7 @@ class _WindowLoader:
             bytes=spooled.lines_bytes,
             requests=spooled.requests,
             fetched_at=spooled.fetched_at,
-            is_final=read_on >= settled,
+            is_final=date_in_utc(spooled.fetched_at) >= settled,
             duplicates_dropped=len(fetched.verified.index.dropped),
             filters=self._config.filters,
         )

@@ -34,14 +34,21 @@ class WindowLoad:
     """The cohort, group type or report, in a table that is loaded part by part."""
     kept_days: dict[date, KeptDay] = field(default_factory=dict)
     """Settled days whose rows stay although Mixpanel serves fewer events, see `archive_guard`."""
+    replaces_days: bool = True
+    """Whether it replaces or adds any day other than these."""
 
     @classmethod
     def of_reading(
         cls, table_name: str, *, rows: int, size: int, requests: int, fetched_at: float
     ) -> WindowLoad:
         """The window of a table that is read as a whole: the day of the reading, in UTC."""
-        day = datetime.fromtimestamp(fetched_at, timezone.utc).date()
+        day = date_in_utc(fetched_at)
         return cls(table_name, day, day, size, requests, fetched_at, is_final=True, rows=rows)
+
+    @property
+    def read_on(self) -> date:
+        """Date (UTC) of the request."""
+        return date_in_utc(self.fetched_at)
 
     def as_row(self) -> dict[str, Any]:
         """The row of `_mixpanel_loads`."""
@@ -77,3 +84,8 @@ class WindowLoad:
         notes += [f"{count:,} {kind} repaired" for kind, count in sorted(self.repairs.items())]
         table = f"{self.table_name} {self.part}".rstrip()
         return f"{table} {days}: {', '.join(notes)}"
+
+
+def date_in_utc(at: float) -> date:
+    """The date in UTC of a time in seconds since the epoch."""
+    return datetime.fromtimestamp(at, timezone.utc).date()
