@@ -6,7 +6,7 @@
 from .app import build_parser, main
 from .commands.demo import QUERY as DEMO_QUERY
 from .commands.sandbox import DAYS as DEMO_DAYS
-from .exit_codes import DONE, FAILED, INTERRUPTED, LATER, WRONG_USAGE
+from .exit_codes import DONE, FAILED, INTERRUPTED, LATER, UNCHANGED, WRONG_USAGE
 
 __all__ = [
     "DEMO_DAYS",
@@ -15,6 +15,7 @@ __all__ = [
     "FAILED",
     "INTERRUPTED",
     "LATER",
+    "UNCHANGED",
     "WRONG_USAGE",
     "build_parser",
     "main",

@@ -14,7 +14,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CancelledError
-from .options import add_json, add_max_wait, add_progress, add_target
+from .options import add_accept_deletions, add_json, add_max_wait, add_progress, add_target
 from .output import Column, print_errors, print_table
 from .parser import Parser
 from .progress_view import Board, shown
@@ -34,6 +34,7 @@ COLUMNS = (Column("table"), Column("rows", unit="row"))
 def add_job_options(parser: Parser) -> None:
     """Add the options that all these commands have."""
     add_target(parser)
+    add_accept_deletions(parser)
     add_max_wait(parser)
     add_progress(parser)
     add_json(parser)
@@ -62,6 +63,8 @@ def run_job(
     from ..tables.context import LoadContext
     from ..tables.package import Checkpoint
 
+    if options.accept_deletions:
+        settings["accept_deletions"] = "true"
     pipeline = open_pipeline(options.destination, dataset=options.dataset, name=options.pipeline)
     config = load_config(settings)
     selected = select_tables(tables, config)
@@ -142,6 +145,8 @@ def _summary(result: JobResult) -> dict[str, Any]:
         "requests_left": result.requests_left,
         "duplicates_dropped": sum(window.duplicates_dropped for window in result.windows),
         "values_repaired": repairs.total(),
+        "rows_kept": sum(day.held - day.served for day in result.kept_days.values()),
+        "days_kept": {str(day): kept._asdict() for day, kept in result.kept_days.items()},
         "repairs": dict(repairs),
         "seconds": round(result.seconds, 1),
         "destination": location(result.pipeline),
@@ -158,7 +163,13 @@ def _summary_lines(result: JobResult, summary: dict[str, Any]) -> list[str]:
     requests = count(result.requests, "request") + (f"; left this hour: {left}" if left else "")
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(summary["repairs"].items()))
     repaired = count(summary["values_repaired"], "value")
+    days = count(len(result.kept_days), "day")
+    kept = [
+        f"{count(summary['rows_kept'], 'row')} of {days} kept that Mixpanel no longer serves; to "
+        "delete them: --accept-deletions"
+    ]
     return [
+        *(kept if result.kept_days else []),
         f"{count(rows, 'row')} in {took}{rate}; {requests}",
         f"{count(summary['duplicates_dropped'], 'duplicate')} dropped; "
         f"{repaired} repaired{f': {kinds}' if kinds else ''}",

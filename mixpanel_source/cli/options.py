@@ -63,6 +63,16 @@ def add_range(parser: Parser, help_: str, *, required: bool = False) -> None:
     )
 
 
+def add_accept_deletions(parser: Parser) -> None:
+    """Add `--accept-deletions`."""
+    parser.add_argument(
+        "--accept-deletions",
+        action="store_true",
+        help="delete events of settled days that Mixpanel no longer serves, instead of keeping "
+        "them",
+    )
+
+
 def add_max_wait(parser: Parser) -> None:
     """Add `--max-wait`."""
     default = constants.QUOTA_PATIENCE_SECONDS

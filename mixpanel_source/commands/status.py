@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 
@@ -20,6 +21,7 @@ from ..errors import ConfigError
 from ..jobs.history import RUNNING, LastRun, read_last_run
 from ..jobs.lock import is_locked
 from ..paths import data_directory, last_run_file
+from ..tables.archive_guard import KeptDay
 from ..tables.event_downloads import NAME as EXPORT
 from ..tables.ledger import Ledger
 from ..tables.load_log import LOADS_TABLE
@@ -44,6 +46,8 @@ class TableStatus:
     """Days between the first and the last that were never loaded."""
     newest_event: datetime | None = None
     synced_through: date | None = None
+    kept_days: Mapping[date, KeptDay] = field(default_factory=dict)
+    """Settled days whose events stay although Mixpanel serves fewer, as of their last read."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,7 @@ def _table_status(table: str, reader: DestinationReader) -> TableStatus:
         gaps=find_gaps(windows),
         newest_event=newest and _in_utc(newest),
         synced_through=Ledger(reader.state(table)).synced_through,
+        kept_days=_kept_days(table, reader),
     )
 
 
@@ -155,6 +160,24 @@ def _read_at(table: str, reader: DestinationReader) -> datetime | None:
         LOADS_TABLE,
     )[0][0]
     return newest and _in_utc(newest)
+
+
+def _kept_days(table: str, reader: DestinationReader) -> dict[date, KeptDay]:
+    # datasets loaded before this column existed get it with their next load
+    if "days_kept" not in reader.columns(LOADS_TABLE):
+        return {}
+    rows = reader.rows(
+        "SELECT first_day, last_day, CAST(days_kept AS text) FROM {table} "  # noqa: S608 - our own name
+        f"WHERE table_name = '{table}' ORDER BY fetched_at",
+        LOADS_TABLE,
+    )
+    kept: dict[date, KeptDay] = {}
+    for first, last, text in rows:
+        for day in iter_days(first, last):
+            kept.pop(day, None)
+        for day, counts in json.loads(text or "{}").items():
+            kept[date.fromisoformat(day)] = KeptDay(**counts)
+    return dict(sorted(kept.items()))
 
 
 def _newest_loads(reader: DestinationReader) -> list[Load]:

@@ -117,6 +117,11 @@ class Config:
     catch_up_days: int = setting(
         number_from(int, 1, 3_660), "Days back that a catch-up looks for late events", default=365
     )
+    accept_deletions: bool = setting(
+        parse_flag,
+        "Delete events of settled days that Mixpanel no longer serves; by default they are kept",
+        default=False,
+    )
 
     events: tuple[str, ...] = setting(
         names_of("event names"),

@@ -28,6 +28,7 @@ class Settings(TypedDict, total=False):
     include_today: bool | str | None
     project_timezone: str | None
     catch_up_days: int | str | None
+    accept_deletions: bool | str | None
     events: Sequence[str] | str | None
     where: str | None
     limit: int | str | None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from .event_time import EPOCH_ORDINAL
 from .identity import KEY_BYTES, Identities
 from .json_values import content_digest
 
@@ -80,6 +82,16 @@ class RowIndex:
         """The days of the rows at `positions` (int64) as dates (date32)."""
         days = np.frombuffer(self.days, np.int32)[np.asarray(positions)]
         return pa.array(days, pa.int32()).cast(pa.date32())
+
+    def rows_by_day(self) -> dict[date, int]:
+        """Day -> rows filed under it, without those to drop."""
+        kept = np.ones(len(self.days), np.bool_)
+        kept[self.dropped] = False
+        days, counts = np.unique(np.frombuffer(self.days, np.int32)[kept], return_counts=True)
+        return {
+            date.fromordinal(day + EPOCH_ORDINAL): count
+            for day, count in zip(days.tolist(), counts.tolist(), strict=True)
+        }
 
     def greatest_ranks(self) -> dict[int, int]:
         """Day, in days since 1970-01-01 -> the greatest rank of the rows filed under it."""

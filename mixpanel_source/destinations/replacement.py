@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
@@ -18,6 +19,18 @@ _COMPARISONS = {None: ("IS NOT NULL", "IS NULL"), "": ("<> ''", "= ''"), 0: ("> 
 """What a tombstone has in the column `keep` -> what is true of rows there, and of tombstones."""
 _BLANKS = {pa.string(): "", pa.int64(): 0}
 """What a tombstone has in a column that may not be null."""
+
+
+class Kept(NamedTuple):
+    """Stored rows that a load must not delete, although staged rows select them."""
+
+    column: str
+    """Column of the scope; its values are dates."""
+    values: Sequence[date]
+    key: str
+    """Column that identifies a row: staged rows whose key is stored already are not inserted."""
+    table: str
+    """Qualified name of the table, as SQL."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +48,7 @@ class Replacement:
         clears_all: whether one tombstone deletes all rows of the table, whatever `scope` selects.
         row_version: column that identifies a version of a row. Then rows are not deleted but
             closed, and the table keeps their history (slowly changing dimension, type 2).
+        kept: stored rows that stay whatever is staged.
     """
 
     keep: str
@@ -42,6 +56,7 @@ class Replacement:
     blank: Literal["", 0] | None = None
     clears_all: bool = False
     row_version: str | None = None
+    kept: Kept | None = None
 
     @property
     def write_disposition(self) -> TWriteDispositionConfig:
@@ -101,12 +116,24 @@ class Replacement:
         if self.clears_all:
             tombstone = f"{self.keep} {_COMPARISONS[self.blank][1]}"
             condition += f" OR EXISTS (SELECT 1 FROM {{staging_table}} WHERE {tombstone})"  # noqa: S608 - as above
+        if self.kept is not None:
+            condition = f"({condition}) AND {self.kept.column} NOT IN ({self._kept_values})"
         return condition
 
     @property
     def _is_row(self) -> str:
         """The SQL condition on staged rows that are inserted."""
-        return f"{self.keep} {_COMPARISONS[self.blank][0]}"
+        is_row = f"{self.keep} {_COMPARISONS[self.blank][0]}"
+        if self.kept is None:
+            return is_row
+        column, _, key, table = self.kept
+        stored = f"SELECT {key} FROM {table} WHERE {column} IN ({self._kept_values})"  # noqa: S608 - as above
+        return f"{is_row} AND ({column} NOT IN ({self._kept_values}) OR {key} NOT IN ({stored}))"
+
+    @property
+    def _kept_values(self) -> str:
+        values = self.kept.values if self.kept else ()
+        return ", ".join(f"CAST('{value}' AS date)" for value in values)
 
 
 class Conditions(NamedTuple):

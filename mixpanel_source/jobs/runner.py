@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 import dlt
 
@@ -22,6 +23,8 @@ from ..catalog.tables import find_table
 from ..destinations.registry import destination_of
 from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
 from ..paths import data_directory, last_run_file
+from ..tables import events
+from ..tables.archive_guard import KeptDay, count_held
 from ..tables.context import LoadContext, pipeline_spool
 from ..tables.load_log import WindowLoad
 from ..tables.package import TablePart
@@ -35,6 +38,8 @@ from .source import build_source
 logger = logging.getLogger("mixpanel_source")
 
 LEXICON = TablePart("lexicon")
+UNCHANGED = 3
+"""Exit code of a backfill that changed nothing, because Mixpanel no longer serves the days."""
 _EXIT_CODES = (130, 1, 2, 75)
 """Exit codes of failures, the one that matters most first."""
 _STOPS = (CancelledError, PausedError)
@@ -54,6 +59,8 @@ class JobResult:
     """Requests made, failed and unmetered ones included."""
     requests_left: dict[str, int] = field(default_factory=dict)
     """Quota, `export` or `query` -> requests this hour still allows; empty if there is no bound."""
+    is_unchanged: bool = False
+    """Whether a backfill changed nothing, because every day kept its events and none was new."""
 
     @property
     def rows(self) -> Counter[str]:
@@ -64,6 +71,11 @@ class JobResult:
         return rows
 
     @property
+    def kept_days(self) -> dict[date, KeptDay]:
+        """Settled days whose events stay although Mixpanel serves fewer, see `accept_deletions`."""
+        return {day: kept for window in self.windows for day, kept in window.kept_days.items()}
+
+    @property
     def failed_tables(self) -> set[str]:
         """The tables that could not be loaded, in part or as a whole."""
         return {part.table for part in self.failures}
@@ -72,6 +84,8 @@ class JobResult:
     def exit_code(self) -> int:
         """The exit code of a command with these failures; of several, the one that matters most."""
         codes = {error.exit_code for error in self.failures.values()}
+        if not codes and self.is_unchanged:
+            return UNCHANGED
         return next((code for code in _EXIT_CODES if code in codes), 0)
 
 
@@ -98,6 +112,7 @@ def run_job(
     run = LastRun(name, tables, began_at=context.clock.time())
     with pipeline_lock(pipeline), _recorded(run, result, context.clock):
         _load_tables(tables, pipeline, context)
+        result.is_unchanged = name == "backfill" and _is_unchanged(result)
         if LEXICON.table in tables and LEXICON not in result.failures:
             write_comments(pipeline)
         if not result.failures:
@@ -106,6 +121,15 @@ def run_job(
     result.requests = context.client.requests
     result.requests_left = requests_left(context.config, data_directory(), context.clock.time())
     return result
+
+
+def _is_unchanged(result: JobResult) -> bool:
+    """Whether all that was loaded is days that kept their rows, and no row is new."""
+    kept = result.kept_days
+    if not kept or any(window.replaces_days for window in result.windows):
+        return False
+    held = count_held(result.pipeline, events.NAME, events.DAY_COLUMN, kept).by_day
+    return all(held.get(day) == number.held for day, number in kept.items())
 
 
 def _load_tables(tables: Sequence[str], pipeline: dlt.Pipeline, context: LoadContext) -> None:

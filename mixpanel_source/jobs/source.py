@@ -36,6 +36,7 @@ def mixpanel_source(
     include_today: bool | str | None = None,
     project_timezone: str | None = None,
     catch_up_days: int | str | None = None,
+    accept_deletions: bool | str | None = None,
     events: Sequence[str] | str | None = None,
     where: str | None = None,
     limit: int | str | None = None,
@@ -87,6 +88,8 @@ def mixpanel_source(
             (an IANA time zone; default: `UTC`).
         catch_up_days: Days back that a catch-up looks for late events (a whole number from 1 to
             3,660; default: `365`).
+        accept_deletions: Delete events of settled days that Mixpanel no longer serves; by default
+            they are kept (true or false; default: `false`).
         events: Events to load (a list of event names; default: all).
         where: Mixpanel expression that events must match (text; default: none).
         limit: Maximum events per request; reaching it is an error, not a silent loss (a whole

@@ -13,6 +13,7 @@ from dlt.common.schema.typing import TWriteDispositionConfig
 from dlt.common.typing import TDataItems
 
 from .. import constants
+from ..destinations.replacement import Replacement
 
 WRITER_DEFAULTS = {
     # dlt refuses arrow tables of one run that differ; `default` adds columns and changes no value
@@ -28,13 +29,23 @@ def with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return table.cast(pa.schema([known.get(field.name, field) for field in table.schema]))
 
 
-def with_json_columns(table: pa.Table, names: Iterable[str]) -> TDataItems:
-    """Mark which of a table's text columns hold JSON."""
-    present = {*names} & {*table.column_names}
-    hints: Any = {name: {"data_type": "json"} for name in sorted(present)}
-    if not hints:
-        return table
-    return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=hints))
+def with_hints(
+    table: pa.Table, *, json_columns: Iterable[str], replacement: Replacement | None = None
+) -> TDataItems:
+    """A table with what dlt cannot tell from its schema.
+
+    Args:
+        table: rows of the resource.
+        json_columns: text columns that hold JSON; those the table lacks are ignored.
+        replacement: what this load package replaces, if it is not what the resource declares.
+    """
+    present = {*json_columns} & {*table.column_names}
+    hints: Any = {}
+    if present:
+        hints["columns"] = {name: {"data_type": "json"} for name in sorted(present)}
+    if replacement is not None:
+        hints["write_disposition"] = replacement.write_disposition
+    return dlt.mark.with_hints(table, dlt.mark.make_hints(**hints)) if hints else table
 
 
 def rows_for(

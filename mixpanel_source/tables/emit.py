@@ -22,8 +22,9 @@ from ..decode.layout import Layout
 from ..decode.parallel import available_processors, map_ahead, release_memory
 from ..decode.value_types import PROFILE, RowKind
 from ..decode.verify import VerifiedWindow
+from ..destinations.replacement import Replacement
 from ..errors import TruncatedError
-from .dlt_items import rows_for, with_json_columns, with_schema
+from .dlt_items import rows_for, with_hints, with_schema
 from .load_log import LOADS_KEY, LOADS_TABLE, WindowLoad
 from .package import LoadPackage
 from .spool import Spooled
@@ -85,15 +86,31 @@ class Shape(NamedTuple):
 
 
 def iter_items(
-    rows: VerifiedRows, decoder: BlockDecoder, shape: Shape, columns: ColumnMap, window: WindowLoad
+    rows: VerifiedRows,
+    decoder: BlockDecoder,
+    shape: Shape,
+    columns: ColumnMap,
+    window: WindowLoad,
+    *,
+    replacement: Replacement | None = None,
 ) -> Iterator[TDataItems]:
-    """Yields rows as items for dlt, and counts them in `window`."""
+    """Yields rows as items for dlt, and counts them in `window`.
+
+    Args:
+        rows: on disk.
+        decoder: decodes them.
+        shape: the columns that every row has.
+        columns: the columns of properties.
+        window: the entry of the load log.
+        replacement: what this load package replaces, if it is not what the resource declares.
+    """
     tables = iter_tables(rows.spooled, rows.verified, decoder, shape.lay, columns)
     for table, repairs in tables:
         window.rows += len(table)
         window.repairs.update(repairs)
         names = [*columns.json_columns, "properties"]
-        yield with_json_columns(with_schema(table, shape.schema), names)
+        laid_out = with_schema(table, shape.schema)
+        yield with_hints(laid_out, json_columns=names, replacement=replacement)
 
 
 def iter_tables(

@@ -10,8 +10,8 @@ Source: https://developer.mixpanel.com/reference/raw-event-export.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
-from datetime import date, datetime, timezone
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date, datetime
 from functools import partial
 
 import dlt
@@ -20,24 +20,27 @@ from dlt.common.typing import TDataItems
 from ..api.request import Request
 from ..config.model import Config
 from ..decode.columns import ColumnMap, StoredColumn
-from ..decode.event_time import EPOCH_ORDINAL
 from ..decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ..decode.value_types import EVENT
 from ..destinations.replacement import Replacement
 from ..errors import MixpanelError, ServerError, TruncatedError
 from ..windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
+from .archive_guard import ArchiveGuard, count_held, settled_days
 from .context import LoadContext, open_spool
 from .dlt_items import growing_tables
 from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
 from .event_downloads import NAME, EventDownloads, FetchedWindow, build_request
 from .late_events import search_late_events
 from .ledger import Ledger
-from .load_log import WindowLoad
+from .load_log import WindowLoad, date_in_utc
 from .package import LoadPackage
 
 logger = logging.getLogger("mixpanel_source")
 
-REPLACEMENT = Replacement(scope=("event_date",), keep="event_key", blank="")
+__all__ = ["DAY_COLUMN", "NAME", "REPLACEMENT", "iter_events", "plan_days", "probe"]
+
+DAY_COLUMN = "event_date"
+REPLACEMENT = Replacement(scope=(DAY_COLUMN,), keep="event_key", blank="")
 PROPERTY_COLUMNS = (
     StoredColumn("time", "time", "timestamp"),
     StoredColumn("distinct_id", "distinct_id", "text"),
@@ -114,8 +117,12 @@ class _WindowLoader:
         self._columns = columns
         self._requests = context.window_requests
         self._downloads = EventDownloads(context, package, ledger, open_spool())
+        self._guard = ArchiveGuard(self._config, REPLACEMENT, {})
 
-    def iter_items(self, days: Iterable[date]) -> Iterator[TDataItems]:
+    def iter_items(self, days: Sequence[date]) -> Iterator[TDataItems]:
+        guarded = settled_days(days, self._context.now().date(), self._config)
+        held = count_held(dlt.current.pipeline(), NAME, DAY_COLUMN, guarded)
+        self._guard = ArchiveGuard(self._config, REPLACEMENT, held.by_day, table=held.table)
         queue = WindowQueue(days, self._requests.sizer)
         while queue and not self._context.is_checkpoint_due(self._package):
             window = queue.next()
@@ -153,16 +160,19 @@ class _WindowLoader:
         load = self._window_load(window, fetched)
         lay = partial(export_layout, index=index, zone=self._config.project_timezone)
         decoder = build_decoder(self._config, EVENT, identity=EXPORT_IDENTITY)
-        yield from iter_items(fetched, decoder, Shape(lay, EXPORT_SCHEMA), self._columns, load)
-        kept = set(index.days)
-        empty = [day for day in window.days if day.toordinal() - EPOCH_ORDINAL not in kept]
+        served = index.rows_by_day()
+        load.kept_days = self._guard.check(window, served, read_on=load.read_on)
+        load.replaces_days = self._guard.replaces_days(window, served)
+        shape = Shape(lay, EXPORT_SCHEMA)
+        replacement = self._guard.replacement if load.kept_days else None
+        yield from iter_items(fetched, decoder, shape, self._columns, load, replacement=replacement)
+        empty = [day for day in window.days if day not in served and day not in load.kept_days]
         if empty:
             yield REPLACEMENT.tombstones(EXPORT_SCHEMA, event_date=empty)
         self._package.add(load)
 
     def _window_load(self, window: Window, fetched: FetchedWindow) -> WindowLoad:
         spooled = fetched.spooled
-        read_on = datetime.fromtimestamp(spooled.fetched_at, timezone.utc).date()
         settled = settled_on(window.last, lookback_days=self._config.lookback_days)
         return WindowLoad(
             table_name=NAME,
@@ -171,7 +181,7 @@ class _WindowLoader:
             bytes=spooled.lines_bytes,
             requests=spooled.requests,
             fetched_at=spooled.fetched_at,
-            is_final=read_on >= settled,
+            is_final=date_in_utc(spooled.fetched_at) >= settled,
             duplicates_dropped=len(fetched.verified.index.dropped),
             filters=self._config.filters,
         )

@@ -8,6 +8,7 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from ..decode.json_values import Repairs
+from .archive_guard import KeptDay
 
 LOADS_TABLE = "_mixpanel_loads"
 LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
@@ -31,14 +32,23 @@ class WindowLoad:
     """The filters that were set for it."""
     part: str = ""
     """The cohort, group type or report, in a table that is loaded part by part."""
+    kept_days: dict[date, KeptDay] = field(default_factory=dict)
+    """Settled days whose rows stay although Mixpanel serves fewer events, see `archive_guard`."""
+    replaces_days: bool = True
+    """Whether it replaces or adds any day other than these."""
 
     @classmethod
     def of_reading(
         cls, table_name: str, *, rows: int, size: int, requests: int, fetched_at: float
     ) -> WindowLoad:
         """The window of a table that is read as a whole: the day of the reading, in UTC."""
-        day = datetime.fromtimestamp(fetched_at, timezone.utc).date()
+        day = date_in_utc(fetched_at)
         return cls(table_name, day, day, size, requests, fetched_at, is_final=True, rows=rows)
+
+    @property
+    def read_on(self) -> date:
+        """Date (UTC) of the request."""
+        return date_in_utc(self.fetched_at)
 
     def as_row(self) -> dict[str, Any]:
         """The row of `_mixpanel_loads`."""
@@ -52,6 +62,8 @@ class WindowLoad:
             "requests": self.requests,
             "retries": self.requests - 1,
             "duplicates_dropped": self.duplicates_dropped,
+            "rows_kept": sum(day.held - day.served for day in self.kept_days.values()),
+            "days_kept": {str(day): kept._asdict() for day, kept in self.kept_days.items()},
             "values_repaired": self.repairs.total(),
             "repairs": dict(self.repairs),
             "filters": self.filters,
@@ -72,3 +84,8 @@ class WindowLoad:
         notes += [f"{count:,} {kind} repaired" for kind, count in sorted(self.repairs.items())]
         table = f"{self.table_name} {self.part}".rstrip()
         return f"{table} {days}: {', '.join(notes)}"
+
+
+def date_in_utc(at: float) -> date:
+    """The date in UTC of a time in seconds since the epoch."""
+    return datetime.fromtimestamp(at, timezone.utc).date()

@@ -138,7 +138,7 @@ GOES_ON = "continues by itself"
 def test_exit_codes_are_listed() -> None:
     """The exit codes of the README are those that commands end with."""
     codes, causes = tables_below("When something goes wrong")
-    ends = {cli.DONE, cli.FAILED, cli.WRONG_USAGE, cli.LATER, cli.INTERRUPTED}
+    ends = {cli.DONE, cli.FAILED, cli.WRONG_USAGE, cli.UNCHANGED, cli.LATER, cli.INTERRUPTED}
     assert {int(code) for code, _ in codes} == ends
     for error, code, _ in causes:
         kind = ERRORS[error.strip("`")]

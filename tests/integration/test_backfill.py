@@ -55,7 +55,7 @@ def test_range_within_what_is_synced_is_replaced(lab: Lab) -> None:
     lab.sync("export")
     del lab.project.events[ANCHOR][0]
     lab.project.events[date(2026, 11, 14)].clear()
-    lab.backfill("2026-11-13,2026-11-14")
+    lab.backfill("2026-11-13,2026-11-14", accept_deletions=True)
     lab.assert_events_kept()
 
 

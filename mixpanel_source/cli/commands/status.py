@@ -12,7 +12,7 @@ from ..options import add_json, add_target
 from ..output import Cell, Column, print_table
 from ..parser import Commands, add_command
 from ..startup import fast_imports
-from ..text import duration, instant
+from ..text import count, duration, instant
 
 if TYPE_CHECKING:
     from ...commands.status import Load, Status, TableStatus
@@ -100,6 +100,7 @@ def _table_as_json(table: TableStatus) -> dict[str, Any]:
             "gaps": [str(gap) for gap in table.gaps],
             "newest_event": table.newest_event and table.newest_event.isoformat(),
             "synced_through": table.synced_through and str(table.synced_through),
+            "days_kept": {str(day): kept._asdict() for day, kept in table.kept_days.items()},
         }
     return values
 
@@ -112,6 +113,7 @@ def _print(status: Status) -> None:
         print_table(TABLES, [_table_row(table) for table in status.tables])
         for table in status.tables:
             _print_gaps(table)
+            _print_kept(table)
     print_table(LOADS, [_load_row(load) for load in status.loads], names=2)
     _print_last_run(status)
     if status.per_hour:
@@ -145,6 +147,19 @@ def _print_gaps(table: TableStatus) -> None:
     print(
         f"{table.table} was never loaded for {missing}{more}; to load: "
         f"mixpanel-source backfill --range {gap.first},{gap.last}"
+    )
+
+
+def _print_kept(table: TableStatus) -> None:
+    if not table.kept_days:
+        return
+    days = [*table.kept_days]
+    rows = sum(kept.held - kept.served for kept in table.kept_days.values())
+    shown = ", ".join(map(str, days[:GAPS_SHOWN])) + (" ..." if len(days) > GAPS_SHOWN else "")
+    print(
+        f"{table.table} keeps {count(rows, 'row')} of {count(len(days), 'day')} that Mixpanel no "
+        f"longer serves: {shown}; to delete them: mixpanel-source backfill "
+        f"--range {days[0]},{days[-1]} --accept-deletions"
     )
 
 

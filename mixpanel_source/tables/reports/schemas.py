@@ -12,7 +12,7 @@ from dlt.common.typing import TDataItems
 
 from ... import constants
 from ...destinations.replacement import Replacement
-from ..dlt_items import with_json_columns
+from ..dlt_items import with_hints
 from .rows import Activity, Item, Measure, Name, Rows
 
 FUNNELS = "funnels"
@@ -100,7 +100,7 @@ def iter_tables(table: str, report: str, rows: Rows, days: Sequence[date]) -> It
         if table == FUNNELS:
             yield _as_funnel_steps(batch)
         else:
-            yield with_json_columns(batch, _JSON_COLUMNS.get(table, ()))
+            yield with_hints(batch, json_columns=_JSON_COLUMNS.get(table, ()))
 
 
 def _layout(table: str) -> _Layout:
