@@ -15,7 +15,7 @@ from dlt.extract import DltResource
 
 from ..catalog.endpoints import ENDPOINTS, Endpoint
 from ..catalog.tables import TABLE_NAMES
-from ..decode.columns import readable_name
+from ..decode.column_names import readable_name
 from ..decode.framing import iter_rows
 from ..decode.json_values import dump_json, repair_row
 from ..decode.value_types import Row

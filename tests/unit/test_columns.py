@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from mixpanel_source.constants import MAX_COLUMNS, MAX_IDENTIFIER_BYTES
 from mixpanel_source.decode.blocks import BlockReader
+from mixpanel_source.decode.column_names import readable_name
 from mixpanel_source.decode.columns import (
     OVERFLOW,
     RESERVED,
     ROW_VALUES,
     ColumnMap,
     StoredColumn,
-    readable_name,
 )
 from mixpanel_source.decode.decoded import ARROW_TYPES
 from mixpanel_source.decode.decoder import BlockDecoder
