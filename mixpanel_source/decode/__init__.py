@@ -1,1 +1,1 @@
-"""Bytes from the network into typed arrow columns: framing, verification, identity, types, names."""
+"""Bytes from the network into typed arrow columns."""

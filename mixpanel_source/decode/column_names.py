@@ -1,7 +1,7 @@
 """How the name of a property becomes the name of a column.
 
-Pure. Names of columns have only lower-case ASCII letters, digits and single underscores, so that no
-destination changes them, and leave room for the suffix of a variant column.
+Pure. No destination changes these names: they have only lower-case ASCII letters, digits and single
+underscores, and leave room for the suffix of a variant column within PostgreSQL's limit.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def readable_name(name: str) -> str:
     """
     plain = unicodedata.normalize("NFKD", name.removeprefix("$"))
     letters = "".join(c for c in plain if not unicodedata.combining(c))
+    # planName is plan_name, HTTPStatus is http_status
     words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", letters)
     text = re.sub(r"[^A-Za-z0-9]+", "_", words).strip("_").lower()
     text = f"mp_{text}".strip("_") if name.startswith("$") else text

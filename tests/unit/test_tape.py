@@ -19,7 +19,7 @@ from mixpanel_source.decode.decoder import BlockDecoder
 from mixpanel_source.decode.identity import EventIdentifier, ProfileIdentifier, RowIdentifier
 from mixpanel_source.decode.scan.gather import GroupedRows
 from mixpanel_source.decode.scan.grammar import MAX_DEPTH
-from mixpanel_source.decode.scan.scanner import MAX_KEY_BYTES, MAX_KEYS
+from mixpanel_source.decode.scan.key_table import MAX_KEY_BYTES, MAX_KEYS
 from mixpanel_source.decode.scan.tape import scan
 from mixpanel_source.decode.value_types import EVENT, PROFILE, JsonType, Typed
 from mixpanel_source.windows import Window

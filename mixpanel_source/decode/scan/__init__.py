@@ -1,9 +1,18 @@
-"""What is compiled to machine code, by numba, when it is first used.
+"""The part of decoding that numba compiles to machine code, when it is first used.
 
-The one place where a value is looked at byte by byte. Nothing here repairs, guesses or fails: what
-is out of the ordinary is left to the modules that are slow and exact, which also read small blocks,
-for loading this takes half a second, and compiling it, once a machine, ten.
+Values are examined byte by byte only here. Nothing here repairs or guesses: a line that is not
+plain is left to the modules that are slow and exact. These also read small blocks, because loading
+the compiled code takes half a second, and compiling it, once on each machine, ten seconds.
 
-Compiled functions take the block as an address, for an array would be counted in and out of every
-call. They may read up to `PADDING` bytes past its end.
+How memory is accessed, in all modules here:
+
+- A compiled function takes a block as the address of its first byte, an int64, and offsets from it.
+  Numba would count references to an array on every call, which costs more than the call does.
+- Nothing checks bounds. A block is followed by `memory.PADDING` bytes of newlines. Every loop over
+  bytes ends at a newline, so it ends in the block or at its edge; a read of eight bytes at once may
+  go past the edge, into the padding.
+- Words are little-endian, as on x86-64 and arm64: the first byte in memory is the lowest.
+
+Numba caches the machine code beside each module, and compiles again when that module changes, but
+not when a function it calls in another module does. Delete `*.nbi` in `__pycache__` after an edit.
 """

@@ -1,4 +1,8 @@
-"""Bytes and words of memory, for compiled functions."""
+"""Bytes and words of memory at an address, for compiled functions.
+
+These become single machine instructions, without any check: see the package for what keeps them
+within bounds.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,21 @@ from numba import extending, njit, types
 from numba.core import cgutils
 
 intrinsic: Any = extending.intrinsic
-"""Of any type, for what it makes is called with other arguments than what it is made of."""
+"""Untyped: what it makes is called with other arguments than the function it decorates."""
 
 PADDING = 512
 """Bytes that may be read, or written, past the end of a block or a text.
 
-The longest that is compared at once is the name of a property; see `scanner.MAX_KEY_BYTES`.
+The longest access past the end is the comparison with the name of a property, which begins inside
+the block: `key_table.MAX_KEY_BYTES` and the rest of a word, 263 bytes.
 """
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function when it is first called, and keep the machine code if there is a place."""
+    """Compile a function on its first call, and cache the machine code if possible.
+
+    The compiled function releases the GIL, so threads run it in parallel.
+    """
     try:
         return njit(cache=True, nogil=True)(function)
     except RuntimeError:  # neither beside this file nor in the user's cache may be written
@@ -28,19 +36,19 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 def _at_address(builder: Any, arguments: Any, bits: int) -> Any:
-    """A pointer to `bits` bits at the sum of two arguments."""
+    """A pointer to `bits` bits at the sum of the first two arguments, an address and an offset."""
     return builder.inttoptr(builder.add(*arguments[:2]), ir.IntType(bits).as_pointer())
 
 
 def _item(builder: Any, arguments: Any, bits: int) -> Any:
-    """A pointer to an item of `bits` bits of the array at an address."""
+    """A pointer to an item of `bits` bits, from the address of an array and an index."""
     array = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
     return builder.gep(array, [arguments[1]])
 
 
 @intrinsic
 def byte_at(_context: Any, data: Any, at: Any) -> Any:
-    """The byte at an offset from an address, as an int64."""
+    """The byte at an offset from an address, as an int64 from 0 to 255."""
 
     def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.zext(builder.load(_at_address(builder, arguments, 8)), ir.IntType(64))
@@ -50,10 +58,12 @@ def byte_at(_context: Any, data: Any, at: Any) -> Any:
 
 @intrinsic
 def word_at(_context: Any, data: Any, at: Any) -> Any:
-    """The eight bytes at an offset from an address, the first of them lowest."""
+    """The eight bytes at an offset from an address, as a uint64 with the first byte lowest."""
 
     def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         word = builder.load(_at_address(builder, arguments, 64))
+        # text begins at any byte; without this LLVM may assume a multiple of eight, and use
+        # instructions that fault at other addresses
         word.align = 1
         return word
 
@@ -62,9 +72,10 @@ def word_at(_context: Any, data: Any, at: Any) -> Any:
 
 @intrinsic
 def put_word(_context: Any, data: Any, at: Any, word: Any) -> Any:
-    """Write eight bytes at an offset from an address."""
+    """Write eight bytes at an offset from an address, the lowest byte first."""
 
     def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        # unaligned, as in `word_at`
         builder.store(arguments[2], _at_address(builder, arguments, 64)).align = 1
         return target.get_dummy_value()
 
@@ -73,7 +84,10 @@ def put_word(_context: Any, data: Any, at: Any, word: Any) -> Any:
 
 @intrinsic
 def int_at(_context: Any, data: Any, index: Any) -> Any:
-    """An int32 of the array at an address, as an int64."""
+    """An item of the int32 array at an address, as an int64.
+
+    Items are aligned, because numpy aligns its arrays.
+    """
 
     def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.sext(builder.load(_item(builder, arguments, 32)), ir.IntType(64))
@@ -97,18 +111,25 @@ def _make_put(bits: int) -> Any:
 
 
 put_int8, put_int32, put_int64 = (_make_put(bits) for bits in (8, 32, 64))
-"""Write an item of the array at an address: `put_int32(data, index, value)`."""
+"""Write an item of the array at an address: `put_int32(data, index, value)`.
+
+The value is cut off, not checked: callers know that it fits.
+"""
 
 
 @intrinsic
 def prefetch(_context: Any, data: Any, at: Any) -> Any:
-    """Have the memory at an offset from an address at hand soon."""
+    """Load the memory at an offset from an address into the cache, without waiting for it.
+
+    Harmless at any address.
+    """
 
     def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
         called = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         address = _at_address(builder, arguments, 8)
+        # for reading (0), to be kept in all levels of the cache (3), as data (1)
         builder.call(called, [address, number(0), number(3), number(1)])
         return target.get_dummy_value()
 
@@ -117,9 +138,10 @@ def prefetch(_context: Any, data: Any, at: Any) -> Any:
 
 @intrinsic
 def trailing_zeros(_context: Any, word: Any) -> Any:
-    """How many of the lowest bits of a word that is not 0 are 0."""
+    """The number of zero bits below the lowest one bit of a word, which must not be 0."""
 
     def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        # the flag promises LLVM that the word is not 0, which saves a branch
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.uint64), generate

@@ -1,8 +1,8 @@
-"""Blocks of lines as tapes: which value of which property is where, without a Python object.
+"""Blocks of lines as tapes: the place of each value of each property, without a Python object.
 
 A line is *plain* if it is a row as Mixpanel writes rows: strict JSON, the two keys of its kind and
-no other, no property twice, no value that a database would not take as it is. Everything else is
-*odd*: its place is noted, and it is left to `rows`. In doubt a line is odd.
+no other, no property twice, no value that a database cannot store unchanged. Any other line is
+*odd*: it is listed, and left to `rows`. In doubt a line is odd.
 """
 
 from __future__ import annotations
@@ -11,59 +11,52 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from ..value_types import RowKind
-from .grammar import NEWLINE
+from .characters import NEWLINE
+from .key_table import GUESSES, MAX_KEYS, SLOTS, KeyTable
 from .memory import PADDING
-from .scanner import (
-    GUESSES,
-    MAX_KEYS,
-    SLOTS,
-    KeyTable,
-    RowColumns,
-    ValueColumns,
-    count_colons_and_lines,
-    scan_lines,
-)
+from .scanner import RowColumns, ValueColumns, count_colons_and_lines, scan_lines
 
 
 class Tape(NamedTuple):
-    """The plain lines of a block."""
+    """The plain lines of a block. Offsets count bytes from the start of the block."""
 
-    data: Any
-    """uint8: the block, and `PADDING` bytes."""
-    lines: Any
-    """int32, one a row: number of its line in the block."""
-    bounds: Any
-    """int32, two a row: where its line starts and ends."""
-    names: Any
-    """int32, three a row: start and end of the name's text, and `REWRITE` or 0."""
-    properties: Any
-    """int32, two a row: start and end of the JSON text of the properties."""
+    data: NDArray[np.uint8]
+    """The block, and `PADDING` bytes."""
+    lines: NDArray[np.int32]
+    """For each row the number of its line in the block."""
+    bounds: NDArray[np.int32]
+    """Shape (rows, 2): start and end of the line."""
+    names: NDArray[np.int32]
+    """Shape (rows, 3): start and end of the name's text, and `REWRITE` or 0."""
+    properties: NDArray[np.int32]
+    """Shape (rows, 2): start and end of the JSON text of the properties."""
     keys: list[str]
-    """The properties, in the order they were met."""
-    key: Any
-    """int32: of each value the number of its property."""
-    row: Any
-    """int32: of each value its row, ascending: the values of a row are one after the other."""
-    kind: Any
-    """int8: of each value its kind, and `REWRITE` if its text cannot be taken as it is."""
-    start: Any
-    """int64: where its text starts; of integers and truth values the value."""
-    end: Any
-    """int32: where its text ends."""
+    """The names of the properties, in the order they were met."""
+    key: NDArray[np.int32]
+    """For each value the number of its property."""
+    row: NDArray[np.int32]
+    """For each value its row, ascending: the values of a row stand together."""
+    kind: NDArray[np.int8]
+    """For each value its kind, and `REWRITE` if its text has to be rewritten."""
+    start: NDArray[np.int64]
+    """For each value the start of its text; for integers and truth values the value itself."""
+    end: NDArray[np.int32]
+    """For each value the end of its text."""
     odd: list[tuple[int, bytes]]
-    """Number and bytes of the lines that are not plain."""
+    """Number and bytes of each line that is not plain."""
 
     def line(self, row: int) -> bytes:
-        """The bytes of a row."""
+        """The bytes of a row's line."""
         start, end = self.bounds[row]
         text: bytes = self.data[start:end].tobytes()
         return text
 
     @property
     def nbytes(self) -> int:
-        """Memory it takes."""
+        """Memory in use."""
         arrays = (part.nbytes for part in self if isinstance(part, np.ndarray))
         return sum(arrays) + sum(len(line) for _, line in self.odd)
 
@@ -72,14 +65,11 @@ def scan(block: bytes, kind: RowKind) -> Tape:
     r"""Find the values in a block of lines.
 
     Args:
-        block: lines, each ended by `\n`; at most 1 GB.
-        kind: where the parts of a row are.
+        block: lines that each end with `\n`; at most 1 GB, because offsets are int32.
+        kind: of the rows.
     """
-    size = len(block)
-    data = np.empty(size + PADDING, np.uint8)
-    data[:size] = np.frombuffer(block, np.uint8)
-    data[size:] = NEWLINE
-    colons, line_count = count_colons_and_lines(data[:size])
+    data = _pad(block)
+    colons, line_count = count_colons_and_lines(data[: len(block)])
     rows = RowColumns(*(np.empty((line_count, width), np.int32) for width in (1, 2, 3, 2)))
     odd = np.empty((line_count, 3), np.int64)
     values = ValueColumns(
@@ -93,8 +83,7 @@ def scan(block: bytes, kind: RowKind) -> Tape:
     wanted = [np.frombuffer(key.encode(), np.uint8) for key in (kind.name_key, kind.properties_key)]
     row_count, count, key_count, odd_count = scan_lines(data, *wanted, kind.grouped, *arrays, odd)
     rows = RowColumns(*(array[:row_count] for array in rows))
-    spans = zip(keys.start[:key_count].tolist(), keys.size[:key_count].tolist(), strict=True)
-    # copies, for the arrays have room for a value a colon
+    # copied, to release the room for more values than there are
     found = ValueColumns(*(array[:count].copy() for array in values))
     return Tape(
         data,
@@ -102,7 +91,7 @@ def scan(block: bytes, kind: RowKind) -> Tape:
         rows.bounds,
         rows.name,
         rows.properties,
-        [orjson.loads(block[start - 1 : start + length + 1]) for start, length in spans],
+        _read_names(block, keys, key_count),
         found.key,
         found.row,
         found.kind,
@@ -112,6 +101,23 @@ def scan(block: bytes, kind: RowKind) -> Tape:
     )
 
 
+def _pad(block: bytes) -> NDArray[np.uint8]:
+    """A copy of the block that compiled code may read past the end of."""
+    size = len(block)
+    data = np.empty(size + PADDING, np.uint8)
+    data[:size] = np.frombuffer(block, np.uint8)
+    # every loop of the scanner ends at a newline
+    data[size:] = NEWLINE
+    return data
+
+
+def _read_names(block: bytes, keys: KeyTable, count: int) -> list[str]:
+    """The names of properties, with their escapes resolved."""
+    spans = zip(keys.start[:count].tolist(), keys.size[:count].tolist(), strict=True)
+    # from the opening quote to the closing one
+    return [orjson.loads(block[start - 1 : start + size + 1]) for start, size in spans]
+
+
 def _addresses(arrays: Any) -> Any:
-    """A named tuple of where the arrays of a named tuple are in memory; it keeps none of them."""
+    """A named tuple of the addresses of arrays in a named tuple; it does not keep them alive."""
     return type(arrays)(*(array.ctypes.data for array in arrays))
