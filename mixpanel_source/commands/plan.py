@@ -20,9 +20,9 @@ from ..config.providers import load_config
 from ..config.settings import Settings
 from ..config.tables import select_tables
 from ..paths import data_directory
-from ..tables import events
-from ..tables.event_downloads import NAME as EXPORT
-from ..tables.ledger import Ledger
+from ..tables.events import loading as events
+from ..tables.events.downloads import NAME as EXPORT
+from ..tables.events.ledger import Ledger
 from ..tables.registry import RESOURCES
 from ..windows import WindowQueue, WindowSizer
 from .reader import DestinationReader, open_reader

@@ -28,7 +28,7 @@ from ..config.providers import load_config
 from ..config.settings import Settings
 from ..errors import ConfigError, TruncatedError
 from ..paths import data_directory
-from ..tables.event_downloads import NAME as EXPORT
+from ..tables.events.downloads import NAME as EXPORT
 from ..windows import DAY, Window, newest_day
 from .event_counts import Calendar, Comparison, Counts, compare, days_to_compare, group_names
 from .reader import DestinationReader, open_reader

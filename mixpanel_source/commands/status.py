@@ -21,10 +21,9 @@ from ..errors import ConfigError
 from ..jobs.history import RUNNING, LastRun, read_last_run
 from ..jobs.lock import is_locked
 from ..paths import data_directory, last_run_file
-from ..tables.archive_guard import KeptDay
-from ..tables.event_downloads import NAME as EXPORT
-from ..tables.ledger import Ledger
-from ..tables.load_log import LOADS_TABLE
+from ..tables.events.downloads import NAME as EXPORT
+from ..tables.events.ledger import Ledger
+from ..tables.load_log import LOADS_TABLE, KeptDay
 from ..windows import DAY, Window, iter_days
 from .reader import DestinationReader, open_reader
 

@@ -23,10 +23,10 @@ from ..catalog.tables import find_table
 from ..destinations.registry import destination_of
 from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
 from ..paths import data_directory, last_run_file
-from ..tables import events
-from ..tables.archive_guard import KeptDay, count_held
 from ..tables.context import LoadContext, pipeline_spool
-from ..tables.load_log import WindowLoad
+from ..tables.events import loading as events
+from ..tables.events.archive_guard import count_held
+from ..tables.load_log import KeptDay, WindowLoad
 from ..tables.package import TablePart
 from .column_comments import write_comments
 from .dlt_errors import unwrap_errors

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..decode.json_values import Repairs
-from .archive_guard import KeptDay
 
 LOADS_TABLE = "_mixpanel_loads"
 LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
+
+
+class KeptDay(NamedTuple):
+    """A day whose rows stay although Mixpanel serves fewer events."""
+
+    held: int
+    """Rows in the table."""
+    served: int
+    """Events that Mixpanel serves now, without duplicates."""
 
 
 @dataclass

@@ -15,8 +15,11 @@ from ..api.request import Request
 from ..catalog.tables import TABLES, Table
 from ..config.model import Config
 from ..destinations.replacement import Replacement
-from . import cohort_members, events, groups, lists, profiles
+from . import lists
 from .context import LoadContext
+from .events import loading as events
+from .profiles import cohort_members, groups
+from .profiles import users as profiles
 from .reports import loading as reports
 from .reports.schemas import replacement_of
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpanel_source import cli, status
-from mixpanel_source.tables.archive_guard import MIN_SERVED_SHARE, find_kept_days
+from mixpanel_source.tables.events.archive_guard import MIN_SERVED_SHARE, find_kept_days
 from tests.integration.jobs import (
     ANCHOR,
     YESTERDAY,

@@ -7,7 +7,7 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from mixpanel_source import constants
-from mixpanel_source.tables.ledger import Ledger
+from mixpanel_source.tables.events.ledger import Ledger
 from mixpanel_source.windows import DAY, Window, days_to_sync, iter_days
 
 FIRST = date(2026, 3, 1)

@@ -17,23 +17,23 @@ from functools import partial
 import dlt
 from dlt.common.typing import TDataItems
 
-from ..api.request import Request
-from ..config.model import Config
-from ..decode.columns import ColumnMap, StoredColumn
-from ..decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
-from ..decode.value_types import EVENT
-from ..destinations.replacement import Replacement
-from ..errors import MixpanelError, ServerError, TruncatedError
-from ..windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
+from ...api.request import Request
+from ...config.model import Config
+from ...decode.columns import ColumnMap, StoredColumn
+from ...decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
+from ...decode.value_types import EVENT
+from ...destinations.replacement import Replacement
+from ...errors import MixpanelError, ServerError, TruncatedError
+from ...windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
+from ..context import LoadContext, open_spool
+from ..dlt_items import growing_tables
+from ..emit import Shape, build_decoder, closing_items, iter_items, stored_columns
+from ..load_log import WindowLoad, date_in_utc
+from ..package import LoadPackage
 from .archive_guard import ArchiveGuard, count_held, settled_days
-from .context import LoadContext, open_spool
-from .dlt_items import growing_tables
-from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
-from .event_downloads import NAME, EventDownloads, FetchedWindow, build_request
+from .downloads import NAME, EventDownloads, FetchedWindow, build_request
 from .late_events import search_late_events
 from .ledger import Ledger
-from .load_log import WindowLoad, date_in_utc
-from .package import LoadPackage
 
 logger = logging.getLogger("mixpanel_source")
 

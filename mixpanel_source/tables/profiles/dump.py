@@ -16,23 +16,23 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from .. import constants
-from ..api.reply import Reply
-from ..api.request import Request
-from ..api.retry import RetryBudget
-from ..catalog.endpoints import endpoint
-from ..config.model import Config
-from ..decode.blocks import BlockReader
-from ..decode.framing import iter_row_blocks
-from ..decode.identity import ProfileIdentifier
-from ..decode.verify import VerifiedWindow, verify
-from ..errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
-from .context import LoadContext, open_spool
-from .emit import build_reader
-from .load_log import WindowLoad
-from .package import LoadPackage
-from .spool import Spool, Spooled, spool_name
-from .spooled_window import SpooledWindow, find_verified
+from ... import constants
+from ...api.reply import Reply
+from ...api.request import Request
+from ...api.retry import RetryBudget
+from ...catalog.endpoints import endpoint
+from ...config.model import Config
+from ...decode.blocks import BlockReader
+from ...decode.framing import iter_row_blocks
+from ...decode.identity import ProfileIdentifier
+from ...decode.verify import VerifiedWindow, verify
+from ...errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
+from ..context import LoadContext, open_spool
+from ..emit import build_reader
+from ..load_log import WindowLoad
+from ..package import LoadPackage
+from ..spool import Spool, Spooled, spool_name
+from ..spooled_window import SpooledWindow, find_verified
 
 logger = logging.getLogger("mixpanel_source")
 

@@ -11,23 +11,23 @@ from typing import NamedTuple
 
 import orjson
 
-from ..api.reply import Reply
-from ..api.request import Request
-from ..catalog.endpoints import endpoint
-from ..config.model import Config
-from ..decode.blocks import BlockReader
-from ..decode.framing import inflate, iter_row_blocks
-from ..decode.identity import EventIdentifier
-from ..decode.parallel import Check
-from ..decode.verify import VerifiedWindow, verify
-from ..errors import PausedError, TruncatedError
-from ..windows import Window
-from .context import LoadContext
-from .emit import build_reader
+from ...api.reply import Reply
+from ...api.request import Request
+from ...catalog.endpoints import endpoint
+from ...config.model import Config
+from ...decode.blocks import BlockReader
+from ...decode.framing import inflate, iter_row_blocks
+from ...decode.identity import EventIdentifier
+from ...decode.parallel import Check
+from ...decode.verify import VerifiedWindow, verify
+from ...errors import PausedError, TruncatedError
+from ...windows import Window
+from ..context import LoadContext
+from ..emit import build_reader
+from ..package import LoadPackage
+from ..spool import Spool, Spooled, spool_name
+from ..spooled_window import SpooledWindow, find_verified
 from .ledger import Ledger
-from .package import LoadPackage
-from .spool import Spool, Spooled, spool_name
-from .spooled_window import SpooledWindow, find_verified
 
 NAME = "export"
 MAX_SPOOL_AGE_S = 24 * 3_600.0

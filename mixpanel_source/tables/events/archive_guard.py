@@ -19,24 +19,16 @@ from typing import NamedTuple
 import dlt
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from ..config.model import Config
-from ..destinations.registry import destination_of
-from ..destinations.replacement import Kept, Replacement
-from ..windows import Window, settled_on
+from ...config.model import Config
+from ...destinations.registry import destination_of
+from ...destinations.replacement import Kept, Replacement
+from ...windows import Window, settled_on
+from ..load_log import KeptDay
 
 logger = logging.getLogger("mixpanel_source")
 
 MIN_SERVED_SHARE = 0.9
 """A settled day with less than this share of the held events is kept."""
-
-
-class KeptDay(NamedTuple):
-    """A day whose rows stay although Mixpanel serves fewer events."""
-
-    held: int
-    """Rows in the table."""
-    served: int
-    """Events that Mixpanel serves now, without duplicates."""
 
 
 def find_kept_days(

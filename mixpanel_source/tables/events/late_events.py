@@ -17,24 +17,17 @@ from datetime import date
 from functools import partial
 from typing import NamedTuple
 
-from ..decode.event_time import EPOCH_ORDINAL
-from ..decode.identity import EventIdentifier
-from ..errors import ServerError, TruncatedError
-from ..windows import (
-    DAY,
-    Window,
-    WindowQueue,
-    WindowSizer,
-    days_to_search,
-    newest_day,
-)
-from .context import LoadContext
-from .emit import build_reader
-from .event_downloads import MAX_SPOOL_AGE_S, build_request, receive
+from ...decode.event_time import EPOCH_ORDINAL
+from ...decode.identity import EventIdentifier
+from ...errors import ServerError, TruncatedError
+from ...windows import DAY, Window, WindowQueue, WindowSizer, days_to_search, newest_day
+from ..context import LoadContext
+from ..emit import build_reader
+from ..package import LoadPackage
+from ..spool import Spool, spool_name
+from ..spooled_window import find_verified
+from .downloads import MAX_SPOOL_AGE_S, build_request, receive
 from .ledger import Ledger
-from .package import LoadPackage
-from .spool import Spool, spool_name
-from .spooled_window import find_verified
 
 logger = logging.getLogger("mixpanel_source")
 

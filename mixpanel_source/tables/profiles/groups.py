@@ -16,19 +16,19 @@ import dlt
 import pyarrow as pa
 from dlt.common.typing import TDataItems
 
-from ..api.request import Request
-from ..config.model import Config
-from ..decode.decoded import Decoded
-from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, Layout, engage_layout
-from ..decode.value_types import PROFILE
-from ..destinations.replacement import Replacement
-from ..errors import ConfigError
-from .context import LoadContext
-from .dlt_items import growing_tables
-from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
-from .package import LoadPackage
-from .partitions import iter_parts
-from .profile_dump import ProfileQuery, take_dump
+from ...api.request import Request
+from ...config.model import Config
+from ...decode.decoded import Decoded
+from ...decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, Layout, engage_layout
+from ...decode.value_types import PROFILE
+from ...destinations.replacement import Replacement
+from ...errors import ConfigError
+from ..context import LoadContext
+from ..dlt_items import growing_tables
+from ..emit import Shape, build_decoder, closing_items, iter_items, stored_columns
+from ..package import LoadPackage
+from ..partitions import iter_parts
+from .dump import ProfileQuery, take_dump
 
 NAME = "groups"
 READ_AT = "read_at"

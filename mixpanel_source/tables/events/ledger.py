@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from datetime import date, datetime, timezone
 from typing import Any
 
-from .. import constants
-from ..windows import DAY, Window, iter_days
+from ... import constants
+from ...windows import DAY, Window, iter_days
 
 REMEMBERED_DAYS = constants.LOOKBACK_DAYS_MAX
 """Days before the newest synced day for which the time of reading is kept."""

@@ -18,15 +18,15 @@ import dlt
 import orjson
 from dlt.common.typing import TDataItems
 
-from ..api.request import Request
-from ..config.model import Config
-from ..decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
-from ..decode.value_types import PROFILE
-from ..destinations.replacement import Replacement
-from .context import LoadContext
-from .dlt_items import growing_tables
-from .emit import Shape, build_decoder, closing_items, iter_items, stored_columns
-from .profile_dump import ProfileQuery, take_dump
+from ...api.request import Request
+from ...config.model import Config
+from ...decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
+from ...decode.value_types import PROFILE
+from ...destinations.replacement import Replacement
+from ..context import LoadContext
+from ..dlt_items import growing_tables
+from ..emit import Shape, build_decoder, closing_items, iter_items, stored_columns
+from .dump import ProfileQuery, take_dump
 
 logger = logging.getLogger("mixpanel_source")
 

@@ -19,20 +19,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.common.typing import TDataItems
 
-from ..api.request import Request
-from ..config.model import Config
-from ..decode.decoded import Decoded, Selection
-from ..decode.decoder import BlockDecoder
-from ..decode.layout import Layout
-from ..decode.value_types import PROFILE
-from ..destinations.replacement import Replacement
-from .context import LoadContext
-from .emit import Shape, closing_items, count_workers, iter_items, stored_columns
-from .lists import ListFetcher, list_request
-from .package import LoadPackage
-from .partitions import iter_parts
-from .profile_dump import ProfileQuery, take_dump
-from .profiles import cohort_form
+from ...api.request import Request
+from ...config.model import Config
+from ...decode.decoded import Decoded, Selection
+from ...decode.decoder import BlockDecoder
+from ...decode.layout import Layout
+from ...decode.value_types import PROFILE
+from ...destinations.replacement import Replacement
+from ..context import LoadContext
+from ..emit import Shape, closing_items, count_workers, iter_items, stored_columns
+from ..lists import ListFetcher, list_request
+from ..package import LoadPackage
+from ..partitions import iter_parts
+from .dump import ProfileQuery, take_dump
+from .users import cohort_form
 
 NAME = "cohort_members"
 COHORTS, READ_AT = "cohorts", "read_at"

@@ -1,0 +1,1 @@
+"""Events: the table `export`, loaded day by day."""

@@ -1,0 +1,1 @@
+"""Profiles: of users, of groups and of the members of cohorts."""
