@@ -2,7 +2,7 @@
 
 Pure. `ColumnMap` is the only place that knows the stored columns of a table. It is made from the
 columns that earlier loads assigned, adds columns for new properties, and is stored again with the
-data. A property keeps its columns for ever, whatever other properties there are.
+data. A property keeps its columns forever, whatever other properties there are.
 
 - Name: the property's name in snake case; `$browser` is `mp_browser`, as in Mixpanel's own
   pipelines. If that name is taken, or has lost letters (`日本`), eight hexadecimal digits of a hash
