@@ -16,10 +16,8 @@ from ..destinations.registry import destination_of
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.pipeline import make_pipeline
 from ..tables.load_log import LOADS_TABLE
+from ..tables.ownership import SOURCE_NAME
 from ..windows import Window
-
-SOURCE_NAME = "mixpanel"
-"""Name of the source, under which dlt keeps its state."""
 
 
 class DestinationReader:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import dlt
 from dlt.common.destination.reference import TDestinationReferenceArg
+from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from ..errors import MixpanelError
 
@@ -62,6 +63,12 @@ class Destination:
             f"destination {self._pipeline.destination.destination_name} cannot be reached. Check "
             "its credentials and that it is running."
         )
+
+    @property
+    def sql_job_client(self) -> SqlJobClientBase | None:
+        """The client of dlt for a SQL database, not connected; None if it is not one."""
+        client = self._client
+        return client if isinstance(client, SqlJobClientBase) else None
 
     @property
     def appending_note(self) -> str | None:

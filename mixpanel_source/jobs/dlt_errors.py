@@ -55,10 +55,16 @@ def unwrap_errors() -> Iterator[None]:
         own = next((e for e in _iter_causes(failure) if isinstance(e, MixpanelError)), None)
         if own is not None:
             raise own from None
-        raise MixpanelError(
-            f"dlt could not {failure.step} the data: {_first_line(failure.exception)} What was "
-            "loaded before is safe. Remove the cause and run again."
-        ) from failure
+        raise _step_error(failure.step, failure.exception) from failure
+    except DestinationException as failure:
+        raise _step_error("sync", failure) from failure
+
+
+def _step_error(step: str, error: BaseException | None) -> MixpanelError:
+    return MixpanelError(
+        f"dlt could not {step} the data: {_first_line(error)} What was loaded before is safe. "
+        "Remove the cause and run again."
+    )
 
 
 def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -9,9 +9,11 @@ import dlt
 from dlt.common.exceptions import DltException
 
 from .. import constants
+from ..config.model import Config
 from ..destinations.registry import destination_of, find_destination
 from ..errors import MixpanelError
-from .dlt_errors import destination_errors
+from ..tables.ownership import claim_dataset
+from .dlt_errors import destination_errors, unwrap_errors
 from .lock import pipeline_lock
 
 
@@ -80,6 +82,17 @@ def location(pipeline: dlt.Pipeline) -> str:
     """Where the tables are, without credentials."""
     config: Any = pipeline.destination_client().config
     return f"{config.data_location()}, dataset {pipeline.dataset_name}"
+
+
+def claim_for(pipeline: dlt.Pipeline, config: Config) -> None:
+    """Claim the pipeline's dataset for the project of `config`, or check that it is claimed.
+
+    Raises:
+        ConfigError: the dataset belongs to another project or another pipeline.
+        MixpanelError: the destination cannot be reached or written.
+    """
+    with unwrap_errors():
+        claim_dataset(pipeline, project_id=config.project_id)
 
 
 def reset_local_state(pipeline: dlt.Pipeline) -> None:

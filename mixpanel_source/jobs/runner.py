@@ -32,7 +32,7 @@ from .column_comments import write_comments
 from .dlt_errors import unwrap_errors
 from .history import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .lock import pipeline_lock
-from .pipeline import reset_local_state
+from .pipeline import claim_for, reset_local_state
 from .source import build_source
 
 logger = logging.getLogger("mixpanel_source")
@@ -101,7 +101,8 @@ def run_job(
         context: of this run.
 
     Raises:
-        ConfigError: a setting does not fit the destination or Mixpanel.
+        ConfigError: a setting does not fit the destination or Mixpanel, or the dataset belongs to
+            another project or another pipeline.
         AuthError: Mixpanel does not know the account or the project.
         BusyError: another job of the same pipeline is running.
     """
@@ -111,6 +112,7 @@ def run_job(
         logger.warning(note)
     run = LastRun(name, tables, began_at=context.clock.time())
     with pipeline_lock(pipeline), _recorded(run, result, context.clock):
+        claim_for(pipeline, context.config)
         _load_tables(tables, pipeline, context)
         result.is_unchanged = name == "backfill" and _is_unchanged(result)
         if LEXICON.table in tables and LEXICON not in result.failures:

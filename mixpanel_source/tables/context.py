@@ -15,6 +15,7 @@ from ..config.model import Config
 from ..errors import ConfigError
 from ..paths import data_directory, spool_directory
 from ..progress import Progress
+from .ownership import claim_dataset
 from .package import Checkpoint, LoadPackage, RunRecord
 from .spool import Spool
 from .window_requests import WindowRequests
@@ -73,9 +74,10 @@ class LoadContext:
         """Start a load package for a table, from within its resource.
 
         Raises:
-            ConfigError: the dataset holds another project.
+            ConfigError: the dataset belongs to another project or another pipeline.
         """
-        claim_dataset(self.config)
+        claim_dataset(dlt.current.pipeline(), project_id=self.config.project_id)
+        _check_project(self.config.project_id)
         began_at = self.clock.time()
         self.package = LoadPackage(table, began_at, self.checkpoint, self.progress)
         return self.package
@@ -128,15 +130,15 @@ def open_spool() -> Spool:
     return pipeline_spool(dlt.current.pipeline().pipeline_name)
 
 
-def claim_dataset(config: Config) -> None:
-    """Note which project the dataset holds, and refuse to mix in another.
+def _check_project(project_id: int) -> None:
+    """Store in the pipeline's state which project it loads, and refuse to load another.
 
     Raises:
-        ConfigError: the dataset holds another project.
+        ConfigError: the pipeline has loaded another project.
     """
-    stored = dlt.current.source_state().setdefault("project_id", config.project_id)
-    if stored != config.project_id:
+    stored = dlt.current.source_state().setdefault("project_id", project_id)
+    if stored != project_id:
         raise ConfigError(
-            f"project_id is {config.project_id}, but the dataset holds project {stored}, and "
+            f"project_id is {project_id}, but the dataset holds project {stored}, and "
             "loading would mix the two. Choose another dataset or another database."
         )

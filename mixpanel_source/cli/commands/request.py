@@ -41,20 +41,22 @@ def run(options: argparse.Namespace) -> int:
     with fast_imports():
         from ...commands.request import parse_params, request
         from ...commands.response import check_table, load_response
-        from ...jobs.pipeline import location, open_pipeline
+        from ...config.providers import load_config
+        from ...jobs.pipeline import claim_for, location, open_pipeline
 
     params = parse_params(options.param)
     if options.table is not None:
         check_table(options.table)
+        pipeline = open_pipeline(
+            options.destination, dataset=options.dataset, name=options.pipeline
+        )
+        claim_for(pipeline, load_config({}))
     with request(options.method, options.path, params, max_wait_s=options.max_wait) as response:
         if options.table is None:
             for chunk in response.chunks():
                 sys.stdout.buffer.write(chunk)
             sys.stdout.flush()
             return DONE
-        pipeline = open_pipeline(
-            options.destination, dataset=options.dataset, name=options.pipeline
-        )
         rows = load_response(response, options.table, pipeline)
     print_table(COLUMNS, [(options.table, rows)])
     print(f"in {location(pipeline)}")
