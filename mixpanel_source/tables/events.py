@@ -152,9 +152,11 @@ class _WindowLoader:
         index = fetched.verified.index
         load = self._window_load(window, fetched)
         lay = partial(export_layout, index=index, zone=self._config.project_timezone)
-        decoder = build_decoder(self._config, EVENT, identity=EXPORT_IDENTITY)
+        forgotten = self._context.forgotten
+        decoder = build_decoder(self._config, EVENT, forgotten=forgotten, identity=EXPORT_IDENTITY)
         yield from iter_items(fetched, decoder, Shape(lay, EXPORT_SCHEMA), self._columns, load)
-        kept = set(index.days)
+        # if rows were left out any day may be empty; a tombstone beside rows changes nothing
+        kept: set[int] = set() if load.rows_forgotten else set(index.days)
         empty = [day for day in window.days if day.toordinal() - EPOCH_ORDINAL not in kept]
         if empty:
             yield REPLACEMENT.tombstones(EXPORT_SCHEMA, event_date=empty)
