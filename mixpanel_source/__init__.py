@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .commands.check import check
+    from .commands.forget import ForgetResult, forget
     from .commands.plan import Plan, TablePlan, plan
     from .commands.reconcile import Reconciliation, reconcile
     from .commands.request import request
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "ApiResponse": ".commands.response",
     "Checkpoint": ".jobs.sync",
+    "ForgetResult": ".commands.forget",
     "JobResult": ".jobs.sync",
     "Plan": ".commands.plan",
     "Reconciliation": ".commands.reconcile",
@@ -37,6 +39,7 @@ _MODULES = {
     "catch_up": ".jobs.sync",
     "check": ".commands.check",
     "create_views": ".views",
+    "forget": ".commands.forget",
     "mixpanel_source": ".jobs.source",
     "open_pipeline": ".jobs.pipeline",
     "plan": ".commands.plan",
@@ -50,6 +53,7 @@ _MODULES = {
 __all__ = [
     "ApiResponse",
     "Checkpoint",
+    "ForgetResult",
     "JobResult",
     "Plan",
     "Reconciliation",
@@ -61,6 +65,7 @@ __all__ = [
     "catch_up",
     "check",
     "create_views",
+    "forget",
     "mixpanel_source",
     "open_pipeline",
     "plan",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import pyarrow as pa
@@ -67,6 +67,23 @@ class Decoded:
             return
         for start in range(0, self.row_count, max_rows):
             yield self._slice(start, max_rows, Counter() if start else self.repairs)
+
+    def filter(self, mask: pa.Array) -> Decoded:
+        """The rows where `mask` (bool) is true, with the repairs of all rows."""
+        digests, raw = self.digests, self.raw_properties
+        return Decoded(
+            self.names.filter(mask),
+            self.positions.filter(mask),
+            {typed: array.filter(mask) for typed, array in self.properties.items()},
+            None if digests is None else digests.filter(mask),
+            None if raw is None else raw.filter(mask),
+            self.repairs,
+        )
+
+    def with_properties(self, names: Collection[str]) -> Decoded:
+        """The rows with only the properties of those names in arrays."""
+        kept = {typed: a for typed, a in self.properties.items() if typed.name in names}
+        return replace(self, properties=kept)
 
     def _slice(self, start: int, max_rows: int, repairs: Repairs) -> Decoded:
         digests, raw = self.digests, self.raw_properties

@@ -7,7 +7,7 @@ in any order. Which columns the arrays go to is decided by `columns`.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from .blocks import ReadBlock
 from .decoded import ALL_PROPERTIES, Decoded, Selection, concat
+from .forgotten import NOBODY, PERSON_PROPERTIES, ForgottenIds, without_forgotten
 from .json_values import content_digest
 from .rows import RowDecoder
 from .value_types import RowKind
@@ -33,6 +34,8 @@ class BlockDecoder:
     selection: Selection = ALL_PROPERTIES
     workers: int = 1
     """Threads to decode on; for the caller, who has the blocks."""
+    forgotten: ForgottenIds = NOBODY
+    """Persons whose rows are left out."""
 
     def decode(self, block: ReadBlock, *, start: int, dropped: Collection[int] = ()) -> Decoded:
         """Decode the rows of a block; those of one name come together.
@@ -42,24 +45,39 @@ class BlockDecoder:
             start: position of the first row in its window.
             dropped: numbers of rows in the block, from 0, to leave out.
         """
+        only = self.selection.only
+        if not self.forgotten:
+            return self._decode(block, start, dropped, self.selection)
+        if only is None:
+            decoded = self._decode(block, start, dropped, self.selection)
+            return without_forgotten(decoded, self.kind, self.forgotten)
+        selection = replace(self.selection, only=(*{*only, *PERSON_PROPERTIES},))
+        decoded = self._decode(block, start, dropped, selection)
+        return without_forgotten(decoded, self.kind, self.forgotten).with_properties(only)
+
+    def _decode(
+        self, block: ReadBlock, start: int, dropped: Collection[int], selection: Selection
+    ) -> Decoded:
         left_out = frozenset(dropped)
         odd = ((start + number, line) for number, line in block.odd if number not in left_out)
-        by_row = RowDecoder(self.kind, self.selection)
+        by_row = RowDecoder(self.kind, selection)
         if block.tape is None:
             return by_row.decode_lines(odd)
-        plain = self._decode_tape(block.tape, start, left_out)
+        plain = self._decode_tape(block.tape, start, left_out, selection)
         return concat([plain, by_row.decode_lines(odd)]) if block.odd else plain
 
-    def _decode_tape(self, tape: Tape, start: int, dropped: Collection[int]) -> Decoded:
+    def _decode_tape(
+        self, tape: Tape, start: int, dropped: Collection[int], selection: Selection
+    ) -> Decoded:
         from .scan.gather import GroupedRows  # noqa: PLC0415 - as slow to load as the scanner
 
         rows = GroupedRows(tape, dropped)
         return Decoded(
             rows.names,
             pa.array(np.add(rows.lines, start, dtype=np.int64)),
-            rows.typed_arrays(self.selection.only),
-            pa.array(_digests(rows), pa.string()) if self.selection.digest else None,
-            rows.raw_properties() if self.selection.raw else None,
+            rows.typed_arrays(selection.only),
+            pa.array(_digests(rows), pa.string()) if selection.digest else None,
+            rows.raw_properties() if selection.raw else None,
         )
 
 

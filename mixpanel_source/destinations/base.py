@@ -25,6 +25,10 @@ class Destination:
 
     takes_views: ClassVar[bool] = False
     """Whether it is a database that understands the SQL of our views."""
+    deletes_rows: ClassVar[bool] = False
+    """Whether it is a database from which rows can be deleted, in a transaction."""
+    json_member: ClassVar[str] = "{column} ->> {name}"
+    """Text of a member of a JSON object, `name` being the member's name as a SQL text."""
     comments_query: ClassVar[str | None] = None
     """Query for table, column and comment of every column in a schema, `{schema}` being its name
     as a SQL text; None if columns have no comments that we can read."""

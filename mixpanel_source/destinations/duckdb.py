@@ -15,6 +15,9 @@ class DuckDbSql(Destination):
     """A catalog that takes DuckDB's SQL, such as DuckLake and MotherDuck."""
 
     takes_views = True
+    deletes_rows = True
+    # an operator would take a name that begins with $ for a path
+    json_member = "json_extract_string({column}, '$.\"' || {name} || '\"')"
     comments_query = (
         "SELECT table_name, column_name, comment FROM duckdb_columns() "
         "WHERE database_name = current_database() AND schema_name = {schema}"

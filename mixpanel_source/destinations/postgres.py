@@ -9,6 +9,7 @@ class Postgres(Destination):
     """A PostgreSQL database."""
 
     takes_views = True
+    deletes_rows = True
     comments_query = (
         "SELECT c.relname, a.attname, col_description(a.attrelid, a.attnum) "
         "FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid "

@@ -12,9 +12,11 @@ from .. import constants
 from ..api.client import Client
 from ..api.clock import Clock
 from ..config.model import Config
+from ..decode.forgotten import ForgottenIds
 from ..errors import ConfigError
 from ..paths import data_directory, spool_directory
 from ..progress import Progress
+from .forgotten_ids import read_forgotten
 from .ownership import claim_dataset
 from .package import Checkpoint, LoadPackage, RunRecord
 from .spool import Spool
@@ -69,6 +71,14 @@ class LoadContext:
         self.package: LoadPackage | None = None
         """The package being filled."""
         self._max_wait_s = max_wait_s
+        self._forgotten: ForgottenIds | None = None
+
+    @property
+    def forgotten(self) -> ForgottenIds:
+        """The persons whose rows are not loaded; read once per run, from within a resource."""
+        if self._forgotten is None:
+            self._forgotten = read_forgotten(dlt.current.pipeline())
+        return self._forgotten
 
     def start_package(self, table: str) -> LoadPackage:
         """Start a load package for a table, from within its resource.

@@ -16,6 +16,7 @@ from ..decode.blocks import BlockReader, ReadBlock, read_blocks
 from ..decode.columns import ColumnMap, StoredColumn
 from ..decode.decoded import Decoded, Selection
 from ..decode.decoder import BlockDecoder
+from ..decode.forgotten import ForgottenIds
 from ..decode.identity import RowIdentifier
 from ..decode.json_values import Repairs
 from ..decode.layout import Layout
@@ -43,12 +44,15 @@ def build_reader(config: Config, identifier: RowIdentifier) -> BlockReader:
     return BlockReader(identifier, workers=count_workers(config))
 
 
-def build_decoder(config: Config, kind: RowKind, *, identity: tuple[str, ...] = ()) -> BlockDecoder:
+def build_decoder(
+    config: Config, kind: RowKind, *, forgotten: ForgottenIds, identity: tuple[str, ...] = ()
+) -> BlockDecoder:
     """The decoder for the configured property mode.
 
     Args:
         config: its `properties` decide what is decoded.
         kind: of the rows.
+        forgotten: persons whose rows are not loaded.
         identity: names of the properties that are needed even if only the JSON column is wanted.
     """
     selection = Selection(
@@ -56,7 +60,7 @@ def build_decoder(config: Config, kind: RowKind, *, identity: tuple[str, ...] = 
         raw=config.properties != "columns",
         digest=kind is PROFILE,
     )
-    return BlockDecoder(kind, selection, workers=count_workers(config))
+    return BlockDecoder(kind, selection, count_workers(config), forgotten)
 
 
 def count_workers(config: Config) -> int:
@@ -111,6 +115,8 @@ def iter_items(
         names = [*columns.json_columns, "properties"]
         laid_out = with_schema(table, shape.schema)
         yield with_hints(laid_out, json_columns=names, replacement=replacement)
+    index = rows.verified.index
+    window.rows_forgotten = len(index) - len(index.dropped) - window.rows
 
 
 def iter_tables(

@@ -35,6 +35,8 @@ class WindowLoad:
     is_final: bool
     rows: int = 0
     duplicates_dropped: int = 0
+    rows_forgotten: int = 0
+    """Rows of forgotten persons, which are not loaded."""
     repairs: Repairs = field(default_factory=Counter)
     filters: dict[str, Any] = field(default_factory=dict)
     """The filters that were set for it."""
@@ -72,6 +74,7 @@ class WindowLoad:
             "duplicates_dropped": self.duplicates_dropped,
             "rows_kept": sum(day.held - day.served for day in self.kept_days.values()),
             "days_kept": {str(day): kept._asdict() for day, kept in self.kept_days.items()},
+            "rows_forgotten": self.rows_forgotten,
             "values_repaired": self.repairs.total(),
             "repairs": dict(self.repairs),
             "filters": self.filters,
@@ -89,6 +92,8 @@ class WindowLoad:
             notes.append(f"{self.requests} requests")
         if self.duplicates_dropped:
             notes.append(f"{self.duplicates_dropped:,} duplicates dropped")
+        if self.rows_forgotten:
+            notes.append(f"{self.rows_forgotten:,} of forgotten persons left out")
         notes += [f"{count:,} {kind} repaired" for kind, count in sorted(self.repairs.items())]
         table = f"{self.table_name} {self.part}".rstrip()
         return f"{table} {days}: {', '.join(notes)}"

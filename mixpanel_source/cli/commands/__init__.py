@@ -13,6 +13,7 @@ MODULES = (
     "plan",
     "status",
     "reconcile",
+    "forget",
     "request",
     "sandbox",
     "demo",

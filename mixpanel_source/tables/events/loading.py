@@ -159,14 +159,17 @@ class _WindowLoader:
         index = fetched.verified.index
         load = self._window_load(window, fetched)
         lay = partial(export_layout, index=index, zone=self._config.project_timezone)
-        decoder = build_decoder(self._config, EVENT, identity=EXPORT_IDENTITY)
+        forgotten = self._context.forgotten
+        decoder = build_decoder(self._config, EVENT, forgotten=forgotten, identity=EXPORT_IDENTITY)
         served = index.rows_by_day()
         load.kept_days = self._guard.check(window, served, read_on=load.read_on)
         load.replaces_days = self._guard.replaces_days(window, served)
         shape = Shape(lay, EXPORT_SCHEMA)
         replacement = self._guard.replacement if load.kept_days else None
         yield from iter_items(fetched, decoder, shape, self._columns, load, replacement=replacement)
-        empty = [day for day in window.days if day not in served and day not in load.kept_days]
+        # if rows were left out any day may be empty; a tombstone beside rows changes nothing
+        present = {} if load.rows_forgotten else served
+        empty = [day for day in window.days if day not in present and day not in load.kept_days]
         if empty:
             yield REPLACEMENT.tombstones(EXPORT_SCHEMA, event_date=empty)
         self._package.add(load)

@@ -74,7 +74,8 @@ def _list_cohorts(context: LoadContext, package: LoadPackage) -> list[int]:
 def _iter_cohort(
     context: LoadContext, package: LoadPackage, state: dict[str, Any], cohort: int
 ) -> Iterator[TDataItems]:
-    decoder = BlockDecoder(PROFILE, Selection(only=()), workers=count_workers(context.config))
+    workers = count_workers(context.config)
+    decoder = BlockDecoder(PROFILE, Selection(only=()), workers, context.forgotten)
     read_at: dict[str, float] = state.setdefault(READ_AT, {})
     after = read_at.get(str(cohort), 0.0)
     dump = take_dump(context, package, _query(cohort), after=after)

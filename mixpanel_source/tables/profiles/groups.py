@@ -53,7 +53,7 @@ def iter_groups(context: LoadContext) -> Iterator[TDataItems]:
 def _iter_group(
     context: LoadContext, package: LoadPackage, state: dict[str, Any], group: str
 ) -> Iterator[TDataItems]:
-    decoder = build_decoder(context.config, PROFILE)
+    decoder = build_decoder(context.config, PROFILE, forgotten=context.forgotten)
     read_at: dict[str, float] = state.setdefault(READ_AT, {})
     dump = take_dump(context, package, _query(group), after=read_at.get(group, 0.0))
     load = dump.window_load()

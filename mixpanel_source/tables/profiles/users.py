@@ -54,7 +54,7 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
     filters = _filters(config)
     now = context.clock.time()
     since = _updated_since(state, config, filters, now)
-    decoder = build_decoder(config, PROFILE)
+    decoder = build_decoder(config, PROFILE, forgotten=context.forgotten)
     query = ProfileQuery(NAME, _form(config, since, now))
     dump = take_dump(context, package, query, after=state.get(READ_AT, 0.0))
     state[READ_AT] = dump.spooled.fetched_at

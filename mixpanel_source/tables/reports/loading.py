@@ -14,11 +14,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import dlt
+import orjson
 import pyarrow as pa
 from dlt.common.typing import TDataItems
 
@@ -28,6 +30,8 @@ from ...catalog.endpoints import endpoint
 from ...config.model import Config
 from ...config.report_params import SCRIPT, SCRIPT_FILE
 from ...config.reports import Report, reports_of, window_for
+from ...decode.forgotten import PERSON_PROPERTIES, ForgottenIds
+from ...decode.reply_values import text_of
 from ...errors import ConfigError, TruncatedError
 from ...windows import DAY, newest_day
 from ..context import LoadContext
@@ -43,6 +47,7 @@ from .shapes import days_of, parse_report
 logger = logging.getLogger("mixpanel_source")
 
 FUNNELS_SCHEMA = pa.schema([("funnel_id", pa.int64()), ("name", pa.string())])
+ACTIVITY = "activity"
 LOADED, KNOWN = "loaded", "funnels"
 """State of the resource: report -> what is loaded of it; the ids of the saved funnels."""
 DEFINITION, SINCE, THROUGH = "definition", "since", "through"
@@ -154,6 +159,10 @@ class _ReportLoader:
         if through is not None:
             # a bucket that began before the requested days was counted only in part
             rows = [row for row in rows if not isinstance(row, Measure) or row.date >= days[0]]
+        if self._table == ACTIVITY:
+            received = len(rows)
+            rows = _without_forgotten(rows, self._context.forgotten)
+            load.rows_forgotten = received - len(rows)
         load.rows = len(rows)
         yield from iter_tables(self._table, report.name, rows, days)
         self._package.add(load)
@@ -197,7 +206,7 @@ class _ReportLoader:
         if query.window is None:
             return replace(request, params=query.params)
         first, last = query.window
-        if self._table == "activity":
+        if self._table == ACTIVITY:
             # requested by days of the project, while the days of rows may be those of UTC: a day
             # more has what is missing of the first day; its other events are dropped
             first -= DAY
@@ -223,6 +232,21 @@ def _read_report(
         # numbers still change for some days, and are read again then
         load.is_final = False
     return rows, days_of(body, query), load
+
+
+def _without_forgotten(rows: Rows, forgotten: ForgottenIds) -> Rows:
+    """The rows of `activity` that belong to nobody who is forgotten."""
+    if not forgotten:
+        return rows
+    ids = [_person_ids(row) for row in rows]
+    found = forgotten.find({*chain.from_iterable(ids)})
+    return [row for row, own in zip(rows, ids, strict=True) if found.isdisjoint(own)]
+
+
+def _person_ids(row: Any) -> set[str]:  # noqa: ANN401 - a row of `activity`
+    properties = orjson.loads(row.properties)
+    values = (row.distinct_id, *map(properties.get, PERSON_PROPERTIES))
+    return {text_of(value) for value in values if isinstance(value, (str, int, float))}
 
 
 def _script_form(report: Report) -> dict[str, str]:

@@ -1,0 +1,130 @@
+"""Removes persons from everything that is loaded, and keeps them from being loaded again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import dlt
+from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
+
+from .. import constants
+from ..api.clock import Clock
+from ..destinations.registry import DESTINATIONS, destination_of
+from ..errors import ConfigError, MixpanelError
+from ..jobs.dlt_errors import destination_errors
+from ..jobs.lock import pipeline_lock
+from ..jobs.pipeline import open_pipeline
+from ..tables.context import pipeline_spool
+from ..tables.forgotten_ids import remember_forgotten
+from ..tables.load_log import LOADS_TABLE
+from .person_rows import PersonRows
+
+
+@dataclass(frozen=True)
+class ForgetResult:
+    """What was removed."""
+
+    rows: Mapping[str, int]
+    """Table -> rows removed; all tables that have a column `distinct_id`."""
+    remembered: int
+    """Number of ids that were not remembered before."""
+
+
+def forget(
+    ids: Iterable[str],
+    *,
+    destination: str = "duckdb",
+    dataset: str = constants.DATASET_NAME,
+    name: str = constants.PIPELINE_NAME,
+    clock: Clock = time,
+) -> ForgetResult:
+    """Remove persons from every table, and remember them so that no load brings them back.
+
+    Removes, in one transaction, the rows whose `distinct_id` is one of the ids, or that have one in
+    a property such as `$device_id` or `$user_id`. The table `_mixpanel_forgotten` remembers the
+    ids, as salted hashes. Makes no request; what Mixpanel holds stays there.
+
+    Args:
+        ids: every id of the persons: a person may have several, such as those of devices.
+        destination: name of a dlt destination from which rows can be deleted, such as `postgres`.
+        dataset: the dataset, or schema, of the tables.
+        name: of the pipeline that loads them.
+        clock: the current time.
+
+    Raises:
+        ConfigError: no id, or one that is empty or not text that a database stores; rows of the
+            destination cannot be deleted; the dataset does not exist.
+        BusyError: a job of this pipeline is under way, or the database is open in another process.
+        MixpanelError: the destination cannot be reached, or refuses the deletion; nothing was
+            removed.
+    """
+    persons = _check_ids(ids)
+    pipeline = open_pipeline(destination, dataset=dataset, name=name)
+    with pipeline_lock(pipeline), destination_errors(destination):
+        _check_destination(pipeline)
+        # what is on disk here goes first: if the deletion fails, it is only fetched again
+        pipeline_spool(name).clear()
+        # includes the load packages, which keep their files after they are loaded
+        pipeline.drop()
+        return _forget(pipeline, persons, datetime.fromtimestamp(clock.time(), timezone.utc))
+
+
+def _check_ids(ids: Iterable[str]) -> list[str]:
+    persons = [ids] if isinstance(ids, str) else [*dict.fromkeys(map(str, ids))]
+    if not persons:
+        raise ConfigError("No id was given. Give the distinct_id of each person to forget.")
+    if not all(map(_is_storable, persons)):
+        raise ConfigError(
+            "An id is empty, or has a character that is not valid text. Give ids as the column "
+            "distinct_id has them."
+        )
+    return persons
+
+
+def _is_storable(person_id: str) -> bool:
+    # of a line that is not valid UTF-8 Python makes surrogates
+    return person_id != "" and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in person_id)
+
+
+def _check_destination(pipeline: dlt.Pipeline) -> None:
+    target = destination_of(pipeline)
+    if not target.deletes_rows:
+        supported = [name for name, kind in DESTINATIONS.items() if kind.deletes_rows]
+        raise ConfigError(
+            f"destination {pipeline.destination.destination_name} does not support forget, which "
+            f"deletes rows with SQL. Supported are {', '.join(supported)}. Delete the person with "
+            "the tools of the destination."
+        )
+    if not target.exists:
+        raise _nothing_loaded(pipeline)
+
+
+def _nothing_loaded(pipeline: dlt.Pipeline) -> ConfigError:
+    return ConfigError(
+        f"There is nothing in the dataset {pipeline.dataset_name} to forget anyone from. Give "
+        "the destination, dataset and pipeline that a sync loads."
+    )
+
+
+def _forget(pipeline: dlt.Pipeline, persons: list[str], now: datetime) -> ForgetResult:
+    target = destination_of(pipeline)
+    try:
+        with pipeline.sql_client() as client:
+            rows = PersonRows(client, json_member=target.json_member)
+            if not rows.has_table(LOADS_TABLE):
+                raise _nothing_loaded(pipeline)
+            with client.begin_transaction():
+                removed = rows.delete(persons)
+                remembered = remember_forgotten(client, persons, now=now)
+            return ForgetResult(removed, remembered)
+    except DestinationConnectionError as error:
+        raise target.connection_error() from error
+    except DatabaseException as error:
+        # only the type: the text may contain an id
+        raise MixpanelError(
+            f"The destination refused to delete rows ({type(error).__name__}); nothing was "
+            "removed. Its user may lack the permission."
+        ) from error
