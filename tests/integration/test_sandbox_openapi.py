@@ -1,30 +1,21 @@
-"""Responses of the sandbox, validated against Mixpanel's OpenAPI specifications.
-
-The files are those of Mixpanel's documentation repository, under `openapi/`. They are read from
-`MIXPANEL_OPENAPI_DIR`, by default from a directory beside this repository.
-"""
+"""Responses of the sandbox, validated against Mixpanel's OpenAPI specifications."""
 
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import jsonschema
 import pytest
 
 from mixpanel_sandbox import Sandbox, made_up_project
 from tests.integration.sandbox_calls import Response, send
+from tests.support.openapi import load_specification
 
-jsonschema: Any = pytest.importorskip("jsonschema", reason="needs the package jsonschema")
-yaml: Any = pytest.importorskip("yaml", reason="needs the package pyyaml")
-
-BESIDE = Path(__file__).parents[2].parent / "shared" / "openapi"
-SPECIFICATIONS = Path(os.environ.get("MIXPANEL_OPENAPI_DIR", BESIDE))
 TODAY = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 
 # parameter -> test value
@@ -153,13 +144,6 @@ class Operation:
         return send(sandbox, path, {**required, **params}, method=self.method.upper())
 
 
-def load(name: str) -> dict[str, Any]:
-    """Return a specification; without paths if the file is missing."""
-    path = SPECIFICATIONS / f"{name}.openapi.yaml"
-    loaded: dict[str, Any] = yaml.safe_load(path.read_bytes()) if path.exists() else {"paths": {}}
-    return loaded
-
-
 def resolve(specification: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     """Return a node with its reference resolved."""
     for key in node.get("$ref", "#").split("/")[1:]:
@@ -169,7 +153,7 @@ def resolve(specification: dict[str, Any], node: dict[str, Any]) -> dict[str, An
 
 def read_operations(name: str) -> Iterator[Operation]:
     """Yield the read-only operations of a specification."""
-    specification = load(name)
+    specification = load_specification(name)
     for path, methods in specification["paths"].items():
         for method in {"get", "post"} & methods.keys():
             shared = tuple(methods.get("parameters", ()))
@@ -250,10 +234,8 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def test_specifications_are_available() -> None:
-    """All read operations are found and tested below."""
-    if not SPECIFICATIONS.is_dir():
-        pytest.skip("set MIXPANEL_OPENAPI_DIR to the openapi directory of Mixpanel's documentation")
+def test_read_operations_are_found() -> None:
+    """All read operations of the specifications are tested below."""
     assert len(OPERATIONS) == 30
 
 

@@ -1,11 +1,9 @@
-"""The table of endpoints: it is what Mixpanel's specifications say, and lets nothing be changed."""
+"""The endpoint catalog: it matches Mixpanel's specifications and allows read requests only."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,25 +13,24 @@ from mixpanel_source.catalog.endpoints import ENDPOINTS, QUOTAS, Endpoint, endpo
 from mixpanel_source.catalog.lookup import find_endpoint
 from mixpanel_source.catalog.tables import TABLE_NAMES
 from mixpanel_source.errors import ConfigError
+from tests.support.openapi import load_specification
 
-BESIDE = Path(__file__).parents[2].parent / "shared" / "openapi"
-SPECIFICATIONS = Path(os.environ.get("MIXPANEL_OPENAPI_DIR", BESIDE))
-NAMES = ("query", "export", "annotations", "lexicon-schemas", "data-pipelines")
+SPECIFICATIONS = ("query", "export", "annotations", "lexicon-schemas", "data-pipelines")
 SCOPE = {"project_id", "workspace_id"}
-"""Parameters that every request has, or may have."""
+"""Parameters that every request accepts."""
 
 DEVIATIONS = {
-    # the specification requires the days and has a number of days besides; its page says either
+    # required in the specification; its reference page accepts a number of days instead
     **{name: {"from_date", "to_date"} for name in ("event_counts", "event_properties")},
-    # in use by Mixpanel's own clients
+    # sent by Mixpanel's own clients
     "engage": {"page_size"},
     "annotations": {"tags"},
 }
-"""Endpoint -> parameters that the specification does not have, or otherwise, on purpose."""
+"""Endpoint -> parameters that differ from the specification on purpose."""
 
 
 class Operation(NamedTuple):
-    """A request that only reads, as a specification has it."""
+    """A read operation of a specification."""
 
     method: str
     path: str
@@ -43,80 +40,76 @@ class Operation(NamedTuple):
 
 
 def read_operations(name: str) -> Iterator[Operation]:
-    """The operations of a specification that only read, or skip where the file is not there."""
-    yaml: Any = pytest.importorskip("yaml", reason="needs the package pyyaml")
-    path = SPECIFICATIONS / f"{name}.openapi.yaml"
-    if not path.exists():
-        pytest.skip(f"{path} is missing: set MIXPANEL_OPENAPI_DIR to Mixpanel's openapi directory")
-    specification = yaml.safe_load(path.read_text(encoding="utf-8"))
+    """Yield the read operations of a specification."""
+    specification = load_specification(name)
     server = specification["servers"][0]
     host = "export" if "data" in server["variables"].get("server", {}).get("enum", ()) else "query"
     base = re.sub(r"^https://[^/]*", "", server["url"])
     shared = specification.get("components", {}).get("parameters", {})
-    for below, methods in specification["paths"].items():
+    for suffix, methods in specification["paths"].items():
         for method, operation in methods.items():
             if method == "get" or (method == "post" and name == "query"):
                 listed = [*methods.get("parameters", ()), *operation.get("parameters", ())]
                 required, optional = parameters_of({**operation, "parameters": listed}, shared)
-                yield Operation(method.upper(), base + below, host, required, optional)
+                yield Operation(method.upper(), base + suffix, host, required, optional)
 
 
 def parameters_of(operation: dict[str, Any], shared: dict[str, Any]) -> tuple[set[str], set[str]]:
-    """The parameters of the query string and the form: the required ones, the others."""
+    """Return the required and the optional parameters in the query string and the form."""
     required: dict[str, bool] = {}
-    for one in operation["parameters"]:
-        parameter = shared[one["$ref"].rsplit("/", 1)[1]] if "$ref" in one else one
+    for listed in operation["parameters"]:
+        parameter = shared[listed["$ref"].rsplit("/", 1)[1]] if "$ref" in listed else listed
         if parameter["in"] == "query" and parameter["name"] not in SCOPE:
             required[parameter["name"]] = parameter.get("required", False)
     for content in operation.get("requestBody", {}).get("content", {}).values():
-        needed = content["schema"].get("required", ())
-        required |= {name: name in needed for name in content["schema"]["properties"]}
+        required_names = content["schema"].get("required", ())
+        required |= {name: name in required_names for name in content["schema"]["properties"]}
     names = {name for name, is_required in required.items() if is_required}
     return names, set(required) - names
 
 
 def as_pattern(path: str) -> str:
-    """A path whatever the names of its parts are."""
+    """Return a path without the names of its parameters."""
     return re.sub(r"\{\w+\}", "{}", path)
 
 
-BY_PATH = {(one.method, as_pattern(one.path)): one for one in ENDPOINTS}
+BY_PATH = {(known.method, as_pattern(known.path)): known for known in ENDPOINTS}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_operation_that_reads_is_in_the_table(name: str) -> None:
-    """Each path and method of the specification is an endpoint, at the host it says."""
-    operations = [*read_operations(name)]
+@pytest.mark.parametrize("specification", SPECIFICATIONS)
+def test_every_read_operation_is_in_the_catalog(specification: str) -> None:
+    """Each path and method of the specification is an endpoint with the same host."""
+    operations = [*read_operations(specification)]
     assert operations
-    asked = {(one.method, as_pattern(one.path)): one.host for one in operations}
-    assert set(asked) - set(BY_PATH) == set()
-    assert asked == {address: BY_PATH[address].host for address in asked}
+    hosts = {(found.method, as_pattern(found.path)): found.host for found in operations}
+    assert set(hosts) - set(BY_PATH) == set()
+    assert hosts == {address: BY_PATH[address].host for address in hosts}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_parameter_is_in_the_table(name: str) -> None:
-    """Required are those that the specification requires, and there are no others than it has."""
+@pytest.mark.parametrize("specification", SPECIFICATIONS)
+def test_every_parameter_is_in_the_catalog(specification: str) -> None:
+    """The catalog has exactly the parameters of the specification, and the same are required."""
     wrong = []
-    for operation in read_operations(name):
-        one = BY_PATH[operation.method, as_pattern(operation.path)]
-        known = DEVIATIONS.get(one.name, set())
-        required = {*one.required} ^ operation.required
-        all_there_are = {*one.params} ^ (operation.required | operation.optional)
-        wrong += [(one.name, parameter) for parameter in (required | all_there_are) - known]
+    for operation in read_operations(specification):
+        known = BY_PATH[operation.method, as_pattern(operation.path)]
+        deviations = DEVIATIONS.get(known.name, set())
+        required = {*known.required} ^ operation.required
+        all_params = {*known.params} ^ (operation.required | operation.optional)
+        wrong += [(known.name, parameter) for parameter in (required | all_params) - deviations]
     assert wrong == []
 
 
-def test_table_is_consistent() -> None:
-    """Names and addresses are unique, quotas and hosts are known, every table has its endpoint."""
-    assert len({one.name for one in ENDPOINTS}) == len(ENDPOINTS) == len(BY_PATH)
-    for one in ENDPOINTS:
-        assert endpoint(one.name) is one
-        assert one.quota in (*QUOTAS, None)
-        assert one.host in constants.Hosts._fields
-        assert one.source.startswith("https://developer.mixpanel.com/reference/")
-        assert not {*one.required} & {*one.optional}
-    beside = {"cohort_members", "groups"}  # these ask the endpoint of profiles
-    assert set(TABLE_NAMES) - beside <= {one.name for one in ENDPOINTS}
+def test_catalog_is_consistent() -> None:
+    """Names and addresses are unique, quotas and hosts exist, every table has its endpoint."""
+    assert len({known.name for known in ENDPOINTS}) == len(ENDPOINTS) == len(BY_PATH)
+    for known in ENDPOINTS:
+        assert endpoint(known.name) is known
+        assert known.quota in (*QUOTAS, None)
+        assert known.host in constants.Hosts._fields
+        assert known.source.startswith("https://developer.mixpanel.com/reference/")
+        assert not {*known.required} & {*known.optional}
+    from_profiles = {"cohort_members", "groups"}  # these query the endpoint of profiles
+    assert set(TABLE_NAMES) - from_profiles <= {known.name for known in ENDPOINTS}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +129,7 @@ def test_table_is_consistent() -> None:
     ],
 )
 def test_known_endpoints_are_found(method: str, path: str, name: str, quota: str | None) -> None:
-    """Whatever it is called, by its old address too; the path stays as it was written."""
+    """An endpoint is found by its current and its old address; the path stays as written."""
     found = find_endpoint(method, path)
     assert (found.name, found.quota) == (name, quota)
     assert found.host == endpoint(name).host
@@ -154,8 +147,8 @@ def test_known_endpoints_are_found(method: str, path: str, name: str, quota: str
         ("/api/2.0/nessie/else", "export", None),
     ],
 )
-def test_others_are_read_by_get(path: str, host: str, quota: str | None) -> None:
-    """What is not in the table is asked at the host, and counted as the path says."""
+def test_unknown_endpoints_are_read_with_get(path: str, host: str, quota: str | None) -> None:
+    """Host and quota of an endpoint outside the catalog follow from its path."""
     found = find_endpoint("GET", path)
     assert found == Endpoint("request", path, "overview", host=host, quota=quota)
     with pytest.raises(ConfigError, match=r"must be read by GET: requests that might change"):
@@ -175,8 +168,8 @@ def test_others_are_read_by_get(path: str, host: str, quota: str | None) -> None
         ("POST", "/api/query/engage/../../app/projects/1/annotations"),
     ],
 )
-def test_what_might_change_something_is_refused(method: str, path: str) -> None:
-    """Only GET, and POST where the API reads by it."""
+def test_requests_that_may_write_are_refused(method: str, path: str) -> None:
+    """Only GET is allowed, and POST where the API reads with it."""
     with pytest.raises(ConfigError, match=f"method is {method}; .* must be read by (GET|POST)"):
         find_endpoint(method, path)
 
@@ -195,6 +188,6 @@ def test_what_might_change_something_is_refused(method: str, path: str) -> None:
     ],
 )
 def test_other_paths_are_refused(path: str) -> None:
-    """Only paths of the API, without parameters, and nothing to be filled in but the project."""
+    """Only API paths are allowed, without parameters or placeholders other than the project."""
     with pytest.raises(ConfigError, match=r"path is .* must be one of Mixpanel's API"):
         find_endpoint("GET", path)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 from contextlib import suppress
 from datetime import date, datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +17,9 @@ from mixpanel_source.errors import TruncatedError
 from mixpanel_source.tables.reports.rows import Measure, ReportQuery, Rows
 from mixpanel_source.tables.reports.shapes import days_of, parse_report
 from mixpanel_source.windows import Window
-
-yaml: Any = pytest.importorskip("yaml", reason="needs the package pyyaml")
+from tests.support.openapi import load_specification
 
 TODAY = date(2026, 11, 21)
-BESIDE = Path(__file__).parents[2].parent / "shared" / "openapi"
-SPECIFICATION = Path(os.environ.get("MIXPANEL_OPENAPI_DIR", BESIDE)) / "query.openapi.yaml"
 
 keys = st.dates(date(2020, 1, 1), date(2030, 1, 1)).map(str)
 hours = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(  # noqa: DTZ001 - a wall clock
@@ -163,9 +158,7 @@ def test_other_shapes(table: str, reply: Any) -> None:
 @pytest.fixture(scope="module")
 def examples() -> dict[str, Any]:
     """Path -> the example of a reply in Mixpanel's specification."""
-    if not SPECIFICATION.exists():
-        pytest.skip(f"no {SPECIFICATION}")
-    paths = yaml.safe_load(SPECIFICATION.read_text(encoding="utf-8"))["paths"]
+    paths = load_specification("query")["paths"]
     found: dict[str, Any] = {}
     for path, methods in paths.items():
         for method in methods.values():
