@@ -32,8 +32,8 @@ test: $(VENV)/.dev-$(VERSION)  ## run the tests
 check: lint types imports test  ## everything a change has to pass
 
 torture: $(VENV)/.dev-$(VERSION)  ## kill a sync a hundred times, for each destination; takes a while
-	@$(BIN)/python -m tests.integration.torture duckdb
-	@$(BIN)/python -m tests.integration.torture postgres
+	@$(BIN)/python -m tests.support.random_kills duckdb
+	@$(BIN)/python -m tests.support.random_kills postgres
 
 fmt: $(VENV)/.dev-$(VERSION)  ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix-only .

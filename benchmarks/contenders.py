@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import psycopg2
 
-from tests.conftest import execute
+from tests.support.postgres import execute
 
 from .data import Manifest
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from tests.conftest import PostgresServer
+from tests.support.postgres import PostgresServer
 
 from .contenders import ROOT, Contender, Plan, Setup
 from .data import Manifest, days_until, make_data

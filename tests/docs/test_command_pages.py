@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mixpanel_sandbox import Sandbox
+from mixpanel_sandbox import Project, Sandbox
 from mixpanel_source import cli
-from tests.integration.jobs import configured_sandbox, recent_project
+from tests.support.projects import make_recent_project
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {name: (DOCS / name).read_text() for name in ("completeness.md", "request.md")}
@@ -29,26 +28,31 @@ def commands(page: str) -> list[list[str]]:
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Nine days up to yesterday, synced, with the settings to read them in the environment."""
-    with configured_sandbox(recent_project(9), monkeypatch) as running:
-        monkeypatch.setenv("SOURCES__MIXPANEL__WINDOW_DAYS", "31")
-        assert cli.main(["sync", "--tables", "export"]) == cli.DONE
-        running.forget_requests()
-        yield running
+def project() -> Project:
+    """Nine days of events, up to yesterday."""
+    return make_recent_project(9)
 
 
-def test_scripts_run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def synced(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The sandbox after a sync of its events."""
+    monkeypatch.setenv("SOURCES__MIXPANEL__WINDOW_DAYS", "31")
+    assert cli.main(["sync", "--tables", "export"]) == cli.DONE
+    sandbox.forget_requests()
+    return sandbox
+
+
+def test_scripts_run(synced: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """Each Python example runs on what a sync has loaded."""
     scripts = [script for page in PAGES for script in blocks(page, "python")]
     assert len(scripts) == 3
     for script in scripts:
         exec(compile(script, "example", "exec"), {})  # noqa: S102 - our own examples
     assert capsys.readouterr().out.splitlines()[-2:] == ["Order", "Sign up"]
-    assert {record.status for record in sandbox.requests} == {200}
+    assert {record.status for record in synced.requests} == {200}
 
 
-def test_commands_run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_run(synced: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """The parser accepts each command; those without a date end with 0."""
     examples = [command for page in PAGES for command in commands(page)]
     assert len(examples) == 8
@@ -57,4 +61,4 @@ def test_commands_run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> N
         if "2026-" not in " ".join(command):
             assert cli.main(command) == cli.DONE
     assert "my_cohorts: 1 row" in capsys.readouterr().out
-    assert {record.status for record in sandbox.requests} == {200}
+    assert {record.status for record in synced.requests} == {200}

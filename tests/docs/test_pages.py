@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dlt
 import pytest
 import yaml
 
 from mixpanel_sandbox import made_up_project
 from mixpanel_source.views import create_views
-from tests.integration.conftest import open_destination
-from tests.integration.jobs import YESTERDAY, Lab, make_project, open_lab
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import YESTERDAY, make_project
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {path.name: path.read_text() for path in sorted(DOCS.glob("*.md"))}
@@ -43,11 +44,11 @@ def statements(page: str) -> list[str]:
     return [statement.strip() for statement in joined.split(";") if statement.strip()]
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
+@pytest.fixture
+def shop(any_pipeline: dlt.Pipeline) -> Iterator[Lab]:
     """A few days of the generated shop with its views, in each of the destinations."""
     project = made_up_project(last_day=YESTERDAY, days=8)
-    with open_lab(project, open_destination(request)) as lab:
+    with open_lab(project, any_pipeline) as lab:
         lab.sync(anchor_date=min(project.events))
         create_views(lab.pipeline, funnel=("Product Viewed", "Order Completed"))
         yield lab

@@ -7,16 +7,14 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from mixpanel_sandbox import Sandbox, made_up_project
+from mixpanel_sandbox import Project, Sandbox, made_up_project
 from mixpanel_source import cli, errors, mixpanel_source
 from mixpanel_source.catalog.tables import DEFAULT_TABLES, TABLE_NAMES
-from tests.integration.jobs import configured_sandbox
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -48,12 +46,10 @@ def names_in(cells: list[str]) -> set[str]:
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A small project, with its settings in the environment."""
+def project() -> Project:
+    """Three days of the generated shop, up to yesterday."""
     today = datetime.now(timezone.utc).date()
-    project = made_up_project(last_day=today - timedelta(days=1), days=3)
-    with configured_sandbox(project, monkeypatch) as sandbox:
-        yield sandbox
+    return made_up_project(last_day=today - timedelta(days=1), days=3)
 
 
 def test_python_examples_run(sandbox: Sandbox) -> None:

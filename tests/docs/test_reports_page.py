@@ -12,7 +12,8 @@ from mixpanel_source.catalog.tables import REPORT_TABLES
 from mixpanel_source.config.report_parsing import KEYS, parse_reports
 from mixpanel_source.config.reports import Report
 from mixpanel_source.tables.reports.schemas import schema_of
-from tests.integration.jobs import make_project, open_lab
+from tests.support.lab import open_lab
+from tests.support.projects import make_project
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")
 TYPES = {"string": "text", "int64": "bigint", "double": "double", "date32[day]": "date"}

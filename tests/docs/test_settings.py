@@ -17,7 +17,7 @@ from mixpanel_source.config.document import PARTS, ROOT, default_of, toml_of, up
 from mixpanel_source.config.model import SETTING_NAMES, SETTINGS, Config
 from mixpanel_source.config.providers import load_config
 from mixpanel_source.config.settings import Settings
-from tests.integration.jobs import configure
+from tests.support.settings import write_dlt_file
 
 REQUIRED: dict[str, Any] = {"username": "u", "secret": "s", "project_id": 1}
 PATHS = sorted({part.path for part in PARTS})
@@ -76,8 +76,8 @@ def test_secrets_example_names_the_secrets() -> None:
 def test_example_files_load(tmp_path: Path) -> None:
     """Both files are read by dlt as they stand, with every setting uncommented."""
     text = re.sub(r"^# ([a-z_]+ = )", r"\1", read(".dlt/config.toml"), flags=re.MULTILINE)
-    configure(tmp_path, "config.toml", text)
-    configure(tmp_path, "secrets.toml", read(".dlt/secrets.toml.example"))
+    write_dlt_file(tmp_path, "config.toml", text)
+    write_dlt_file(tmp_path, "secrets.toml", read(".dlt/secrets.toml.example"))
     examples = {one.name: one.example for one in SETTINGS if one.file is not None}
     assert load_config({}) == build_config(examples)
 

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
-from mixpanel_sandbox import made_up_project
+from mixpanel_sandbox import Project, made_up_project
 from mixpanel_source.commands.plan import plan as make_plan
 from mixpanel_source.commands.plan import quota_of
 from mixpanel_source.errors import PlanError
 from tests.docs.test_pages import PAGES, statements
-from tests.integration.conftest import open_destination
-from tests.integration.jobs import YESTERDAY, Lab, open_lab
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import YESTERDAY
 
 COSTS = re.findall(
     r"^\| `(\w+)` \| (yes|no) \| ([^|]*) \| [^|]* \|$", PAGES["tables.md"], re.MULTILINE
 )
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """The generated shop, which has rows for every table."""
-    project = made_up_project(last_day=YESTERDAY, days=1)
-    with open_lab(project, open_destination(request)) as lab:
-        lab.given = {"anchor_date": YESTERDAY, "data_group_ids": ",".join(project.groups)}
-        yield lab
+@pytest.fixture
+def project() -> Project:
+    """A day of the generated shop, which has rows for every table."""
+    return made_up_project(last_day=YESTERDAY, days=1)
+
+
+@pytest.fixture
+def shop(any_lab: Lab) -> Lab:
+    """The shop, to be loaded to each of the destinations."""
+    groups = ",".join(any_lab.project.groups)
+    any_lab.overrides = {"anchor_date": YESTERDAY, "data_group_ids": groups}
+    return any_lab
 
 
 def test_sql_of_the_page_runs(shop: Lab) -> None:
@@ -49,7 +53,7 @@ def test_costs(table: str, paid: str, cost: str) -> None:
     if cost == "1 for each group type":
         number = parts["group type"]
     with open_lab(project) as lab:
-        lab.given = {
+        lab.overrides = {
             "anchor_date": YESTERDAY,
             "data_group_ids": ",".join(project.groups),
             "requests_per_hour": 60,

@@ -12,15 +12,9 @@ from hypothesis import strategies as st
 
 from mixpanel_source import cli, status
 from mixpanel_source.tables.events.archive_guard import MIN_SERVED_SHARE, find_kept_days
-from tests.integration.jobs import (
-    ANCHOR,
-    YESTERDAY,
-    Lab,
-    add_event,
-    make_project,
-    open_lab,
-    set_environment,
-)
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import ANCHOR, YESTERDAY, add_event, make_project
+from tests.support.settings import set_environment
 
 SETTLED = date(2026, 11, 13)
 """Older than the look-back, on the day of the lab."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,10 @@ from mixpanel_source.errors import (
     TruncatedError,
 )
 from mixpanel_source.jobs.pipeline import open_pipeline
-from tests.integration.conftest import open_destination
-from tests.integration.fidelity import select_all
-from tests.integration.jobs import (
-    ALL_DAYS,
-    ANCHOR,
-    YESTERDAY,
-    Lab,
-    make_project,
-    open_lab,
-    set_environment,
-)
-from tests.integration.sandbox_calls import send
+from tests.support.lab import Lab
+from tests.support.projects import ALL_DAYS, ANCHOR, YESTERDAY
+from tests.support.sandbox_calls import send
+from tests.support.tables import select_all
 
 EXPORT = "/api/2.0/export"
 DAYS = {"from_date": ALL_DAYS[0], "to_date": ALL_DAYS[-1]}
@@ -47,15 +38,8 @@ def body(lab: Lab, method: str, path: str, params: dict[str, str], **given: Any)
         return b"".join(answer.chunks())
 
 
-@pytest.fixture
-def environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """The lab, with its settings where commands find them."""
-    set_environment(monkeypatch, lab.settings)
-    return lab
-
-
 def test_answer_is_printed_as_it_came(
-    environment: Lab, capfdbinary: pytest.CaptureFixture[bytes]
+    configured_lab: Lab, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """Byte by byte, of an export as of a report, with GET as with POST, by either address."""
     for method, path, params in (
@@ -67,8 +51,8 @@ def test_answer_is_printed_as_it_came(
         written = [word for name, value in params.items() for word in ("-p", f"{name}={value}")]
         assert cli.main(["request", method, path, *written]) == cli.DONE
         printed = capfdbinary.readouterr().out
-        asked = path.format(project_id=environment.project.project_id)
-        assert printed == send(environment.sandbox, asked, params, method=method.upper()).body
+        asked = path.format(project_id=configured_lab.project.project_id)
+        assert printed == send(configured_lab.sandbox, asked, params, method=method.upper()).body
 
 
 def test_parameters_go_where_they_belong(lab: Lab) -> None:
@@ -168,7 +152,7 @@ MALFORMED = [
 
 
 def test_malformed_requests_are_refused(
-    environment: Lab, capsys: pytest.CaptureFixture[str]
+    configured_lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With what is valid instead, in a line and with exit code 2; nothing is sent."""
     for written, message in MALFORMED:
@@ -176,7 +160,7 @@ def test_malformed_requests_are_refused(
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ")
         assert message in line
-    assert environment.sandbox.requests == []
+    assert configured_lab.sandbox.requests == []
 
 
 ODD_EVENT = {
@@ -187,15 +171,14 @@ ODD_EVENT = {
 }
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def destined(request: pytest.FixtureRequest) -> Iterator[Lab]:
+@pytest.fixture
+def destined(any_lab: Lab) -> Lab:
     """A lab, and either destination for answers."""
-    with open_lab(make_project(), open_destination(request)) as lab:
-        lab.project.profiles[:0] = [
-            b'{"$distinct_id":"odd","$properties":{},"planName":1,"plan name":"x","n":null}'
-        ]
-        lab.project.add_event("Odd", ODD_EVENT)
-        yield lab
+    any_lab.project.profiles[:0] = [
+        b'{"$distinct_id":"odd","$properties":{},"planName":1,"plan name":"x","n":null}'
+    ]
+    any_lab.project.add_event("Odd", ODD_EVENT)
+    return any_lab
 
 
 def load(lab: Lab, table: str, method: str, path: str, params: dict[str, str]) -> Any:
@@ -234,19 +217,19 @@ def test_rows_are_loaded(destined: Lab) -> None:
 
 
 def test_tables_of_a_sync_stay_as_they_are(
-    environment: Lab, capsys: pytest.CaptureFixture[str]
+    configured_lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Beside a synced table the command loads its own, and the next sync goes on as before."""
-    environment.sync("export", window_days=31)
+    configured_lab.sync("export", window_days=31)
     command = ["request", "POST", "/api/query/cohorts/list", "--table", "my_cohorts"]
     assert cli.main(command) == cli.DONE
     assert capsys.readouterr().out.startswith("my_cohorts: 1 row\nin ")
     assert Path("mixpanel.duckdb").exists()
-    environment.pipeline = open_pipeline()
-    environment.sync("export")
-    assert environment.exported == ALL_DAYS[3:]
-    environment.assert_events_kept()
-    loaded = select_all(environment.pipeline, "my_cohorts")
+    configured_lab.pipeline = open_pipeline()
+    configured_lab.sync("export")
+    assert configured_lab.exported == ALL_DAYS[3:]
+    configured_lab.assert_events_kept()
+    loaded = select_all(configured_lab.pipeline, "my_cohorts")
     assert [(row["id"], row["name"]) for row in loaded] == [(1, "All")]
 
 

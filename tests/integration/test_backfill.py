@@ -9,15 +9,8 @@ import pytest
 from mixpanel_sandbox import Fault
 from mixpanel_source.errors import ConfigError, ServerError
 from mixpanel_source.tables.package import Checkpoint, TablePart
-from tests.integration.jobs import (
-    ALL_DAYS,
-    ANCHOR,
-    LOOKBACK,
-    Lab,
-    add_event,
-    make_project,
-    open_lab,
-)
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import ALL_DAYS, ANCHOR, LOOKBACK, add_event, make_project
 
 FIRST, LAST = date(2026, 11, 1), date(2026, 11, 4)
 RANGE = "2026-11-01,2026-11-04"

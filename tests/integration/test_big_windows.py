@@ -23,7 +23,9 @@ from mixpanel_source.jobs.pipeline import open_pipeline
 from mixpanel_source.tables.emit import iter_tables
 from mixpanel_source.tables.spool import Spooled
 from mixpanel_source.windows import Window
-from tests.integration.fidelity import assert_kept, load, select_all
+from tests.support.fidelity import assert_kept
+from tests.support.lab import load
+from tests.support.tables import select_all
 
 DAY = date(2026, 11, 20)
 ODD_LINES = [
@@ -116,5 +118,5 @@ def test_a_window_that_changed_on_the_disk_is_refused(tmp_path: Path) -> None:
     verified.blocks.clear()
     path.write_bytes(b"".join(lines[1:]))
     lay = partial(export_layout, index=verified.index, zone="UTC")
-    with pytest.raises(TruncatedError, match="was changed on the disk"):
+    with pytest.raises(TruncatedError, match="changed on disk"):
         [*iter_tables(spooled, verified, BlockDecoder(EVENT), lay, ColumnMap(EXPORT_COLUMNS))]

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
 
-from mixpanel_sandbox import Fault
+from mixpanel_sandbox import Fault, Project
 from mixpanel_source.catalog.tables import TABLES
 from mixpanel_source.config.providers import load_config
 from mixpanel_source.errors import ConfigError, PausedError, ServerError
 from mixpanel_source.jobs.source import build_source
 from mixpanel_source.tables.context import LoadContext
 from mixpanel_source.tables.package import Checkpoint, TablePart
-from tests.integration.conftest import open_destination
-from tests.integration.jobs import (
-    NOON,
-    TODAY,
-    YESTERDAY,
-    Lab,
-    add_event,
-    make_project,
-    open_lab,
-)
+from tests.support.clock import NOON
+from tests.support.lab import Lab
+from tests.support.projects import TODAY, YESTERDAY, add_event, make_project
 
 FIRST = YESTERDAY - timedelta(days=152)
 OLD = YESTERDAY - timedelta(days=150)
@@ -32,15 +24,30 @@ OTHER = YESTERDAY - timedelta(days=148)
 
 
 @pytest.fixture
-def synced(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """Five months, synced a day ago, in DuckDB unless parametrised."""
-    where = open_destination(request) if hasattr(request, "param") else None
-    with open_lab(make_project(FIRST, FIRST + timedelta(days=5)), where) as lab:
-        lab.given = {"anchor_date": FIRST, "window_days": 200}
-        lab.sync("export")
-        lab.given["window_days"] = 1
-        lab.clock.advance(days=1)
-        yield lab
+def project() -> Project:
+    """Six days of events, five months ago."""
+    return make_project(FIRST, FIRST + timedelta(days=5))
+
+
+@pytest.fixture
+def synced(lab: Lab) -> Lab:
+    """Five months, synced a day ago to DuckDB."""
+    return sync_months(lab)
+
+
+@pytest.fixture
+def synced_anywhere(any_lab: Lab) -> Lab:
+    """Five months, synced a day ago to each of the destinations."""
+    return sync_months(any_lab)
+
+
+def sync_months(lab: Lab) -> Lab:
+    """Sync five months of events, and let a day pass."""
+    lab.overrides = {"anchor_date": FIRST, "window_days": 200}
+    lab.sync("export")
+    lab.overrides["window_days"] = 1
+    lab.clock.advance(days=1)
+    return lab
 
 
 def arrive(lab: Lab, day: date, number: int = 7, *, days: float = 0.5) -> None:
@@ -72,20 +79,19 @@ def crash(lab: Lab) -> None:
     assert lab.pipeline.has_pending_data
 
 
-@pytest.mark.parametrize("synced", ["duckdb", "postgres"], indirect=True)
-def test_event_of_150_days_ago_comes(synced: Lab) -> None:
+def test_event_of_150_days_ago_comes(synced_anywhere: Lab) -> None:
     """What no sync brings a catch-up does, in two requests; the next one needs only the look."""
-    arrive(synced, OLD)
-    synced.sync("export")
-    assert numbers(synced, OLD) == [0, 1, 2]
-    assert synced.catch_up().failures == {}
-    assert synced.exported == [f"{FIRST}..{YESTERDAY - timedelta(days=3)}", str(OLD)]
-    assert numbers(synced, OLD) == [0, 1, 2, 7]
-    synced.assert_events_kept(FIRST, TODAY)
-    synced.clock.advance(days=1)
-    assert synced.catch_up().rows == {}
-    assert len(synced.exported) == len(since_of(synced)) == 1
-    loads = [row for row in synced.rows("_mixpanel_loads") if row["first_day"] == OLD]
+    arrive(synced_anywhere, OLD)
+    synced_anywhere.sync("export")
+    assert numbers(synced_anywhere, OLD) == [0, 1, 2]
+    assert synced_anywhere.catch_up().failures == {}
+    assert synced_anywhere.exported == [f"{FIRST}..{YESTERDAY - timedelta(days=3)}", str(OLD)]
+    assert numbers(synced_anywhere, OLD) == [0, 1, 2, 7]
+    synced_anywhere.assert_events_kept(FIRST, TODAY)
+    synced_anywhere.clock.advance(days=1)
+    assert synced_anywhere.catch_up().rows == {}
+    assert len(synced_anywhere.exported) == len(since_of(synced_anywhere)) == 1
+    loads = [row for row in synced_anywhere.rows("_mixpanel_loads") if row["first_day"] == OLD]
     assert sorted(row["rows"] for row in loads) == [4]
 
 
@@ -142,7 +148,7 @@ def test_look_that_is_too_much_is_halved(synced: Lab) -> None:
 
 def test_day_that_a_crash_left_before_its_event_came(synced: Lab) -> None:
     """What was fetched before the look is not loaded for what came in between."""
-    synced.crash("export", range=f"{OLD},{OLD}")
+    synced.leave_pending_package("export", range=f"{OLD},{OLD}")
     arrive(synced, OLD, days=0.1)
     synced.catch_up()
     assert synced.exported[1:] == [str(OLD)]
@@ -178,7 +184,11 @@ def test_looks_back_to_the_first_reading_and_then_to_the_last_look(synced: Lab) 
 
 def test_filters_hold_for_the_look_too(synced: Lab) -> None:
     """Only events that are loaded are looked for: by name, and by the configured expression."""
-    synced.given |= {"events": "Order", "where": 'properties["price"] < 50 or false', "limit": 9}
+    synced.overrides |= {
+        "events": "Order",
+        "where": 'properties["price"] < 50 or false',
+        "limit": 9,
+    }
     arrive(synced, FIRST, 99)
     arrive(synced, OTHER, 0)
     arrive(synced, OLD)

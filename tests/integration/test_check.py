@@ -20,7 +20,8 @@ from mixpanel_source.errors import (
     RequestError,
     TruncatedError,
 )
-from tests.integration.jobs import Clock, make_project
+from tests.support.clock import Clock
+from tests.support.projects import make_project
 
 TABLES = ("export", "engage", "cohorts")
 
@@ -71,7 +72,7 @@ def test_all_is_well() -> None:
     with open_world() as world:
         assert world.check() == dict.fromkeys(TABLES)
         assert world.asked == {"us": 4, "eu": 0, "in": 0}
-        assert sum(world.clock.naps) == pytest.approx(3, abs=0.1)
+        assert sum(world.clock.sleeps) == pytest.approx(3, abs=0.1)
 
 
 def test_page_in_the_place_of_the_account_is_no_mistake_of_ours() -> None:
@@ -90,7 +91,7 @@ def test_other_region_is_found() -> None:
         ):
             world.check()
         assert world.asked == {"us": 1, "eu": 1, "in": 0}
-        assert sum(world.clock.naps) == pytest.approx(1, abs=0.1)
+        assert sum(world.clock.sleeps) == pytest.approx(1, abs=0.1)
 
 
 def test_region_that_only_the_data_knows_is_found() -> None:
@@ -149,4 +150,4 @@ def test_spent_quota_is_said_at_once() -> None:
         assert isinstance(found["export"], PausedError)
         assert "run again then" in str(found["export"])
         assert found["cohorts"] is None
-        assert sum(world.clock.naps) < 5
+        assert sum(world.clock.sleeps) < 5

@@ -21,8 +21,9 @@ import pytest
 from mixpanel_sandbox import SECRET, Fault, Project, Sandbox
 from mixpanel_source import cli
 from mixpanel_source.catalog.tables import TABLE_NAMES
-from tests.integration.jobs import configured_sandbox, recent_project, set_environment
-from tests.integration.sandbox_calls import wait_until
+from tests.support.clock import wait_until
+from tests.support.projects import make_recent_project
+from tests.support.settings import set_environment
 
 DATABASE = Path("mixpanel.duckdb")
 PROGRAM = [sys.executable, "-m", "mixpanel_source.cli"]
@@ -31,14 +32,7 @@ PROGRAM = [sys.executable, "-m", "mixpanel_source.cli"]
 @pytest.fixture
 def project() -> Project:
     """Three days of events, up to yesterday."""
-    return recent_project(3)
-
-
-@pytest.fixture
-def sandbox(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Serve the project, with all that is needed to read it in the environment."""
-    with configured_sandbox(project, monkeypatch) as running:
-        yield running
+    return make_recent_project(3)
 
 
 @dataclass

@@ -35,7 +35,9 @@ from mixpanel_source.errors import (
     UnavailableError,
 )
 from mixpanel_source.windows import Window
-from tests.integration.jobs import NOON, Clock, Lab, make_project, open_lab
+from tests.support.clock import NOON, Clock
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import make_project
 
 DAY = date(2026, 11, 20)
 EXPORT = Request(
@@ -86,7 +88,7 @@ def test_retries_are_paced_too(lab: Lab, tmp_path: Path) -> None:
     client = make_client(lab.sandbox.url, tmp_path, lab.clock, retry_base_seconds=0)
     lab.sandbox.inject(Fault("500", times=2))
     client.send(EXPORT, Reply.body)
-    assert lab.clock.naps == [1, 1]
+    assert lab.clock.sleeps == [1, 1]
 
 
 PASSING = ["500", "502_empty", "503", "504", "timeout", "closed", "reset", "unterminated"]
@@ -98,7 +100,7 @@ def test_what_may_pass_is_tried_five_times_more(lab: Lab, client: Client, fault:
     lab.sandbox.inject(Fault(fault, times=5))
     body = client.send(EXPORT, Reply.body)
     assert body.count(b"\n") == 3
-    assert lab.clock.naps == [10, 20, 40, 80, 160]
+    assert lab.clock.sleeps == [10, 20, 40, 80, 160]
     lab.clock.advance(seconds=10)
     lab.sandbox.inject(Fault(fault, times=6))
     with pytest.raises(UnavailableError, match=r"^export 2026-11-20: ") as caught:
@@ -111,7 +113,7 @@ def test_gzip_without_an_end_is_tried_again(lab: Lab, client: Client) -> None:
     """A transfer that ended well is not enough where the stream in it did not."""
     lab.sandbox.inject(Fault("open_gzip"))
     assert client.send(EXPORT, Reply.body).count(b"\n") == 3
-    assert lab.clock.naps[0] == 10
+    assert lab.clock.sleeps[0] == 10
 
 
 def test_no_answer_in_time_is_tried_again(
@@ -121,7 +123,7 @@ def test_no_answer_in_time_is_tried_again(
     monkeypatch.setattr(constants, "READ_TIMEOUT_SECONDS", 0.1)
     lab.sandbox.inject(Fault("slow", seconds=0.3), Fault("stall", seconds=0.3))
     assert client.send(EXPORT, Reply.body)
-    assert lab.clock.naps == [10, 20]
+    assert lab.clock.sleeps == [10, 20]
 
 
 def test_refused_connection_is_tried_again(tmp_path: Path) -> None:
@@ -130,7 +132,7 @@ def test_refused_connection_is_tried_again(tmp_path: Path) -> None:
     client = make_client("http://127.0.0.1:9", tmp_path, clock, requests_per_hour=1)
     with pytest.raises(ServerError, match=r"Check the network, region and export_base_url"):
         client.send(EXPORT, Reply.body)
-    assert clock.naps == [10, 20, 40, 80, 160]
+    assert clock.sleeps == [10, 20, 40, 80, 160]
 
 
 @pytest.mark.parametrize(
@@ -149,15 +151,15 @@ def test_quota_refusal_is_waited_out(
     """After a 429 the wait is as long as was asked, else as after any failure."""
     lab.sandbox.inject(fault)
     assert client.send(EXPORT, Reply.body)
-    assert lab.clock.naps == waits
+    assert lab.clock.sleeps == waits
 
 
 def test_quota_refusals_are_waited_out_to_the_hour(lab: Lab, client: Client) -> None:
     """A 429 that never says for how long is waited out until the hour has passed."""
     lab.sandbox.inject(Fault("429_bare", times=6))
     assert client.send(EXPORT, Reply.body)
-    assert lab.clock.naps[:5] == [10, 20, 40, 80, 160]
-    assert sum(lab.clock.naps) == 3600
+    assert lab.clock.sleeps[:5] == [10, 20, 40, 80, 160]
+    assert sum(lab.clock.sleeps) == 3600
 
 
 def test_impatience_pauses(lab: Lab, client: Client) -> None:
@@ -166,14 +168,14 @@ def test_impatience_pauses(lab: Lab, client: Client) -> None:
     with pytest.raises(PausedError, match=r"at 12:30:00 UTC; run again then") as caught:
         client.send(EXPORT, Reply.body, patience_s=60)
     assert isinstance(caught.value.__cause__, RateLimitedError)
-    assert lab.clock.naps == []
+    assert lab.clock.sleeps == []
 
 
 def test_no_patience_is_no_reason_to_break_the_pace(lab: Lab, client: Client) -> None:
     """The second between two requests is not a wait for the quota."""
     for _ in range(2):
         client.send(EXPORT, Reply.body, patience_s=0)
-    assert lab.clock.naps == [1]
+    assert lab.clock.sleeps == [1]
 
 
 def test_sixty_requests_an_hour(tmp_path: Path) -> None:
@@ -216,7 +218,7 @@ def test_refusals_are_final(
     with pytest.raises(kind, match=advice):
         client.send(EXPORT, Reply.body)
     assert len(lab.sandbox.requests) == 1
-    assert lab.clock.naps == []
+    assert lab.clock.sleeps == []
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,7 @@ def test_wrong_requests_are_final(
     with pytest.raises(RequestError, match=f"status {status}"):
         client.send(request_made, Reply.body)
     assert len(lab.sandbox.requests) == 1
-    assert lab.clock.naps == []
+    assert lab.clock.sleeps == []
 
 
 @contextmanager
@@ -267,7 +269,7 @@ def test_redirects_are_not_followed(lab: Lab, tmp_path: Path) -> None:
         with pytest.raises(RequestError, match="status 302"):
             client.send(EXPORT, Reply.body)
     assert lab.sandbox.requests == []
-    assert lab.clock.naps == []
+    assert lab.clock.sleeps == []
 
 
 def test_bodies_are_asked_for_compressed(lab: Lab, client: Client) -> None:

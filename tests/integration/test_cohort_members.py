@@ -7,7 +7,7 @@ from typing import Any
 from mixpanel_sandbox import Fault
 from mixpanel_source.errors import PlanError, RequestError
 from mixpanel_source.tables.package import TablePart
-from tests.integration.jobs import Lab
+from tests.support.lab import Lab
 
 
 def add_cohort(lab: Lab, number: int, *members: str) -> None:
@@ -105,9 +105,9 @@ def test_loads_tell_the_cohort(lab: Lab) -> None:
 def test_crash_changes_nothing(any_lab: Lab) -> None:
     """A package that a crash left behind is not loaded twice."""
     any_lab.project.cohort_members[1] = ["u0", "u1"]
-    any_lab.crash("cohort_members")
+    any_lab.leave_pending_package("cohort_members")
     any_lab.sync("cohort_members")
-    any_lab.crash("cohort_members")
+    any_lab.leave_pending_package("cohort_members")
     any_lab.sync("cohort_members")
     rows: list[Any] = any_lab.rows("cohort_members")
     assert sorted(row["member_key"] for row in rows) == ["1:u0", "1:u1"]

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from mixpanel_sandbox import made_up_project
+from mixpanel_sandbox import Project, made_up_project
 from mixpanel_source.destinations.registry import destination_of
 from mixpanel_source.jobs.column_comments import (
     Description,
     describe_columns,
     write_comments,
 )
-from tests.integration.conftest import open_destination
-from tests.integration.jobs import YESTERDAY, Lab, open_lab
+from tests.support.lab import Lab
+from tests.support.projects import YESTERDAY
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
+@pytest.fixture
+def project() -> Project:
     """A day of the made-up shop, with its Lexicon."""
-    project = made_up_project(last_day=YESTERDAY, days=1)
-    with open_lab(project, open_destination(request)) as lab:
-        lab.given = {"anchor_date": YESTERDAY}
-        yield lab
+    return made_up_project(last_day=YESTERDAY, days=1)
+
+
+@pytest.fixture
+def shop(any_lab: Lab) -> Lab:
+    """The shop, to be loaded to each of the destinations."""
+    any_lab.overrides = {"anchor_date": YESTERDAY}
+    return any_lab
 
 
 def comments(lab: Lab) -> dict[tuple[str, str], str]:

@@ -14,21 +14,20 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from mixpanel_sandbox import Project
-from mixpanel_source.catalog.tables import TABLES
-from mixpanel_source.config.providers import load_config
-from mixpanel_source.jobs.source import build_source
-from mixpanel_source.tables.context import LoadContext
-from tests.integration.fidelity import Clock, open_pipeline, select_all, serve
-from tests.json_values import to_line
+from mixpanel_source import open_pipeline
+from tests.support.clock import Clock, noon
+from tests.support.json_values import to_line
+from tests.support.lab import open_lab
+from tests.support.tables import select_all
 
 DAY = date(2026, 11, 18)
 MIDNIGHT_S = 1_794_960_000
 
 
 @pytest.fixture
-def pipeline(request: pytest.FixtureRequest) -> dlt.Pipeline:
+def pipeline() -> dlt.Pipeline:
     """Gives a pipeline to DuckDB that has loaded one event with `price`."""
-    pipeline = open_pipeline("duckdb", request)
+    pipeline = open_pipeline()
     run(pipeline, Project(events={DAY: [event("known", price=1)]}), None)
     return pipeline
 
@@ -72,20 +71,18 @@ def test_discarded_rows_are_those_with_something_new(pipeline: dlt.Pipeline, con
 
 
 @pytest.mark.parametrize("contract", ["discard_value", "discard_row"])
-def test_what_is_said_of_the_data_is_not_under_contract(
-    contract: str, request: pytest.FixtureRequest
-) -> None:
+def test_what_is_said_of_the_data_is_not_under_contract(contract: str) -> None:
     """The windows and the columns are told though the contract discards the table itself."""
-    pipeline = open_pipeline("duckdb", request)
+    pipeline = open_pipeline()
     run(pipeline, changed_project(), contract)
     assert len(select_all(pipeline, "_mixpanel_loads")) == 2
     told = {row["column_name"] for row in select_all(pipeline, "_mixpanel_columns")}
     assert told >= {"time", "distinct_id", "insert_id", "price"}
 
 
-def test_a_first_run_may_add_columns_but_not_tables(request: pytest.FixtureRequest) -> None:
+def test_a_first_run_may_add_columns_but_not_tables() -> None:
     """Of a table that is yet to be made columns are free; if tables are frozen it is refused."""
-    pipeline = open_pipeline("duckdb", request)
+    pipeline = open_pipeline()
     with pytest.raises(PipelineStepFailed, match="Can't add table `export`"):
         run(pipeline, changed_project(), "freeze")
     run(pipeline, changed_project(), {"columns": "freeze"})
@@ -114,11 +111,9 @@ def prices(pipeline: dlt.Pipeline) -> dict[str, int | None]:
 
 def run(pipeline: dlt.Pipeline, project: Project, contract: Any, **given: Any) -> None:
     """Run the source as a dlt user does, with a contract on `export` if there is one."""
-    clock = Clock(max(project.events) + timedelta(days=1))
-    with serve(project, clock) as settings:
-        context = LoadContext(load_config({**settings, **given}), clock=clock)
-        source = build_source(context, TABLES)
-        source = source.with_resources("export")
+    clock = Clock(noon(max(project.events) + timedelta(days=1)))
+    with open_lab(project, pipeline, clock=clock) as lab:
+        source = lab.source("export", anchor_date=min(project.events), **given)
         if contract is not None:
             source.export.apply_hints(schema_contract=contract)
         pipeline.run(source, loader_file_format="parquet")

@@ -17,30 +17,32 @@ from mixpanel_source.destinations.duckdb import DuckDb
 from mixpanel_source.destinations.postgres import Postgres
 from mixpanel_source.destinations.registry import DESTINATIONS, destination_of, find_destination
 from mixpanel_source.errors import BusyError
-from tests.integration.fidelity import load, open_pipeline, read_types
-from tests.integration.jobs import Lab
+from tests.support.lab import Lab, load
+from tests.support.tables import read_types
 
 TABLES = ("export", "engage", "cohorts", "_mixpanel_loads", "_mixpanel_columns")
 
 
-def test_both_destinations_get_the_same_tables(request: pytest.FixtureRequest) -> None:
+@pytest.mark.usefixtures("postgres")
+def test_both_destinations_get_the_same_tables() -> None:
     """Tables, columns and their types are the same."""
     project = made_up_project(last_day=date(2026, 11, 20), days=2)
     types = {}
     for destination in ("duckdb", "postgres"):
-        pipeline = open_pipeline(destination, request)
-        load(project, pipeline, tables=("export", "engage", "cohorts"), properties="both")
+        pipeline = mixpanel_source.open_pipeline(destination)
+        load(project, pipeline, "export", "engage", "cohorts", properties="both")
         types[destination] = {table: read_types(pipeline, table) for table in TABLES}
         pipeline.drop()
     assert types["duckdb"] == types["postgres"]
 
 
+@pytest.mark.usefixtures("postgres")
 @pytest.mark.parametrize("table", ["export", "engage", "cohorts"])
-def test_postgres_takes_parquet(table: str, request: pytest.FixtureRequest) -> None:
+def test_postgres_takes_parquet(table: str) -> None:
     """Every file is loaded as parquet, which ADBC copies, and none as text."""
     project = made_up_project(last_day=date(2026, 11, 20), days=1)
-    pipeline = open_pipeline("postgres", request)
-    load(project, pipeline, tables=(table,))
+    pipeline = mixpanel_source.open_pipeline("postgres")
+    load(project, pipeline, table)
     loaded = loaded_files(pipeline)
     assert {name.split(".")[0] for name in loaded} >= {table, "_mixpanel_loads"}
     assert {name.rsplit(".", 1)[-1] for name in loaded} == {"parquet", "sql"}

@@ -19,18 +19,11 @@ from mixpanel_sandbox import Project, Sandbox
 from mixpanel_source import cli, open_pipeline
 from mixpanel_source.errors import MixpanelError
 from mixpanel_source.tables.package import TablePart
-from tests.conftest import execute
-from tests.integration.fidelity import assert_same, read_rows, served_events
-from tests.integration.jobs import (
-    ANCHOR,
-    YESTERDAY,
-    Lab,
-    add_event,
-    as_environment,
-    make_project,
-    open_lab,
-    settings_for,
-)
+from tests.support.fidelity import assert_same, read_rows, served_events
+from tests.support.lab import Lab, open_lab
+from tests.support.postgres import execute
+from tests.support.projects import ANCHOR, YESTERDAY, add_event, make_project
+from tests.support.settings import as_environment, settings_for
 
 HELD_BY_ANOTHER = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(); input()"
 WITH_LIMIT = """
@@ -240,7 +233,7 @@ def test_damaged_working_directory_is_recreated(
 ) -> None:
     """A sync recovers from any files missing after a kill."""
     lab.sync("export")
-    lab.crash("export")
+    lab.leave_pending_package("export")
     damage(tmp_path / "dlt-data/pipelines/mixpanel")
     # as a new process would
     lab.pipeline = open_pipeline()

@@ -6,19 +6,16 @@ from datetime import date, timedelta
 from itertools import product
 from typing import Any
 
+import dlt
 import pytest
 
 from mixpanel_sandbox import Project
 from mixpanel_source import constants
-from tests.integration.fidelity import (
-    Clock,
-    assert_kept,
-    load,
-    on_each_destination,
-    open_pipeline,
-    read_columns,
-)
-from tests.json_values import to_line
+from tests.support.clock import Clock, noon
+from tests.support.fidelity import assert_kept
+from tests.support.json_values import to_line
+from tests.support.lab import load
+from tests.support.tables import read_columns
 
 DAY = date(2026, 11, 18)
 MIDNIGHT_S = 1_794_960_000
@@ -45,16 +42,13 @@ STAGES = ("in one batch", "across batches", "across days", "across runs")
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@on_each_destination
 def test_a_value_of_another_type_is_kept(
-    destination: str,
+    any_pipeline: dlt.Pipeline,
     stage: str,
-    request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of any two types, one after the other, both come back from a column of their own type."""
-    project, clock = Project(), Clock(DAY + timedelta(days=2))
-    pipeline = open_pipeline(destination, request)
+    project, clock = Project(), Clock(noon(DAY + timedelta(days=2)))
     add(project, DAY, {pair_name(*pair): VALUES[pair[0]] for pair in PAIRS})
     if stage == "across batches":
         for name in ("BLOCK_ROWS", "BATCH_ROWS"):
@@ -62,12 +56,12 @@ def test_a_value_of_another_type_is_kept(
         # more than is read at a time
         add(project, DAY, {"filler": "x" * 5_000_000})
     elif stage == "across runs":
-        load(project, pipeline, clock=clock)
+        load(project, any_pipeline, clock=clock)
     second = DAY + timedelta(days=1) if stage == "across days" else DAY
     add(project, second, {pair_name(*pair): VALUES[pair[1]] for pair in PAIRS})
-    load(project, pipeline, clock=clock)
-    assert_kept(project, pipeline)
-    columns = read_columns(pipeline, "export")
+    load(project, any_pipeline, clock=clock)
+    assert_kept(project, any_pipeline)
+    columns = read_columns(any_pipeline, "export")
     for first, then in PAIRS:
         found = dict(columns[pair_name(first, then)])
         wanted = expected_types(first, then, together=stage == STAGES[0])

@@ -8,9 +8,11 @@ from typing import Any
 from mixpanel_sandbox import Project, made_up_project
 from mixpanel_source.catalog.endpoints import ENDPOINTS
 from mixpanel_source.catalog.tables import TABLE_NAMES
-from tests.integration.jobs import YESTERDAY, open_lab
-from tests.integration.sandbox_calls import send, serve, small_project
+from tests.integration.sandbox.projects import small_project
 from tests.integration.test_reports import EVERYTHING, saved_project
+from tests.support.lab import open_lab
+from tests.support.projects import YESTERDAY
+from tests.support.sandbox_calls import send
 
 REPORTS = [one for one in EVERYTHING if one["table"] != "funnels"]
 """All but a funnel: without one, the saved funnels are listed and loaded."""
@@ -41,7 +43,7 @@ def count_repeated(rows: list[dict[str, Any]], key: tuple[str, ...]) -> int:
 def test_keys_tell_rows_apart() -> None:
     """No two rows of a table agree in the key of its endpoint; what has no table has no key."""
     with open_lab(full_project()) as lab:
-        lab.given = {"reports": REPORTS, "data_group_ids": ",".join(lab.project.groups)}
+        lab.overrides = {"reports": REPORTS, "data_group_ids": ",".join(lab.project.groups)}
         for _ in range(2):
             lab.pipeline.run(lab.source(*TABLE_NAMES), loader_file_format="parquet")
             lab.clock.advance(days=1)
@@ -57,10 +59,10 @@ def test_paid_are_those_that_a_free_plan_has_not() -> None:
     """The sandbox refuses them with 402, and none of the others."""
     project = small_project()
     project.plan = "free"
-    with serve(project) as sandbox:
+    with open_lab(project) as lab:
         for one in ENDPOINTS:
             path = one.path.format(
                 project_id=project.project_id, annotation_id=1, entity_type="event", name="View"
             )
-            refused = send(sandbox, path, method=one.method).status == 402
+            refused = send(lab.sandbox, path, method=one.method).status == 402
             assert refused == one.paid, one.name

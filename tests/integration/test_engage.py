@@ -9,7 +9,7 @@ import pytest
 from mixpanel_sandbox import Fault, Project
 from mixpanel_source.errors import TruncatedError
 from mixpanel_source.tables.package import TablePart
-from tests.integration.jobs import Lab, open_lab
+from tests.support.lab import Lab, open_lab
 
 
 def make_profiles(count: int) -> Project:
@@ -159,11 +159,11 @@ def test_profiles_of_a_crash_are_not_fetched_again(paged: Lab) -> None:
     """A dump that was complete when the process died is loaded as it is, within the hour."""
     paged.sync("engage")
     paged.project.add_profile("late", {"points": 99})
-    paged.crash("engage")
+    paged.leave_pending_package("engage")
     paged.sync("engage")
     assert pages(paged) == []
     paged.assert_profiles_kept()
-    paged.crash("engage")
+    paged.leave_pending_package("engage")
     paged.project.add_profile("later", {"points": 100})
     paged.clock.advance(seconds=3601)
     paged.sync("engage")

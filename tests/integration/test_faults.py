@@ -27,8 +27,9 @@ from mixpanel_source.errors import (
     TruncatedError,
 )
 from mixpanel_source.tables.package import TablePart
-from tests.integration.fidelity import read_types, select_all
-from tests.integration.jobs import YESTERDAY, Lab, add_event, make_project, open_lab
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import YESTERDAY, add_event, make_project
+from tests.support.tables import read_types, select_all
 
 FIRST = date(2026, 11, 18)
 DAYS = {"first": FIRST, "middle": date(2026, 11, 19), "last": YESTERDAY}
@@ -172,7 +173,7 @@ def test_what_passes_is_retried(run: Run, place: str) -> None:
         assert tries.pop(DAYS[place]) > len(kinds)
         assert {*tries.values()} == {1}
         assert read_tables(lab.pipeline, "export") == undisturbed(run)
-        assert lab.spooled() == []
+        assert lab.spooled_files() == []
 
 
 @each_job
@@ -195,7 +196,7 @@ def test_what_stays_is_refused(run: Run, place: str) -> None:
         assert len(read_table(lab.pipeline, "_mixpanel_loads")) == (day - FIRST).days
         assert run(lab, lookback_days=0).failures == {}
         assert read_table(lab.pipeline, "export") == whole["export"]
-        assert lab.spooled() == []
+        assert lab.spooled_files() == []
 
 
 @each_job
@@ -270,7 +271,7 @@ def test_wide_window_is_split_down_to_the_broken_day(lab: Lab) -> None:
     lab.assert_events_kept(last=date(2026, 11, 17))
     assert lab.sync("export", window_days=7).failures == {}
     lab.assert_events_kept()
-    assert lab.spooled() == []
+    assert lab.spooled_files() == []
 
 
 @each_place
@@ -283,7 +284,7 @@ def test_pages_that_pass_are_retried(lab: Lab, place: str) -> None:
     assert run_profiles(lab, retries=len(kinds) + SPARE, retry_base_seconds=0).failures == {}
     assert [record.fault for record in lab.sandbox.requests if record.fault] == kinds
     lab.assert_profiles_kept()
-    assert lab.spooled() == []
+    assert lab.spooled_files() == []
 
 
 @each_place

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import date
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -15,24 +13,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mixpanel_sandbox import Project, made_up_project
-from tests.integration.fidelity import (
-    assert_kept,
-    assert_same,
-    load,
-    on_each_destination,
-    open_pipeline,
-    read_rows,
-    read_types,
-    select_all,
-    served_profiles,
-)
-from tests.json_values import property_sets, to_line
+from mixpanel_source import open_pipeline
+from tests.support.fidelity import assert_kept, assert_same, read_rows, served_profiles
+from tests.support.json_values import property_sets, to_line
+from tests.support.lab import load
+from tests.support.tables import read_types, select_all
 
 DAY = date(2026, 11, 20)
 MIDNIGHT_S = 1_795_132_800
 MODES = ("columns", "json", "both")
-ROOT = Path(__file__).parents[2]
-SAMPLE = Path(os.environ.get("MIXPANEL_SAMPLE_PROJECT", ROOT.parent / "shared/sample-project"))
 
 NASTY_DAY = date(2023, 7, 22)
 NASTY_EVENTS = [
@@ -67,43 +56,27 @@ NASTY_PROFILES = [
 
 
 @pytest.mark.parametrize("mode", MODES)
-@on_each_destination
-def test_a_made_up_project_is_kept(
-    destination: str, mode: str, request: pytest.FixtureRequest
-) -> None:
+def test_a_made_up_project_is_kept(any_pipeline: dlt.Pipeline, mode: str) -> None:
     """A made-up shop comes back value by value."""
     project = made_up_project(last_day=DAY, days=3)
-    pipeline = open_pipeline(destination, request)
-    load(project, pipeline, properties=mode)
-    assert_kept(project, pipeline, properties=mode)
+    load(project, any_pipeline, properties=mode)
+    assert_kept(project, any_pipeline, properties=mode)
 
 
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="there is no sample project here")
-@on_each_destination
-def test_the_sample_project_is_kept(destination: str, request: pytest.FixtureRequest) -> None:
-    """A project of Mixpanel's own data generator comes back value by value."""
-    project = Project.from_directory(SAMPLE)
-    pipeline = open_pipeline(destination, request)
-    load(project, pipeline)
-    assert_kept(project, pipeline)
-
-
-@on_each_destination
-def test_the_nasty_rows_are_kept(destination: str, request: pytest.FixtureRequest) -> None:
+def test_the_nasty_rows_are_kept(any_pipeline: dlt.Pipeline) -> None:
     """Rows that each broke a connector come back; of one event seen twice the newer."""
     project = Project(events={NASTY_DAY: NASTY_EVENTS}, profiles=NASTY_PROFILES)
-    pipeline = open_pipeline(destination, request)
-    load(project, pipeline, properties="both")
-    assert_kept(project, pipeline, properties="both")
-    assert len(select_all(pipeline, "export")) == len(NASTY_EVENTS) - 1
+    load(project, any_pipeline, properties="both")
+    assert_kept(project, any_pipeline, properties="both")
+    assert len(select_all(any_pipeline, "export")) == len(NASTY_EVENTS) - 1
 
 
-def test_the_first_property_may_look_like_a_moment(request: pytest.FixtureRequest) -> None:
+def test_the_first_property_may_look_like_a_moment() -> None:
     """Names of properties are text, whatever they look like."""
     project = Project(events={DAY: []})
     project.add_profile("u", {"2024-01-01T00:00:00Z": 1})
-    pipeline = open_pipeline("duckdb", request)
-    load(project, pipeline, tables=("engage",))
+    pipeline = open_pipeline()
+    load(project, pipeline, "engage")
     assert read_types(pipeline, "_mixpanel_columns")["property"] == "text"
     assert_same(served_profiles(project), read_rows(pipeline, "engage"))
 

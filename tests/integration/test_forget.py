@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -14,17 +13,9 @@ from mixpanel_sandbox import Project
 from mixpanel_source import ForgetResult, cli, create_views, errors, status
 from mixpanel_source.destinations.registry import destination_of
 from mixpanel_source.jobs.lock import pipeline_lock
-from mixpanel_source.jobs.pipeline import open_pipeline
 from mixpanel_source.tables.forgotten_ids import FORGOTTEN_TABLE, read_forgotten
-from tests.integration.jobs import (
-    ANCHOR,
-    EVENTS_A_DAY,
-    YESTERDAY,
-    Lab,
-    add_event,
-    make_project,
-    open_lab,
-)
+from tests.support.lab import Lab
+from tests.support.projects import ANCHOR, EVENTS_PER_DAY, YESTERDAY, add_event
 
 DAYS = 8
 OLD = date(2026, 11, 14)
@@ -38,15 +29,11 @@ ACTIVITY = {
 TABLES = ("export", "engage", "cohort_members", "groups", "activity")
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def town(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """A week of a small project, to be loaded to a destination that commands find by its name."""
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres")
-        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
-    with open_lab(make_project(), open_pipeline(request.param)) as lab:
-        lab.given = {"window_days": 4}
-        yield lab
+@pytest.fixture
+def town(any_lab: Lab) -> Lab:
+    """A week of a small project, loaded in windows of four days to each of the destinations."""
+    any_lab.overrides = {"window_days": 4}
+    return any_lab
 
 
 def forget(lab: Lab, *ids: str) -> ForgetResult:
@@ -109,7 +96,7 @@ def test_no_load_brings_a_person_back(town: Lab) -> None:
     town.sync(*tables, **given)
     forget(town, "u0")
     town.clock.advance(days=1)
-    for number in range(EVENTS_A_DAY):
+    for number in range(EVENTS_PER_DAY):
         add_event(town.project, date(2026, 11, 21), number)
     assert town.sync(*tables, **given).failures == {}
     for table in tables:
@@ -141,7 +128,7 @@ def test_ids_in_properties_count(town: Lab, properties: str) -> None:
     for number, name in enumerate(names, 10):
         add_sent_with(town, OLD, number, **{name: 'it\'s "me" 日本'})
     add_sent_with(town, OLD, 20, **{"$device_id": "somebody else"})
-    town.given["properties"] = properties
+    town.overrides["properties"] = properties
     town.sync("export")
     rows = len(town.rows("export"))
     assert forget(town, 'it\'s "me" 日本').rows == {"export": len(names)}
@@ -171,7 +158,7 @@ def test_overflow_column_is_searched(town: Lab) -> None:
     add_sent_with(
         town, OLD, 10, **{"$device_id": "device-1", "a": 1, "b": 2, "c": 3, "d": 4, "e": 5}
     )
-    town.given["max_columns"] = 10
+    town.overrides["max_columns"] = 10
     town.sync("export")
     (row,) = (row for row in town.rows("export") if "device-1" in str(row))
     assert "device-1" in row["other_properties"]
@@ -230,10 +217,10 @@ def test_nothing_of_a_person_stays_on_disk(town: Lab) -> None:
     add_sent_with(town, YESTERDAY, 10, distinct_id=marker)
     town.project.cohort_members[1] = [marker]
     town.sync("export", "cohort_members")
-    town.crash("export")
-    assert town.spooled() != []
+    town.leave_pending_package("export")
+    assert town.spooled_files() != []
     forget(town, marker)
-    assert town.spooled() == []
+    assert town.spooled_files() == []
     assert not town.pipeline.has_pending_data
     with town.pipeline.sql_client() as client:
         staging = client.staging_dataset_name
@@ -308,7 +295,7 @@ def test_ids_that_nobody_has_are_refused(lab: Lab, ids: list[str], message: str)
     lab.sync("export")
     with pytest.raises(errors.ConfigError, match=message):
         forget(lab, *ids)
-    assert len(lab.rows("export")) == EVENTS_A_DAY * DAYS
+    assert len(lab.rows("export")) == EVENTS_PER_DAY * DAYS
 
 
 def test_text_is_one_id(lab: Lab) -> None:

@@ -10,7 +10,7 @@ import pytest
 from mixpanel_sandbox import Fault
 from mixpanel_source.errors import ConfigError
 from mixpanel_source.tables.package import TablePart
-from tests.integration.jobs import Lab
+from tests.support.lab import Lab
 
 COMPANY, TEAM = "-1405123841946871899", "77"
 

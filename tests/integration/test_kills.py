@@ -14,11 +14,12 @@ import pytest
 
 from mixpanel_source import open_pipeline
 from mixpanel_source.windows import iter_days
-from tests.integration.fidelity import select_all
-from tests.integration.jobs import TODAY, YESTERDAY, Lab, add_event, open_lab
-from tests.integration.killed import MOMENTS, kill_syncs
 from tests.integration.test_reports import ORDERS, saved_project
-from tests.integration.torture import as_form, torture
+from tests.support.kill_points import KILL_POINTS, kill_syncs
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import TODAY, YESTERDAY, add_event
+from tests.support.random_kills import comparable, kill_at_random
+from tests.support.tables import select_all
 
 # most of the time goes into starting processes, which takes long on a busy machine
 pytestmark = pytest.mark.timeout(180)
@@ -27,13 +28,13 @@ pytestmark = pytest.mark.timeout(180)
 def test_duckdb_survives_kills(tmp_path: Path) -> None:
     """Killed at random instants, nothing is lost in DuckDB and nothing is there twice."""
     url = str(tmp_path / "killed.duckdb")
-    done = torture(tmp_path, "duckdb", url, kills=6, days=12, seed=3)
+    done = kill_at_random(tmp_path, "duckdb", url, kills=6, days=12, seed=3)
     assert done.kills.total() == 6
 
 
 def test_postgres_survives_kills(tmp_path: Path, postgres: str) -> None:
     """Killed at random instants, nothing is lost in PostgreSQL and nothing is there twice."""
-    done = torture(tmp_path, "postgres", postgres, kills=4, days=12, seed=4)
+    done = kill_at_random(tmp_path, "postgres", postgres, kills=4, days=12, seed=4)
     assert done.kills.total() == 4
 
 
@@ -45,7 +46,7 @@ def test_history_survives_kills(lab: Lab, before: list[str]) -> None:
         lab.project.cohort_members[1] = before
         lab.sync("cohort_members")
     lab.project.cohort_members[1] = after
-    kill_syncs(lab, "cohort_members", MOMENTS)
+    kill_syncs(lab, "cohort_members", KILL_POINTS)
     assert lab.sync("cohort_members").failures == {}
     rows = lab.rows("cohort_members")
     stays = sorted((row["distinct_id"], row["_dlt_valid_to"] is None) for row in rows)
@@ -58,17 +59,17 @@ def test_reports_survive_kills(tables: tuple[str, ...]) -> None:
     table = tables[0]
     with open_lab(saved_project()) as lab:
         if table == "segmentation":
-            lab.given = {"reports": orjson.dumps([ORDERS]).decode()}
+            lab.overrides = {"reports": orjson.dumps([ORDERS]).decode()}
         clean = open_pipeline(name="clean")
         for pipeline in (clean, lab.pipeline):
             assert lab.sync(table, pipeline=pipeline).failures == {}
         change(lab)
         assert lab.sync(table, pipeline=clean).failures == {}
-        kill_syncs(lab, table, MOMENTS)
+        kill_syncs(lab, table, KILL_POINTS)
         assert lab.sync(table).failures == {}
         for name in tables:
-            expected = Counter(map(as_form, select_all(clean, name)))
-            assert expected == Counter(map(as_form, lab.rows(name))), name
+            expected = Counter(map(comparable, select_all(clean, name)))
+            assert expected == Counter(map(comparable, lab.rows(name))), name
 
 
 def change(lab: Lab) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mixpanel_source.config.providers import load_config
 from mixpanel_source.errors import ConfigError
-from tests.integration.jobs import configure
+from tests.support.settings import write_dlt_file
 
 ACCOUNT = {"username": "u", "secret": "s", "project_id": 1}
 
@@ -31,7 +31,7 @@ def test_misspelt_variable(monkeypatch: pytest.MonkeyPatch, variable: str, meant
 
 def test_misspelt_lines_of_a_file(tmp_path: Path) -> None:
     """The message lists all of them, with the file."""
-    configure(tmp_path, "config.toml", "[sources.mixpanel]\nregoin = 'eu'\nwindowdays = 7\n")
+    write_dlt_file(tmp_path, "config.toml", "[sources.mixpanel]\nregoin = 'eu'\nwindowdays = 7\n")
     with pytest.raises(ConfigError) as raised:
         load_config(ACCOUNT)
     message = str(raised.value)
@@ -43,5 +43,5 @@ def test_misspelt_lines_of_a_file(tmp_path: Path) -> None:
 def test_what_is_dlts_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sections below `[sources.mixpanel]` belong to dlt and are not checked."""
     monkeypatch.setenv("SOURCES__MIXPANEL__DATA_WRITER__BUFFER_MAX_ITEMS", "100")
-    configure(tmp_path, "config.toml", "[sources.mixpanel.extract]\nworkers = 2\n")
+    write_dlt_file(tmp_path, "config.toml", "[sources.mixpanel.extract]\nworkers = 2\n")
     assert load_config(ACCOUNT).project_id == 1

@@ -11,7 +11,8 @@ from mixpanel_source.commands.plan import Plan
 from mixpanel_source.commands.plan import plan as make_plan
 from mixpanel_source.errors import PausedError, RequestError
 from mixpanel_source.tables.package import TablePart
-from tests.integration.jobs import Lab, make_project, open_lab
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import make_project
 
 HOUR_S = 3_600
 TABLES = ("reports", "cohort_members")
@@ -36,7 +37,7 @@ def busy() -> Iterator[Lab]:
     ]
     project.cohort_members.update({number: [f"u{number % 5}"] for number in range(1, 21)})
     with open_lab(project, queries_per_hour=60) as lab:
-        lab.given = {"reports": REPORTS, "requests_per_hour": 60}
+        lab.overrides = {"reports": REPORTS, "requests_per_hour": 60}
         yield lab
 
 
@@ -81,7 +82,7 @@ def test_hour_that_is_used_up_is_waited_for(busy: Lab) -> None:
 
 def test_each_part_has_its_turn_though_no_run_reaches_all(busy: Lab) -> None:
     """Runs that stop where the quota is used up load in turn what was loaded longest ago."""
-    busy.given["requests_per_hour"] = 8
+    busy.overrides["requests_per_hour"] = 8
     for _ in range(3):
         report = busy.sync("segmentation", max_wait_s=0)
         assert isinstance(report.failures[TablePart("segmentation")], PausedError)

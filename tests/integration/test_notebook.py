@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mixpanel_sandbox import made_up_project
-from tests.integration.jobs import YESTERDAY, open_lab
+from tests.support.lab import open_lab
+from tests.support.projects import YESTERDAY
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("over_time", "top_events", "active", "retention", "funnel", "profiles", "freshness")

@@ -12,7 +12,8 @@ from dlt.extract.exceptions import ResourceExtractionError
 from mixpanel_source.cli import main
 from mixpanel_source.errors import ConfigError, MixpanelError
 from mixpanel_source.tables.ownership import OWNER_TABLE
-from tests.integration.jobs import Lab, set_environment
+from tests.support.lab import Lab
+from tests.support.settings import set_environment
 
 PROJECT, OTHER_PROJECT = 1234567, 7654321
 

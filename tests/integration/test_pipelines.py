@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -16,7 +15,7 @@ import yaml
 from mixpanel_sandbox import Fault, Project, Sandbox
 from mixpanel_source import cli
 from pipelines import backfill, mixpanel_pipeline, scheduled_sync
-from tests.integration.jobs import configured_sandbox, recent_project
+from tests.support.projects import make_recent_project
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
@@ -24,14 +23,7 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 @pytest.fixture
 def project() -> Project:
     """Three days of events, up to yesterday."""
-    return recent_project(3)
-
-
-@pytest.fixture
-def sandbox(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Serve the project, with all that is needed to read it in the environment."""
-    with configured_sandbox(project, monkeypatch) as running:
-        yield running
+    return make_recent_project(3)
 
 
 def count(table: str) -> int:

@@ -13,7 +13,8 @@ from mixpanel_source.commands.plan import Plan, count_windows
 from mixpanel_source.commands.plan import plan as make_plan
 from mixpanel_source.tables.package import Checkpoint
 from mixpanel_source.windows import iter_days
-from tests.integration.jobs import ALL_DAYS, ANCHOR, LOOKBACK, Lab
+from tests.support.lab import Lab
+from tests.support.projects import ALL_DAYS, ANCHOR, LOOKBACK
 
 
 def plan(lab: Lab, tables: Sequence[str] = ("export",), **given: Any) -> Plan:
@@ -36,7 +37,7 @@ def test_plan_before_anything_is_loaded(lab: Lab) -> None:
 @pytest.mark.parametrize("window_days", [1, 3, "auto"])
 def test_plan_is_what_a_sync_asks_for(lab: Lab, window_days: int | str) -> None:
     """As many requests as a sync then makes, the first time and days later."""
-    lab.given = {"window_days": window_days}
+    lab.overrides = {"window_days": window_days}
     for again in (0, len(LOOKBACK)):
         planned = plan(lab)
         lab.sync("export")

@@ -6,20 +6,13 @@ import json
 from collections import Counter
 from datetime import date, timedelta
 
-import pytest
+import dlt
 
 from mixpanel_sandbox import Project
-from tests.integration.fidelity import (
-    Clock,
-    assert_same,
-    load,
-    on_each_destination,
-    open_pipeline,
-    read_json_rows,
-    read_rows,
-    select_all,
-    served_events,
-)
+from tests.support.clock import Clock, noon
+from tests.support.fidelity import assert_same, read_json_rows, read_rows, served_events
+from tests.support.lab import load
+from tests.support.tables import select_all
 
 DAY = date(2026, 11, 20)
 MIDNIGHT_S = 1_795_132_800
@@ -57,23 +50,21 @@ POISON: dict[str, tuple[bytes, dict[str, int]]] = {
 }
 
 
-@on_each_destination
-def test_a_poisoned_day_loads(destination: str, request: pytest.FixtureRequest) -> None:
+def test_a_poisoned_day_loads(any_pipeline: dlt.Pipeline) -> None:
     """A day with a value of each kind loads whole, tells what it repaired, and loads again."""
-    project, clock = Project(events={DAY: poisoned_day()}), Clock(DAY + timedelta(days=1))
-    pipeline = open_pipeline(destination, request)
+    project, clock = Project(events={DAY: poisoned_day()}), Clock(noon(DAY + timedelta(days=1)))
     poisoned = Project(events={DAY: [line for line in project.events[DAY] if b"fill" not in line]})
     repairs = Counter[str]()
     for _, counts in POISON.values():
         repairs.update(counts)
     for _ in range(2):
-        report = load(project, pipeline, clock=clock, properties="both", tables=("export",))
+        report = load(project, any_pipeline, "export", clock=clock, properties="both")
         assert report.rows == {"export": EVENTS}
         assert len(poisoned.events[DAY]) == len(POISON)
-        assert_same(served_events(poisoned), read_rows(pipeline, "export", where=NO_FILLER))
-        loaded = read_json_rows(pipeline, "export", where=NO_FILLER)
+        assert_same(served_events(poisoned), read_rows(any_pipeline, "export", where=NO_FILLER))
+        loaded = read_json_rows(any_pipeline, "export", where=NO_FILLER)
         assert_same(served_events(poisoned, "json"), loaded)
-    first, second = select_all(pipeline, "_mixpanel_loads")
+    first, second = select_all(any_pipeline, "_mixpanel_loads")
     assert json.loads(first["repairs"]) == json.loads(second["repairs"]) == repairs
     assert first["values_repaired"] == second["values_repaired"] == repairs.total()
 

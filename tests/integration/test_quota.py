@@ -20,20 +20,17 @@ from mixpanel_source import cli
 from mixpanel_source.errors import PausedError
 from mixpanel_source.tables.package import Checkpoint, TablePart
 from mixpanel_source.windows import DAY, iter_days
-from tests.integration.jobs import (
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import (
     ANCHOR,
-    EVENTS_A_DAY,
+    EVENTS_PER_DAY,
     LOOKBACK,
     TODAY,
-    UNLIMITED,
     YESTERDAY,
-    Lab,
     add_event,
     make_project,
-    open_lab,
-    set_environment,
-    settings_for,
 )
+from tests.support.settings import UNLIMITED, set_environment, settings_for
 
 HOUR_S = 3_600
 LONG_S = 60
@@ -126,7 +123,7 @@ def test_wait_that_is_asked_for_is_honoured(
     lab.sandbox.inject(Fault(kind, day=date(2026, 11, 16), seconds=1_234))
     assert lab.sync("export").failures == {}
     assert statuses(lab) == [200, 200, 200, 429, 200, 200, 200, 200, 200]
-    assert [nap for nap in lab.clock.naps if nap > LONG_S] == [pytest.approx(1_234)]
+    assert [nap for nap in lab.clock.sleeps if nap > LONG_S] == [pytest.approx(1_234)]
     assert missing == [1]
     lab.assert_events_kept()
 
@@ -136,7 +133,7 @@ def test_pages_of_a_session_do_not_count() -> None:
     with open_lab(make_project(), queries_per_hour=1, page_size=1) as lab:
         assert lab.sync("engage", requests_per_hour=1).failures == {}
         assert statuses(lab) == [200] * 5
-        assert max(lab.clock.naps, default=0) < 1
+        assert max(lab.clock.sleeps, default=0) < 1
         lab.assert_profiles_kept()
 
 
@@ -147,7 +144,7 @@ def test_refused_page_is_survived(lab: Lab, kind: str) -> None:
     report = lab.sync("engage", engage_page_size=2, retry_base_seconds=10, requests_per_hour=60)
     assert report.failures == {}
     assert [record.params.get("page", "0") for record in lab.sandbox.requests] == list("011112")
-    assert sum(lab.clock.naps) >= (10 + 20 + 40 if kind == "429_bare" else 300)
+    assert sum(lab.clock.sleeps) >= (10 + 20 + 40 if kind == "429_bare" else 300)
     lab.assert_profiles_kept()
 
 
@@ -155,10 +152,10 @@ def test_count_survives_a_restart() -> None:
     """A job in the same hour as another knows what that one used up, and provokes no refusal."""
     with open_lab(make_project(), exports_per_hour=8) as lab:
         lab.sync("export", requests_per_hour=8)
-        assert lab.clock.naps == [pytest.approx(0.001, abs=1e-4)] * 7
+        assert lab.clock.sleeps == [pytest.approx(0.001, abs=1e-4)] * 7
         lab.sync("export", requests_per_hour=8)
         assert statuses(lab) == [200] * 5
-        assert [nap for nap in lab.clock.naps if nap > LONG_S] == [
+        assert [nap for nap in lab.clock.sleeps if nap > LONG_S] == [
             pytest.approx(HOUR_S - 60, abs=1)
         ]
         lab.assert_events_kept()
@@ -169,7 +166,7 @@ def stop_for_now(lab: Lab, **given: Any) -> PausedError:
     report = lab.sync("export", requests_per_hour=5, max_wait_s=600, **given)
     failure = report.failures[TablePart("export")]
     assert isinstance(failure, PausedError)
-    assert max(lab.clock.naps, default=0) < LONG_S
+    assert max(lab.clock.sleeps, default=0) < LONG_S
     return failure
 
 
@@ -193,7 +190,7 @@ def test_new_days_are_not_kept_waiting() -> None:
     """With fewer requests than days to read again, new days come first and the others in turn."""
     first = days_before(3)
     with open_lab(make_project(first), exports_per_hour=3) as lab:
-        lab.given = {"anchor_date": first, "requests_per_hour": 3, "max_wait_s": 600}
+        lab.overrides = {"anchor_date": first, "requests_per_hour": 3, "max_wait_s": 600}
         assert lab.sync("export").failures == {}
         for new in (TODAY, TODAY + DAY):
             add_event(lab.project, new, 0)
@@ -245,7 +242,7 @@ def test_exit_code_says_run_again_later(
         assert cli.main(arguments) == cli.LATER == 75
         assert [record.status for record in sandbox.requests] == [200] * 5
     told = capsys.readouterr()
-    assert f"export: {5 * EVENTS_A_DAY} rows" in told.out
+    assert f"export: {5 * EVENTS_PER_DAY} rows" in told.out
     assert "run again then" in told.err
     assert count_days(Path("mixpanel.duckdb")) == 5
 

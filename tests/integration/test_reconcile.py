@@ -13,7 +13,8 @@ from mixpanel_source import cli
 from mixpanel_source.commands.event_counts import Comparison
 from mixpanel_source.commands.reconcile import Reconciliation, reconcile
 from mixpanel_source.errors import ConfigError, PausedError, PlanError
-from tests.integration.jobs import ANCHOR, EVENTS_A_DAY, YESTERDAY, Lab, add_event, set_environment
+from tests.support.lab import Lab
+from tests.support.projects import ANCHOR, EVENTS_PER_DAY, YESTERDAY, add_event
 
 SETTLED = date(2026, 11, 15)
 """The last day that no sync reads again."""
@@ -41,32 +42,22 @@ def beyond(found: Reconciliation) -> list[tuple[str, str, int, int]]:
     ]
 
 
-@pytest.fixture
-def destined(any_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """Both destinations, with their credentials where a command finds them."""
-    config: Any = any_lab.pipeline.destination_client().config
-    if config.destination_type.endswith("postgres"):
-        url = config.credentials.to_native_representation()
-        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
-    return any_lab
-
-
-def test_what_differs_is_told(destined: Lab) -> None:
+def test_what_differs_is_told(any_lab: Lab) -> None:
     """What was synced agrees; events that came late, were deleted or are of a new name do not."""
-    destined.sync("export")
-    found = compared(destined)
+    any_lab.sync("export")
+    found = compared(any_lab)
     assert found.agrees
     assert (found.days, found.zone) == (DAYS, "UTC")
     assert found.comparisons[0] == Comparison(ANCHOR, "Order", 2, 2, within=True)
     assert len(found.comparisons) == 2 * len(DAYS)
-    assert sum(one.counted for one in found.comparisons) == EVENTS_A_DAY * len(DAYS)
-    assert asked(destined) == ["me", "names", "events"]
+    assert sum(one.counted for one in found.comparisons) == EVENTS_PER_DAY * len(DAYS)
+    assert asked(any_lab) == ["me", "names", "events"]
     assert found.requests == 3
 
-    add_event(destined.project, ANCHOR, 7)
-    del destined.project.events[DAYS[1]][0]
-    destined.project.add_event("New", {"time": 1_794_700_900, "distinct_id": "u"})
-    found = compared(destined)
+    add_event(any_lab.project, ANCHOR, 7)
+    del any_lab.project.events[DAYS[1]][0]
+    any_lab.project.add_event("New", {"time": 1_794_700_900, "distinct_id": "u"})
+    found = compared(any_lab)
     assert not found.agrees
     assert beyond(found) == [
         ("2026-11-13", "Order", 2, 3),
@@ -76,18 +67,18 @@ def test_what_differs_is_told(destined: Lab) -> None:
     assert [one.difference for one in found.comparisons if not one.within] == [-1, 1, -1]
 
 
-def test_days_are_those_of_the_project(destined: Lab) -> None:
+def test_days_are_those_of_the_project(any_lab: Lab) -> None:
     """Where the project's days are not UTC's, the rows are counted by its days, whole ones only."""
     for hour in range(0, 24, 3):
         at = 1_794_614_400 + hour * 3_600  # of 2026-11-14
-        destined.project.add_event("Hourly", {"time": at, "distinct_id": "u", "$insert_id": at})
-    destined.sync("export")
+        any_lab.project.add_event("Hourly", {"time": at, "distinct_id": "u", "$insert_id": at})
+    any_lab.sync("export")
     for zone, days, hourly in (
         ("Asia/Kolkata", DAYS[1:], {"2026-11-14": 7, "2026-11-15": 1}),
         ("US/Pacific", DAYS, {"2026-11-13": 3, "2026-11-14": 5}),
     ):
-        destined.project.timezone = zone
-        found = compared(destined)
+        any_lab.project.timezone = zone
+        found = compared(any_lab)
         assert found.agrees
         assert (found.zone, found.days) == (zone, days)
         counts = {str(one.day): one.loaded for one in found.comparisons if one.event == "Hourly"}
@@ -115,23 +106,16 @@ def test_why_there_is_nothing_to_compare(lab: Lab) -> None:
         assert asked(lab) in ([], ["me"])
 
 
-@pytest.fixture
-def environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """A synced lab, with its settings where commands find them."""
-    lab.sync("export")
-    set_environment(monkeypatch, lab.settings)
-    return lab
-
-
-def test_command(environment: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command(configured_lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     """It ends with 0 if all agrees, else with 1 and a line for each difference."""
+    configured_lab.sync("export")
     days = ["reconcile", "--range", "2026-11-13,2026-11-15"]
     assert cli.main(days) == cli.DONE
     assert capsys.readouterr().out.splitlines() == [
         "2026-11-13..2026-11-15, 3 days (UTC): 9 events loaded, 9 counted by Mixpanel",
         "of 6 counts 0 differ, 0 by more than 1.0%; 3 requests",
     ]
-    add_event(environment.project, ANCHOR, 7)
+    add_event(configured_lab.project, ANCHOR, 7)
     assert cli.main(days) == cli.FAILED
     lines = capsys.readouterr().out.splitlines()
     difference = "2 loaded, 3 counted, difference -1, beyond the tolerance"

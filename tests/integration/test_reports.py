@@ -22,16 +22,10 @@ from mixpanel_source.config.reports import endpoint_of
 from mixpanel_source.errors import ConfigError
 from mixpanel_source.tables.package import TablePart
 from mixpanel_source.tables.reports.loading import count_requests
-from tests.integration.jobs import (
-    TODAY,
-    YESTERDAY,
-    Lab,
-    add_event,
-    configure,
-    make_project,
-    open_lab,
-)
-from tests.integration.sandbox_calls import send
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import TODAY, YESTERDAY, add_event, make_project
+from tests.support.sandbox_calls import send
+from tests.support.settings import write_dlt_file
 
 ORDERS: dict[str, Any] = {
     "name": "Orders by plan",
@@ -152,7 +146,7 @@ def test_tables_are_what_is_served(any_lab: Lab) -> None:
 
 def test_trailing_days_are_read_again(any_lab: Lab) -> None:
     """A segment that has vanished from them is gone; one of a day before them stays."""
-    any_lab.given = {"reports": [ORDERS]}
+    any_lab.overrides = {"reports": [ORDERS]}
     assert any_lab.sync("segmentation").failures == {}
     assert days_asked(any_lab, "segmentation") == [("2026-11-13", "2026-11-20")]
     before = count_by_segment(any_lab)
@@ -234,21 +228,21 @@ def test_quota_is_kept() -> None:
     """Thirty reports fit into the sixty of an hour; the second time the last one waits for it."""
     reports = [{**ORDERS, "name": f"Report {number}"} for number in range(30)]
     with open_lab(saved_project(), queries_per_hour=60) as lab:
-        lab.given = {"reports": reports, "requests_per_hour": 60}
+        lab.overrides = {"reports": reports, "requests_per_hour": 60}
         assert lab.sync("reports").failures == {}
-        assert sum(lab.clock.naps) < 60
+        assert sum(lab.clock.sleeps) < 60
         assert lab.sync("cohorts").failures == {}
         assert lab.sync("reports").failures == {}
         assert [record.status for record in lab.sandbox.requests] == [200] * 30
-        assert sum(lab.clock.naps) > 3_000
+        assert sum(lab.clock.sleeps) > 3_000
         assert len({row["report"] for row in lab.rows("segmentation")}) == 30
 
 
 def test_killed_load_is_loaded_again(saved: Lab) -> None:
     """After a crash before the first load was done, and before the second, rows are there once."""
-    saved.given = {"reports": [ORDERS]}
+    saved.overrides = {"reports": [ORDERS]}
     for _ in range(2):
-        saved.crash("segmentation")
+        saved.leave_pending_package("segmentation")
         saved.sync("segmentation")
         assert count_by_segment(saved).total() == len(saved.rows("segmentation")) == 16
 
@@ -275,7 +269,7 @@ def test_first_day_stays_where_it_was(saved: Lab) -> None:
 
 def test_history_of_what_says_no_day(saved: Lab) -> None:
     """The day of the reading is that of the rows; a day is read anew, others stay."""
-    saved.given = {"reports": [one for one in EVERYTHING if one["table"] == "top_properties"]}
+    saved.overrides = {"reports": [one for one in EVERYTHING if one["table"] == "top_properties"]}
     for days in (0, 0, 1):
         saved.clock.advance(days=days)
         saved.sync("reports")
@@ -285,7 +279,7 @@ def test_history_of_what_says_no_day(saved: Lab) -> None:
 
 def test_saved_report_keeps_whole_weeks(saved: Lab) -> None:
     """When its days have moved on, the week they cut is not replaced by the rest of it."""
-    saved.given = {"reports": [one for one in EVERYTHING if one["table"] == "insights"]}
+    saved.overrides = {"reports": [one for one in EVERYTHING if one["table"] == "insights"]}
     saved.sync("insights")
     saved.clock.advance(days=8)
     saved.sync("insights")
@@ -300,7 +294,7 @@ def test_saved_report_keeps_whole_weeks(saved: Lab) -> None:
 def test_names_are_replaced_as_a_whole(saved: Lab) -> None:
     """Fewer names, and none, leave no rest of what was; another report is left alone."""
     values = {"table": "property_values", "params": PARAMS["property_values"]}
-    saved.given = {"reports": [{"name": "A", **values}, {"name": "B", **values}]}
+    saved.overrides = {"reports": [{"name": "A", **values}, {"name": "B", **values}]}
     saved.sync("reports")
     assert len(saved.rows("property_values")) == 4
     saved.project.events.clear()
@@ -328,7 +322,7 @@ def test_script_in_a_file(saved: Lab, tmp_path: Path) -> None:
     """It is read where .dlt/ is, when it is run; one that is missing is named."""
     (tmp_path / "people.js").write_text("function main() { return Äpfel }", encoding="utf-8")
     params = {"script_file": "people.js"}
-    saved.given = {"reports": [{"name": "J", "table": "jql", "params": params}]}
+    saved.overrides = {"reports": [{"name": "J", "table": "jql", "params": params}]}
     saved.sync("reports")
     (record,) = saved.sandbox.requests
     assert record.params["script"] == "function main() { return Äpfel }"
@@ -348,10 +342,10 @@ def test_declared_in_a_file_or_a_variable(
         "since = 2026-11-13\ndays = 3\n"
         """params = { event = "Order", on = 'properties["plan"]' }\n"""
     )
-    configure(tmp_path, "config.toml", text)
+    write_dlt_file(tmp_path, "config.toml", text)
     assert load_config(saved.settings).reports == given.reports
     saved.sync("reports")
     assert len(saved.rows("segmentation")) == 16
-    configure(tmp_path, "config.toml", "")
+    write_dlt_file(tmp_path, "config.toml", "")
     monkeypatch.setenv("SOURCES__MIXPANEL__REPORTS", orjson.dumps([ORDERS]).decode())
     assert load_config(saved.settings).reports == given.reports

@@ -21,7 +21,7 @@ import pytest
 
 from mixpanel_sandbox import Fault, Project, Sandbox
 from mixpanel_source import cli
-from tests.integration.jobs import UNLIMITED, as_environment, settings_for
+from tests.support.settings import UNLIMITED, as_environment, settings_for
 
 USERNAME = "reporter.1a2b3c.mp-service-account"
 SECRET = "kept-from-everyone"

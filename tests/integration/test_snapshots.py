@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from mixpanel_sandbox import Fault, made_up_project
+from mixpanel_sandbox import Fault, Project, made_up_project
 from mixpanel_source.errors import PlanError, TruncatedError
 from mixpanel_source.tables.package import TablePart
-from tests.integration.conftest import open_destination
-from tests.integration.jobs import YESTERDAY, Lab, open_lab
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import YESTERDAY
 
 SNAPSHOTS = (
     "cohorts",
@@ -24,11 +23,10 @@ SNAPSHOTS = (
 )
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """The made-up shop, which has some of everything."""
-    with open_lab(made_up_project(last_day=YESTERDAY, days=1), open_destination(request)) as lab:
-        yield lab
+@pytest.fixture
+def project() -> Project:
+    """The made-up any_lab, which has some of everything."""
+    return made_up_project(last_day=YESTERDAY, days=1)
 
 
 def parsed(row: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -49,43 +47,43 @@ def sorted_like(served: list[dict[str, Any]], by: str = "id") -> list[dict[str, 
     return sorted(served, key=lambda row: str(row[by]))
 
 
-def test_all_in_one_sync(shop: Lab) -> None:
+def test_all_in_one_sync(any_lab: Lab) -> None:
     """Each table is what is served; only what Mixpanel counts is counted."""
-    report = shop.sync(*SNAPSHOTS, requests_per_hour=60)
+    report = any_lab.sync(*SNAPSHOTS, requests_per_hour=60)
     assert report.failures == {}
-    project = shop.project
-    annotations = sorted_rows(shop, "annotations", "user", "tags")
+    project = any_lab.project
+    annotations = sorted_rows(any_lab, "annotations", "user", "tags")
     assert annotations == sorted_like(project.annotations)
-    assert sorted_rows(shop, "annotation_tags") == sorted_like(project.annotation_tags)
-    assert sorted_rows(shop, "lookup_tables") == sorted_like(project.lookup_tables)
-    (row,) = sorted_rows(shop, "projects", by="project_id")
+    assert sorted_rows(any_lab, "annotation_tags") == sorted_like(project.annotation_tags)
+    assert sorted_rows(any_lab, "lookup_tables") == sorted_like(project.lookup_tables)
+    (row,) = sorted_rows(any_lab, "projects", by="project_id")
     assert (row["project_id"], row["timezone"]) == (project.project_id, "UTC")
-    assert len(shop.rows("cohorts")) == len(project.cohorts)
+    assert len(any_lab.rows("cohorts")) == len(project.cohorts)
     # of all that was asked only the cohorts count
     assert report.requests_left["query"] == 59
-    loads = {row["table_name"]: row["rows"] for row in shop.rows("_mixpanel_loads")}
+    loads = {row["table_name"]: row["rows"] for row in any_lab.rows("_mixpanel_loads")}
     assert loads["annotations"] == len(project.annotations)
 
 
-def test_pipelines_come_with_their_runs(shop: Lab) -> None:
+def test_pipelines_come_with_their_runs(any_lab: Lab) -> None:
     """The list of pipelines, and a row for each of their runs with its state."""
-    assert shop.sync("data_pipelines").failures == {}
-    names = [row["name"] for row in sorted_rows(shop, "data_pipelines", by="name")]
-    assert names == sorted(job["name"] for job in shop.project.pipelines)
+    assert any_lab.sync("data_pipelines").failures == {}
+    names = [row["name"] for row in sorted_rows(any_lab, "data_pipelines", by="name")]
+    assert names == sorted(job["name"] for job in any_lab.project.pipelines)
     loaded = {
-        (row["pipeline"], row["state"], row["run_at"]) for row in shop.rows("data_pipeline_runs")
+        (row["pipeline"], row["state"], row["run_at"]) for row in any_lab.rows("data_pipeline_runs")
     }
-    runs = shop.project.pipeline_runs.items()
+    runs = any_lab.project.pipeline_runs.items()
     assert loaded == {(name, run["state"], run["run_at"]) for name, all_ in runs for run in all_}
 
 
-def test_lexicon_has_a_row_for_each_property(shop: Lab) -> None:
+def test_lexicon_has_a_row_for_each_property(any_lab: Lab) -> None:
     """Entities and their properties are rows; nothing of a definition is lost."""
-    assert shop.sync("lexicon").failures == {}
-    rows = [parsed(row, "definition", "tags") for row in shop.rows("lexicon")]
+    assert any_lab.sync("lexicon").failures == {}
+    rows = [parsed(row, "definition", "tags") for row in any_lab.rows("lexicon")]
     found = {(row["entity_type"], row["entity"], row["property"]): row for row in rows}
     assert len(found) == len(rows)
-    for entity in shop.project.schemas:
+    for entity in any_lab.project.schemas:
         schema = entity["schemaJson"]
         of = (entity["entityType"], entity["name"])
         key = (*of, "")
@@ -98,31 +96,31 @@ def test_lexicon_has_a_row_for_each_property(shop: Lab) -> None:
             assert row["type"] == definition.get("type")
 
 
-def test_schema_without_a_name_is_loaded(shop: Lab) -> None:
+def test_schema_without_a_name_is_loaded(any_lab: Lab) -> None:
     """It comes with its properties, as any other."""
     schema = {"description": "Whoever", "properties": {"plan": {"type": "string"}}}
-    shop.project.schemas = [{"entityType": "profile", "name": None, "schemaJson": schema}]
-    assert shop.sync("lexicon").failures == {}
-    rows = shop.rows("lexicon")
+    any_lab.project.schemas = [{"entityType": "profile", "name": None, "schemaJson": schema}]
+    assert any_lab.sync("lexicon").failures == {}
+    rows = any_lab.rows("lexicon")
     found = {(row["entity"], row["property"], row["description"], row["type"]) for row in rows}
     assert found == {(None, "", "Whoever", None), (None, "plan", None, "string")}
 
 
-def test_what_no_database_takes_is_repaired(shop: Lab) -> None:
+def test_what_no_database_takes_is_repaired(any_lab: Lab) -> None:
     """It is counted, and all else is loaded."""
-    shop.project.annotations[0]["description"] = "a\0b"
-    shop.project.annotations[1]["user"] = {"first_name": "\ud800"}
-    assert shop.sync("annotations").failures == {}
-    first, second, _ = sorted_rows(shop, "annotations", "user")
+    any_lab.project.annotations[0]["description"] = "a\0b"
+    any_lab.project.annotations[1]["user"] = {"first_name": "\ud800"}
+    assert any_lab.sync("annotations").failures == {}
+    first, second, _ = sorted_rows(any_lab, "annotations", "user")
     assert (first["description"], second["user"]) == ("a\ufffdb", {"first_name": "\ufffd"})
-    told = {row["table_name"]: row["values_repaired"] for row in shop.rows("_mixpanel_loads")}
+    told = {row["table_name"]: row["values_repaired"] for row in any_lab.rows("_mixpanel_loads")}
     assert told == {"annotations": 2, "annotation_tags": 0}
 
 
-def test_what_is_no_longer_listed_goes(shop: Lab) -> None:
+def test_what_is_no_longer_listed_goes(any_lab: Lab) -> None:
     """A table is replaced as a whole, also by nothing."""
-    shop.sync("annotations", "lexicon", "lookup_tables", "data_pipelines")
-    project = shop.project
+    any_lab.sync("annotations", "lexicon", "lookup_tables", "data_pipelines")
+    project = any_lab.project
     project.annotations[:] = [{**project.annotations[0], "description": "changed"}]
     for listed in (
         project.annotation_tags,
@@ -131,11 +129,11 @@ def test_what_is_no_longer_listed_goes(shop: Lab) -> None:
         project.pipelines,
     ):
         listed.clear()
-    assert shop.sync("annotations", "lexicon", "lookup_tables", "data_pipelines").failures == {}
-    assert sorted_rows(shop, "annotations", "user", "tags") == project.annotations
+    assert any_lab.sync("annotations", "lexicon", "lookup_tables", "data_pipelines").failures == {}
+    assert sorted_rows(any_lab, "annotations", "user", "tags") == project.annotations
     for table in ("annotation_tags", "lexicon", "lookup_tables", "data_pipelines"):
-        assert shop.rows(table) == [], table
-    assert shop.rows("data_pipeline_runs") == []
+        assert any_lab.rows(table) == [], table
+    assert any_lab.rows("data_pipeline_runs") == []
 
 
 @pytest.mark.parametrize("fault", ["unterminated", "html"])

@@ -19,17 +19,9 @@ from mixpanel_source.config.providers import load_config
 from mixpanel_source.errors import AuthError, ConfigError
 from mixpanel_source.jobs.source import build_source
 from mixpanel_source.tables.context import LoadContext
-from tests.integration.jobs import (
-    ALL_DAYS,
-    ANCHOR,
-    LOOKBACK,
-    YESTERDAY,
-    Lab,
-    configure,
-    make_project,
-    open_lab,
-    set_environment,
-)
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import ALL_DAYS, ANCHOR, LOOKBACK, YESTERDAY, make_project
+from tests.support.settings import set_environment, write_dlt_file
 
 NOWHERE = "http://127.0.0.1:9"
 REQUIRED: dict[str, Any] = {"username": USERNAME, "secret": SECRET, "project_id": 1234567}
@@ -193,8 +185,8 @@ def as_toml(section: str, settings: dict[str, Any]) -> str:
 def in_files(directory: Path, settings: dict[str, Any], section: str) -> None:
     """Secrets in one file, all else in the other."""
     secret = {name: settings.pop(name) for name in REQUIRED}
-    configure(directory, "secrets.toml", as_toml(section, secret))
-    configure(directory, "config.toml", as_toml(section, settings))
+    write_dlt_file(directory, "secrets.toml", as_toml(section, secret))
+    write_dlt_file(directory, "config.toml", as_toml(section, settings))
 
 
 PLACES: dict[str, Callable[[Path, pytest.MonkeyPatch, dict[str, Any]], None]] = {

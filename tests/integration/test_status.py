@@ -18,7 +18,9 @@ from mixpanel_source.jobs.lock import pipeline_lock
 from mixpanel_source.jobs.pipeline import open_pipeline
 from mixpanel_source.paths import last_run_file
 from mixpanel_source.windows import Window
-from tests.integration.jobs import ANCHOR, NOON, YESTERDAY, Lab, make_project, open_lab
+from tests.support.clock import NOON
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import ANCHOR, YESTERDAY, make_project
 
 
 def status(lab: Lab, destination: str = "duckdb", **given: Any) -> Status:

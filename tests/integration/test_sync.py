@@ -17,20 +17,19 @@ from mixpanel_source.errors import BusyError, ConfigError, PlanError, ServerErro
 from mixpanel_source.progress import Progress
 from mixpanel_source.tables.load_log import WindowLoad
 from mixpanel_source.tables.package import Checkpoint, TablePart
-from tests.integration.fidelity import served_events
-from tests.integration.jobs import (
+from tests.support.fidelity import served_events
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import (
     ALL_DAYS,
     ANCHOR,
-    EVENTS_A_DAY,
+    EVENTS_PER_DAY,
     LOOKBACK,
     TODAY,
     YESTERDAY,
-    Lab,
     add_event,
-    configure,
     make_project,
-    open_lab,
 )
+from tests.support.settings import write_dlt_file
 
 MIDDLE = date(2026, 11, 17)
 BOUNDED = {"requests_per_hour": 30, "max_wait_s": 1}
@@ -44,10 +43,10 @@ def test_loads_day_by_day_from_the_anchor_to_yesterday(any_lab: Lab) -> None:
     report = any_lab.sync()
     assert report.failures == {}
     assert any_lab.exported == ALL_DAYS
-    assert any_lab.count_by_day() == dict.fromkeys(ALL_DAYS, EVENTS_A_DAY)
+    assert any_lab.count_by_day() == dict.fromkeys(ALL_DAYS, EVENTS_PER_DAY)
     any_lab.assert_events_kept()
     any_lab.assert_profiles_kept()
-    assert report.rows == {"export": EVENTS_A_DAY * len(ALL_DAYS), "engage": 5}
+    assert report.rows == {"export": EVENTS_PER_DAY * len(ALL_DAYS), "engage": 5}
 
 
 def test_second_sync_asks_for_the_look_back_days_only(lab: Lab) -> None:
@@ -93,7 +92,7 @@ def test_settled_days_are_not_read_again(lab: Lab) -> None:
 
 def test_checkpoints_change_nothing_but_the_number_of_packages(lab: Lab) -> None:
     """With a load package for each window the rows are the same, and no day is asked for twice."""
-    lab.given = {"anchor_date": "2026-11-18", "checkpoint": Checkpoint(bytes=1), **BOUNDED}
+    lab.overrides = {"anchor_date": "2026-11-18", "checkpoint": Checkpoint(bytes=1), **BOUNDED}
     for syncs in (1, 2):
         assert lab.sync("export").failures == {}
         # each is still open to late events when the next package is planned
@@ -188,7 +187,7 @@ def test_project_without_events_is_an_empty_table(lab: Lab) -> None:
 
 def test_anchor_is_a_year_ago_unless_set(lab: Lab) -> None:
     """Without `anchor_date` a year is loaded, here in one request."""
-    lab.given = {"anchor_date": None, "window_days": 366}
+    lab.overrides = {"anchor_date": None, "window_days": 366}
     lab.sync("export")
     assert lab.exported == ["2025-11-21..2026-11-20"]
     lab.assert_events_kept()
@@ -197,7 +196,7 @@ def test_anchor_is_a_year_ago_unless_set(lab: Lab) -> None:
 def test_today_is_loaded_if_wanted(lab: Lab) -> None:
     """With `include_today` the day under way is loaded, and again until it is final."""
     add_event(lab.project, TODAY, 0)
-    lab.given = {"include_today": True}
+    lab.overrides = {"include_today": True}
     lab.sync("export")
     assert lab.exported[-1] == "2026-11-21"
     add_event(lab.project, TODAY, 1)
@@ -267,13 +266,13 @@ def test_change_of_filters_is_said(lab: Lab, caplog: pytest.LogCaptureFixture) -
 
 def test_reaching_the_limit_is_an_error(lab: Lab) -> None:
     """As many events as `limit` may be fewer than there are: nothing is loaded, and it is said."""
-    report = lab.sync("export", limit=EVENTS_A_DAY)
+    report = lab.sync("export", limit=EVENTS_PER_DAY)
     assert isinstance(report.failures[TablePart("export")], TruncatedError)
-    assert f"limit ({EVENTS_A_DAY})" in str(report.failures[TablePart("export")])
+    assert f"limit ({EVENTS_PER_DAY})" in str(report.failures[TablePart("export")])
     assert report.windows == []
-    assert lab.sync("export", limit=EVENTS_A_DAY + 1).failures == {}
+    assert lab.sync("export", limit=EVENTS_PER_DAY + 1).failures == {}
     lab.assert_events_kept()
-    assert lab.spooled() == []
+    assert lab.spooled_files() == []
 
 
 def test_another_project_is_refused(lab: Lab) -> None:
@@ -369,18 +368,18 @@ def test_package_of_a_crash_is_healed(any_lab: Lab) -> None:
     """A package that was not loaded is dropped; what is in the spool is not fetched again."""
     any_lab.sync("export")
     add_event(any_lab.project, MIDDLE, 9)
-    any_lab.crash("export")
+    any_lab.leave_pending_package("export")
     report = any_lab.sync("export")
     assert any_lab.exported == []
     any_lab.assert_events_kept()
     assert not any_lab.pipeline.has_pending_data
-    assert report.rows["export"] == EVENTS_A_DAY * len(LOOKBACK) + 1
-    assert any_lab.spooled() == []
+    assert report.rows["export"] == EVENTS_PER_DAY * len(LOOKBACK) + 1
+    assert any_lab.spooled_files() == []
 
 
 def test_first_sync_after_a_crash_of_the_first(lab: Lab) -> None:
     """A crash before anything was ever loaded leaves the next sync nothing to trip over."""
-    lab.crash("export")
+    lab.leave_pending_package("export")
     lab.sync("export")
     assert lab.exported == []
     lab.assert_events_kept()
@@ -388,7 +387,7 @@ def test_first_sync_after_a_crash_of_the_first(lab: Lab) -> None:
 
 def test_spool_of_another_query_is_not_used(lab: Lab) -> None:
     """Windows spooled under other filters are fetched anew."""
-    lab.crash("export", events=["Order"])
+    lab.leave_pending_package("export", events=["Order"])
     lab.sync("export")
     assert lab.exported == ALL_DAYS
     lab.assert_events_kept()
@@ -396,17 +395,17 @@ def test_spool_of_another_query_is_not_used(lab: Lab) -> None:
 
 def test_spool_is_private_and_emptied(lab: Lab) -> None:
     """Only its owner may look into the spool, and what is loaded is gone from it."""
-    lab.crash("export")
-    assert len(lab.spooled()) == 2 * len(ALL_DAYS)
+    lab.leave_pending_package("export")
+    assert len(lab.spooled_files()) == 2 * len(ALL_DAYS)
     for directory in (lab.spool, lab.spool.parent):
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     lab.sync()
-    assert lab.spooled() == []
+    assert lab.spooled_files() == []
 
 
 def test_window_that_is_damaged_in_the_spool_is_fetched_again(lab: Lab) -> None:
     """What a crash of the machine left of a spooled window is not taken for the window."""
-    lab.crash("export")
+    lab.leave_pending_package("export")
     for path in lab.spool.glob("export-2026-11-1[45]*.jsonl"):
         path.write_bytes(path.read_bytes()[:-9])
     assert lab.sync("export").failures == {}
@@ -478,7 +477,7 @@ class Editor(Progress):
 
     def package_loaded(self, table: str) -> None:
         """Write what no setting may be."""
-        configure(
+        write_dlt_file(
             self._directory, "config.toml", f'[sources.mixpanel]\nlookback_days = "{table}"\n'
         )
 

@@ -20,27 +20,19 @@ from mixpanel_source import cli
 from mixpanel_source.cli.progress_view import Board
 from mixpanel_source.jobs.history import STOPPED, read_last_run
 from mixpanel_source.paths import last_run_file
-from tests.integration.jobs import (
-    ALL_DAYS,
-    NOON,
-    YESTERDAY,
-    configured_sandbox,
-    make_project,
-    open_lab,
-)
-from tests.integration.sandbox_calls import wait_until
+from tests.support.clock import NOON, wait_until
+from tests.support.lab import open_lab
+from tests.support.projects import ALL_DAYS, YESTERDAY
 
 PROGRAM = [sys.executable, "-m", "mixpanel_source.cli"]
 BACKFILL = ["backfill", "--range", f"{ALL_DAYS[0]},{ALL_DAYS[3]}"]
 
 
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A project, with all that is needed to read it in the environment."""
-    with configured_sandbox(make_project(), monkeypatch) as running:
-        monkeypatch.setenv("TERM", "xterm-256color")
-        monkeypatch.setenv("COLUMNS", "160")
-        yield running
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the terminal of commands wide enough for whole lines."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "160")
 
 
 class Terminal:

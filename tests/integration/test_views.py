@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import dlt
 import duckdb
 import pytest
 
@@ -16,8 +17,8 @@ from mixpanel_sandbox import Project, made_up_project
 from mixpanel_source import open_pipeline
 from mixpanel_source.errors import ConfigError
 from mixpanel_source.views import create_views
-from tests.integration.conftest import open_destination
-from tests.integration.jobs import ANCHOR, YESTERDAY, Lab, add_event, open_lab
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import ANCHOR, YESTERDAY, add_event
 
 FUNNEL = ("Product Viewed", "Added to Cart", "Checkout Started", "Order Completed")
 FUNNEL_DAYS = 3
@@ -39,11 +40,11 @@ class Event(NamedTuple):
         return self.time.date() - timedelta(days=self.time.weekday())
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def shop(request: pytest.FixtureRequest) -> Iterator[Lab]:
+@pytest.fixture
+def shop(any_pipeline: dlt.Pipeline) -> Iterator[Lab]:
     """Two weeks of the made-up shop, loaded to each of the destinations."""
     project = made_up_project(last_day=YESTERDAY, days=14)
-    with open_lab(project, open_destination(request)) as lab:
+    with open_lab(project, any_pipeline) as lab:
         lab.sync("export", anchor_date=min(project.events))
         yield lab
 

@@ -1,4 +1,4 @@
-"""How hypothesis runs here: the same examples every time, and none of them kept on disk."""
+"""Hypothesis profile: the same examples every time, and no database of failures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ settings.register_profile(
     deadline=None,
     derandomize=True,
     database=None,
-    # it goes by the clock, and a busy machine is no mistake
+    # depends on real time, so it would fail on a busy machine
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("unit")

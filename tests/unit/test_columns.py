@@ -32,7 +32,14 @@ from mixpanel_source.decode.identity import EventIdentifier
 from mixpanel_source.decode.layout import EXPORT_COLUMNS, export_layout
 from mixpanel_source.decode.value_types import EVENT, JsonType, Typed
 from mixpanel_source.windows import Window
-from tests.json_values import HOSTILE_NAMES, canonical, names, property_sets, read_row, to_line
+from tests.support.json_values import (
+    HOSTILE_NAMES,
+    canonical,
+    names,
+    property_sets,
+    read_row,
+    to_line,
+)
 
 DAY = date(2026, 11, 20)
 NAMING = NamingConvention(MAX_IDENTIFIER_BYTES)

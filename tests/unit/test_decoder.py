@@ -18,7 +18,7 @@ from mixpanel_source.decode.decoder import BlockDecoder
 from mixpanel_source.decode.framing import iter_row_blocks
 from mixpanel_source.decode.rows import SMALL_GROUP
 from mixpanel_source.decode.value_types import EVENT, PROFILE, JsonType, Typed
-from tests.json_values import canonical, property_sets, read_row, to_line
+from tests.support.json_values import canonical, property_sets, read_row, to_line
 
 TYPES = {
     bool: JsonType.BOOL,

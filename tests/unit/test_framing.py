@@ -25,7 +25,7 @@ from mixpanel_source.decode.framing import (
 from mixpanel_source.decode.json_values import repair_row
 from mixpanel_source.decode.value_types import EVENT
 from mixpanel_source.errors import TruncatedError
-from tests.json_values import texts, to_json
+from tests.support.json_values import texts, to_json
 
 BOTTOMLESS = b'{"event":' + b"[" * 100_000
 

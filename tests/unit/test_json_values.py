@@ -18,7 +18,7 @@ from mixpanel_source.decode.json_values import (
     repair_row,
 )
 from mixpanel_source.errors import TruncatedError
-from tests.json_values import texts, to_json
+from tests.support.json_values import texts, to_json
 
 INT64_END = 2**63
 MANY_DIGITS = "-" + "9" * 5_000

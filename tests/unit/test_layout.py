@@ -26,7 +26,7 @@ from mixpanel_source.decode.layout import (
 )
 from mixpanel_source.decode.value_types import EVENT, PROFILE, JsonType, Typed
 from mixpanel_source.windows import Window
-from tests.json_values import canonical, read_row, to_line, values
+from tests.support.json_values import canonical, read_row, to_line, values
 
 DAY = date(2026, 11, 20)
 NOON_S = 1_795_176_000

@@ -23,7 +23,7 @@ from mixpanel_source.decode.scan.key_table import MAX_KEY_BYTES, MAX_KEYS
 from mixpanel_source.decode.scan.tape import scan
 from mixpanel_source.decode.value_types import EVENT, PROFILE, JsonType, Typed
 from mixpanel_source.windows import Window
-from tests.json_values import property_sets
+from tests.support.json_values import property_sets
 
 DAY = date(2026, 11, 20)
 NOON = 1_795_176_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -11,7 +10,8 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from mixpanel_sandbox import PROJECT_SECRET, Project, Sandbox
-from tests.integration.sandbox_calls import Response, basic_auth, report_project, send, serve
+from tests.integration.sandbox.projects import report_project
+from tests.support.sandbox_calls import Response, basic_auth, send
 
 APP = "/api/app/projects/1234567"
 NESSIE = "/api/2.0/nessie/pipeline"
@@ -57,13 +57,6 @@ def project() -> Project:
         ]
     }
     return project
-
-
-@pytest.fixture
-def sandbox(project: Project) -> Iterator[Sandbox]:
-    """A sandbox serving the project."""
-    with serve(project) as running:
-        yield running
 
 
 def app(sandbox: Sandbox, path: str, **params: object) -> Response:

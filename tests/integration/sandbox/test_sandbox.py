@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from mixpanel_sandbox import PROJECT_SECRET, SECRET, USERNAME, Project, Sandbox, parse_fault
 from mixpanel_sandbox.routes import ROUTES
-from tests.integration.sandbox_calls import (
-    LINES,
-    basic_auth,
-    connect,
-    engage,
-    export,
-    send,
-    serve,
-    small_project,
-    wait_until,
-)
-
-
-@pytest.fixture
-def project() -> Project:
-    """The project, which the test may change."""
-    return small_project()
-
-
-@pytest.fixture
-def sandbox(project: Project) -> Iterator[Sandbox]:
-    """A sandbox serving the project."""
-    with serve(project) as running:
-        yield running
+from tests.integration.sandbox.projects import LINES
+from tests.support.clock import wait_until
+from tests.support.sandbox_calls import basic_auth, connect, engage, export, send
 
 
 def test_account_has_the_project_timezone(sandbox: Sandbox, project: Project) -> None:

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
 
 from mixpanel_sandbox import Project, Sandbox
-from tests.integration.sandbox_calls import engage, send, serve, small_project
-
-
-@pytest.fixture
-def project() -> Project:
-    """The project, which the test may change."""
-    return small_project()
-
-
-@pytest.fixture
-def sandbox(project: Project) -> Iterator[Sandbox]:
-    """A sandbox serving the project."""
-    with serve(project) as running:
-        yield running
+from tests.support.sandbox_calls import engage, send
 
 
 def ids(response: dict[str, list[dict[str, object]]]) -> list[object]:

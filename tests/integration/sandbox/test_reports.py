@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from mixpanel_sandbox import Project, Sandbox
-from tests.integration.sandbox_calls import export, query, report_project, send, serve
+from tests.integration.sandbox.projects import report_project
+from tests.support.sandbox_calls import export, query, send
 
 DAYS = {"from_date": "2026-11-16", "to_date": "2026-11-18"}
 VIEWS = {"event": "View", **DAYS}
@@ -19,13 +19,6 @@ MON, TUE, WED = "2026-11-16", "2026-11-17", "2026-11-18"
 def project() -> Project:
     """The project, which the test may change."""
     return report_project()
-
-
-@pytest.fixture
-def sandbox(project: Project) -> Iterator[Sandbox]:
-    """A sandbox serving the project."""
-    with serve(project) as running:
-        yield running
 
 
 def values(sandbox: Sandbox, path: str, **params: object) -> Any:

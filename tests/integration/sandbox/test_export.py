@@ -4,35 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
 import pytest
 
 from mixpanel_sandbox import Project, Sandbox
-from tests.integration.sandbox_calls import (
-    DAY,
-    DAY_EPOCH_S,
-    LINES,
-    export,
-    send,
-    serve,
-    small_project,
-)
-
-
-@pytest.fixture
-def project() -> Project:
-    """The project, which the test may change."""
-    return small_project()
-
-
-@pytest.fixture
-def sandbox(project: Project) -> Iterator[Sandbox]:
-    """A sandbox serving the project."""
-    with serve(project) as running:
-        yield running
+from tests.integration.sandbox.projects import DAY, DAY_EPOCH_S, LINES
+from tests.support.sandbox_calls import export, send
 
 
 def test_export_serves_the_stored_bytes(sandbox: Sandbox) -> None:

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
 from mixpanel_sandbox import Project, Sandbox, parse_fault
-from tests.integration.sandbox_calls import NOON, engage, export, send, small_project, wait_until
-
-
-@pytest.fixture
-def project() -> Project:
-    """The project, which the test may change."""
-    return small_project()
-
-
-class Clock:
-    """A clock that only moves when a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
+from tests.support.clock import Clock, wait_until
+from tests.support.sandbox_calls import engage, export, send
 
 
 def test_queries_per_hour(project: Project) -> None:
     """The hour is a sliding window; later pages and rejected requests do not count."""
     clock = Clock()
-    with Sandbox(project, clock=clock, queries_per_hour=2, page_size=2) as sandbox:
+    with Sandbox(project, clock=clock.time, queries_per_hour=2, page_size=2) as sandbox:
         session_id = engage(sandbox).json()["session_id"]
-        clock.now += 600
+        clock.advance(seconds=600)
         assert send(sandbox, "/api/query/cohorts/list").status == 200
         rejected = send(sandbox, "/api/query/cohorts/list")
         assert rejected.status == 429
@@ -41,7 +23,7 @@ def test_queries_per_hour(project: Project) -> None:
         assert "(3/2 queries running in the last hour)" in rejected.json()["error"]
         assert engage(sandbox, session_id=session_id, page=1).status == 200
         assert send(sandbox, "/api/app/me").status == 200
-        clock.now += 3000
+        clock.advance(seconds=3000)
         assert engage(sandbox).status == 200
         assert engage(sandbox).status == 429
 
@@ -49,9 +31,9 @@ def test_queries_per_hour(project: Project) -> None:
 def test_exports_per_hour_and_second(project: Project) -> None:
     """Exports have separate limits and their own error message."""
     clock = Clock()
-    with Sandbox(project, clock=clock, exports_per_hour=4, queries_per_hour=1) as sandbox:
+    with Sandbox(project, clock=clock.time, exports_per_hour=4, queries_per_hour=1) as sandbox:
         assert [export(sandbox, "2026-11-03").status for _ in range(4)] == [200, 200, 200, 429]
-        clock.now += 1
+        clock.advance(seconds=1)
         assert export(sandbox, "2026-11-03").status == 200
         rejected = export(sandbox, "2026-11-03")
         assert engage(sandbox).status == 200
@@ -88,13 +70,13 @@ def test_schemas_per_minute(project: Project) -> None:
     """All schema endpoints share a limit of five; other app API requests do not count."""
     clock = Clock()
     schemas = "/api/app/projects/1234567/schemas"
-    with Sandbox(project, clock=clock) as sandbox:
+    with Sandbox(project, clock=clock.time) as sandbox:
         assert {send(sandbox, f"{schemas}{level}").status for level in ("", "/event")} == {200}
-        clock.now += 20
+        clock.advance(seconds=20)
         assert [send(sandbox, schemas).status for _ in range(4)] == [200, 200, 200, 429]
         rejected = send(sandbox, schemas)
         assert send(sandbox, "/api/app/projects/1234567/annotations").status == 200
-        clock.now += 40
+        clock.advance(seconds=40)
         assert send(sandbox, schemas).status == 200
     assert rejected.headers["Retry-After"] == "40"
     assert rejected.headers["RateLimit-Policy"] == '"project";q=5;w=60'

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from mixpanel_sandbox import Project, Sandbox
-from tests.integration.sandbox_calls import add_event, query, report_project, serve
+from tests.integration.sandbox.projects import add_event, report_project
+from tests.support.sandbox_calls import query
 
 MON, TUE, WED, THU = "2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19"
 FUNNEL = {"funnel_id": 1, "from_date": MON, "to_date": TUE}
@@ -19,13 +19,6 @@ RETENTION = {"from_date": MON, "to_date": THU, "born_event": "View", "event": "V
 def project() -> Project:
     """The project, which the test may change."""
     return report_project()
-
-
-@pytest.fixture
-def sandbox(project: Project) -> Iterator[Sandbox]:
-    """A sandbox serving the project."""
-    with serve(project) as running:
-        yield running
 
 
 def funnel(sandbox: Sandbox, **params: object) -> dict[str, Any]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 
 import jsonschema
 import pytest
 
-from mixpanel_sandbox import Sandbox, made_up_project
-from tests.integration.sandbox_calls import Response, send
+from mixpanel_sandbox import Project, Sandbox, made_up_project
+from tests.support.clock import Clock
 from tests.support.openapi import load_specification
-
-TODAY = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
+from tests.support.sandbox_calls import Response, send
 
 # parameter -> test value
 VALUES: dict[str, object] = {
@@ -221,17 +220,15 @@ OPERATIONS = [operation for name in FILES for operation in read_operations(name)
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    """A sandbox serving a made-up project, without rate limits over time."""
-    with Sandbox(
-        made_up_project(last_day=date(2026, 11, 20), days=3),
-        clock=TODAY.timestamp,
-        exports_per_second=0,
-        exports_per_hour=0,
-        queries_per_hour=0,
-        schemas_per_minute=0,
-    ) as running:
-        yield running
+def project() -> Project:
+    """A made-up project, which no test changes."""
+    return made_up_project(last_day=date(2026, 11, 20), days=3)
+
+
+@pytest.fixture
+def sandbox_clock() -> Clock:
+    """Clock at noon of the day after the last events."""
+    return Clock()
 
 
 def test_read_operations_are_found() -> None:

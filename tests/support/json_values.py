@@ -1,7 +1,7 @@
-"""Made-up JSON, and what of it a table has to give back.
+"""Generated JSON values, and a reference parser for what Mixpanel serves.
 
-`read_row` is a second, slow reader of what Mixpanel serves, written without the package: it says
-what a value has to be when it comes back, the documented repairs included.
+`read_row` shares no code with the package. It is slow, and returns the values that must be read
+back from a table, including the documented repairs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 INT64_END = 2**63
 PYTHON_DIGITS = 4_300
-"""Python turns no more digits than this into an integer."""
+"""Python refuses to convert longer digit strings to integers."""
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 HOSTILE_NAMES = (
@@ -32,7 +32,7 @@ HOSTILE_NAMES = (
     *("123", "1st", "2024-01-01", "2024-01-01T00:00:00Z", "n" * 300, "n" * 299 + "m", "é" * 300),
     *("a" * 53, "a" * 54, "a" * 63, "a" * 64, "Ab" * 30, "true", "12:30"),
 )
-"""Property names of which each is legal and some are alike."""
+"""Legal property names, some of which differ only slightly."""
 
 EDGE_NUMBERS: tuple[int | float, ...] = (
     *(0, 1, -1, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)),
@@ -43,13 +43,13 @@ EDGE_TEXTS = ("", "1", "true", "null", "1.5", "2026-11-20", "[1]", "{}", '"')
 
 
 def names() -> st.SearchStrategy[str]:
-    """Names of properties."""
+    """Generate property names."""
     return st.sampled_from(HOSTILE_NAMES) | st.text(max_size=12)
 
 
 def values() -> st.SearchStrategy[Any]:
-    """JSON values of every kind, those that no database takes among them."""
-    # lone surrogates and NUL among them
+    """Generate JSON values of every type, including some that no database can store."""
+    # includes lone surrogates and NUL
     texts = st.text(st.characters(exclude_categories=()), max_size=8)
     scalars = st.none() | st.booleans() | st.integers(-(2**66), 2**66) | st.floats() | texts
     scalars |= st.sampled_from(EDGE_NUMBERS) | st.sampled_from(EDGE_TEXTS)
@@ -61,7 +61,7 @@ def values() -> st.SearchStrategy[Any]:
 
 
 def property_sets() -> st.SearchStrategy[dict[str, Any]]:
-    """The properties of one row."""
+    """Generate the properties of a row."""
     return st.dictionaries(names(), values(), max_size=8)
 
 
@@ -83,12 +83,12 @@ def to_json(row: Any) -> bytes:
 
 
 def to_line(event: str, properties: dict[str, Any]) -> bytes:
-    """An event as Mixpanel serves it; what is no Unicode text is escaped."""
+    """Return an event as a line of an export, in ASCII."""
     return json.dumps({"event": event, "properties": properties}).encode()
 
 
 def read_row(line: bytes, *, name_key: str = "event") -> tuple[str, dict[str, Any]]:
-    """The name of a row and its properties as they have to come back, repairs included."""
+    """Return the name in a line, and its properties with the repairs applied."""
     text = line.decode("utf-8", "surrogateescape")
     row = json.loads(text, strict=False, **_LITERALS)
     if UNSTORABLE.search(text) or "\\u" in text:
@@ -98,7 +98,7 @@ def read_row(line: bytes, *, name_key: str = "event") -> tuple[str, dict[str, An
 
 
 def canonical(value: Any) -> Any:
-    """A hashable form, equal for equal JSON values: 1 is 1.0, true is not 1, [] is not {}."""
+    """Return a hashable form that is equal for equal values: 1 is 1.0, true is not 1."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -107,12 +107,12 @@ def canonical(value: Any) -> Any:
         return "list", tuple(map(canonical, value))
     if isinstance(value, dict):
         return "object", frozenset((name, canonical(item)) for name, item in value.items())
-    # a database may write 1e300 as an integer of 301 digits, which is another number than the float
+    # a database may print 1e300 as an integer of 301 digits, which is not equal to the float
     return Decimal(repr(value)) if isinstance(value, float) and abs(value) >= 1e15 else value
 
 
 def bounded(value: Any) -> Any:
-    """An integer that no column holds as the text it is repaired to; any other value as it is."""
+    """Return an integer beyond 64 bits as text, its repaired form; other values unchanged."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value if -INT64_END <= value < INT64_END else str(value)
     return value

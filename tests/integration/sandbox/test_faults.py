@@ -13,7 +13,7 @@ import pytest
 
 from mixpanel_sandbox import KINDS, PROJECT_ID, Fault, Project, Sandbox, parse_fault
 from mixpanel_sandbox.routes import TABLES
-from tests.integration.sandbox_calls import (
+from tests.support.sandbox_calls import (
     EXPORT_PATH,
     basic_auth,
     connect,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mixpanel_sandbox import Project, made_up_project
-from tests.integration.sandbox_calls import DAY, LINES
+from tests.integration.sandbox.projects import DAY, LINES
 
 
 def test_project_from_files(tmp_path: Path) -> None:

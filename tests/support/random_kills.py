@@ -1,0 +1,311 @@
+"""Kills a sync at random instants, restarts it, and compares the result with an undisturbed sync.
+
+`test_kills` does this with few kills, `make torture` with many; see
+`python -m tests.support.random_kills --help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dlt
+
+from mixpanel_sandbox import Fault, Sandbox, made_up_project
+from mixpanel_source.windows import DAY, settled_on
+from tests.support.clock import Clock
+from tests.support.postgres import PostgresServer
+from tests.support.projects import TODAY, YESTERDAY
+from tests.support.settings import UNLIMITED, as_environment, settings_for
+from tests.support.tables import select_all
+
+logger = logging.getLogger(__name__)
+
+PIPELINE = "mixpanel"
+LOOKBACK_DAYS = 5
+LONGEST_LIFE = 0.2
+"""Maximum time before a kill, as a share of the duration of an undisturbed sync."""
+
+SYNC = """
+import sys
+
+from mixpanel_source import Checkpoint, open_pipeline, sync
+from tests.support.clock import Clock
+
+destination, dataset, now, package_bytes = sys.argv[1:]
+pipeline = open_pipeline(destination, dataset=dataset)
+print("ready", flush=True)
+result = sync(
+    pipeline=pipeline, checkpoint=Checkpoint(bytes=int(package_bytes)), clock=Clock(float(now))
+)
+assert result.failures == {}, result.failures
+"""
+"""Program of the processes that are killed: a sync in small load packages."""
+
+VARYING_COLUMNS = {"_dlt_load_id", "_dlt_id", "fetched_at", "requests", "retries"}
+"""Columns that may differ between a disturbed and an undisturbed sync."""
+
+RowForm = tuple[tuple[str, str], ...]
+Tables = dict[str, Counter[RowForm]]
+Start = Callable[["Place"], "subprocess.Popen[str]"]
+"""Starts a sync and returns when it begins to work."""
+
+
+@dataclass
+class Outcome:
+    """What was done to the syncs."""
+
+    completed: int = 0
+    """Number of syncs that completed, after any number of kills each."""
+    kills: Counter[str] = field(default_factory=Counter)
+    """Number of kills by what the process was doing."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A working directory and a dataset of its own."""
+
+    directory: Path
+    destination: str
+    credentials: str
+    dataset: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment that keeps a process inside the directory."""
+        return {
+            "DLT_DATA_DIR": str(self.directory / "data"),
+            "DLT_PROJECT_DIR": str(self.directory),
+            "DLT_LOCAL_DIR": str(self.directory),
+            "HOME": str(self.directory),
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+            f"DESTINATION__{self.destination.upper()}__CREDENTIALS": self.credentials,
+        }
+
+    @property
+    def spool(self) -> Path:
+        """Directory of downloaded windows that are not loaded yet."""
+        return self.directory / f"data/mixpanel_source/{PIPELINE}.spool"
+
+    def read_tables(self) -> Tables:
+        """Return all rows of all tables, without the varying columns."""
+        factory = getattr(dlt.destinations, self.destination)
+        pipeline = dlt.pipeline(
+            "reader",
+            destination=factory(self.credentials),
+            dataset_name=self.dataset,
+            pipelines_dir=str(self.directory / "reader"),
+        )
+        names = ("export", "engage", "_mixpanel_loads", "_mixpanel_columns")
+        return {name: Counter(map(comparable, select_all(pipeline, name))) for name in names}
+
+    def find_step(self) -> str:
+        """Return what a stopped process was doing, judged by its files."""
+        packages = self.directory / f"data/pipelines/{PIPELINE}"
+        for step, directory, pattern in (
+            ("load", packages, "load/normalized/*"),
+            ("normalize", packages, "load/new/*"),
+            ("download", self.spool, "*.part"),
+            ("extract", packages, "normalize/*/*"),
+        ):
+            if any(directory.glob(pattern)):
+                return step
+        return "start or end"
+
+
+def comparable(row: Mapping[str, Any]) -> RowForm:
+    """Return a row as text with types, without varying columns and nulls."""
+    return tuple(
+        (name, f"{type(value).__name__} {value}")
+        for name, value in sorted(row.items())
+        if name not in VARYING_COLUMNS and value is not None
+    )
+
+
+def kill_at_random(
+    directory: Path, destination: str, url: str, *, kills: int, days: int, seed: int
+) -> Outcome:
+    """Kill and restart a sync until it was killed often enough, then let it complete.
+
+    A sync that completes earlier is followed by another in a new dataset. The tables of every
+    completed sync must equal those of an undisturbed one.
+
+    Args:
+        directory: Working directory.
+        destination: `duckdb` or `postgres`.
+        url: URL of the database; for DuckDB a file, which is created if missing.
+        kills: Number of kills.
+        days: Number of days to load, each with a request of its own.
+        seed: Seed of the instants.
+    """
+    rng = random.Random(seed)  # noqa: S311 - instants, not secrets
+    outcome = Outcome()
+    with serve(days) as start:
+        undisturbed = Place(directory / "undisturbed", destination, url, "undisturbed")
+        longest_s = LONGEST_LIFE * time_sync(undisturbed, start)
+        expected = undisturbed.read_tables()
+        while not outcome.completed or outcome.kills.total() < kills:
+            dataset = f"round_{outcome.completed}"
+            place = Place(directory / dataset, destination, url, dataset)
+            while outcome.kills.total() < kills:
+                process = start(place)
+                if completes_within(process, rng.uniform(0, longest_s)):
+                    break
+                outcome.kills[kill(process, place)] += 1
+            else:
+                assert start(place).wait() == 0
+            assert_same(expected, place.read_tables())
+            assert [*place.spool.glob("*")] == []
+            outcome.completed += 1
+            logger.info("%d kills, %d syncs completed", outcome.kills.total(), outcome.completed)
+    return outcome
+
+
+@contextmanager
+def serve(days: int) -> Iterator[Start]:
+    """Serve a made-up project; yields a function that starts a sync of it in a process."""
+    project = made_up_project(last_day=YESTERDAY, days=days)
+    clock = Clock()
+    # delays before and within responses, so that kills hit these moments too
+    faults = [Fault("slow", chance=0.5, seconds=0.05), Fault("stall", chance=0.5, seconds=0.05)]
+    with Sandbox(project, clock=clock.time, faults=faults, **UNLIMITED) as sandbox:
+        options = {"lookback_days": LOOKBACK_DAYS, "engage_page_size": 100}
+        settings = as_environment({**settings_for(sandbox), **options})
+        package_bytes = 2 * sum(map(len, project.events[YESTERDAY]))
+
+        def start(place: Place) -> subprocess.Popen[str]:
+            clock.advance(seconds=1)
+            place.directory.mkdir(parents=True, exist_ok=True)
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-c", SYNC, place.destination, place.dataset),
+                    *(str(clock.now), str(package_bytes)),
+                ],
+                cwd=place.directory,
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": str(Path(__file__).parents[2]),
+                    **settings,
+                    **place.environment,
+                },
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert process.stdout is not None
+            with process.stdout:
+                assert process.stdout.readline() == "ready\n"
+            return process
+
+        yield start
+
+
+def time_sync(place: Place, start: Start) -> float:
+    """Run an undisturbed sync and return its duration in seconds."""
+    process = start(place)
+    began = time.monotonic()
+    assert process.wait() == 0
+    return time.monotonic() - began
+
+
+def completes_within(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Return whether a sync completes in time; one that fails fails the test."""
+    try:
+        assert process.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def kill(process: subprocess.Popen[str], place: Place) -> str:
+    """Kill a process with SIGKILL and return what it was doing."""
+    process.send_signal(signal.SIGSTOP)
+    step = place.find_step()
+    process.kill()
+    process.wait()
+    return step
+
+
+def assert_same(expected: Tables, actual: Tables) -> None:
+    """Assert that the tables are the same.
+
+    Windows that were not settled may be logged several times, because each sync reads them again.
+    """
+    unsettled = [str(day) for day in unsettled_days()]
+    for name, rows in expected.items():
+        counts = actual[name].copy()
+        if name == "_mixpanel_loads":
+            for row in counts:
+                if dict(row)["first_day"].split()[1] in unsettled:
+                    counts[row] = min(1, counts[row])
+        missing, extra = rows - counts, counts - rows
+        assert not missing, f"{name}: {missing.total()} rows are missing: {next(iter(missing))}"
+        assert not extra, f"{name}: {extra.total()} rows too many: {next(iter(extra))}"
+
+
+def unsettled_days() -> Iterator[date]:
+    """Yield the days that every sync reads again, today included."""
+    day = TODAY
+    while settled_on(day, lookback_days=LOOKBACK_DAYS) > TODAY:
+        yield day
+        day -= DAY
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("destination", choices=["duckdb", "postgres"])
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--days", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logger.setLevel(logging.INFO)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as directory, open_database(options.destination) as url:
+        outcome = kill_at_random(
+            Path(directory),
+            options.destination,
+            url or f"{directory}/mixpanel.duckdb",
+            kills=options.kills,
+            days=options.days,
+            seed=options.seed,
+        )
+    steps = ", ".join(f"{step} {count}" for step, count in outcome.kills.most_common())
+    took_s = time.monotonic() - began
+    sys.stdout.write(
+        f"{options.destination}: {outcome.kills.total()} kills in {took_s:.0f} s, "
+        f"{outcome.completed} syncs of {options.days} days completed with the expected tables.\n"
+        f"Kills by step: {steps}.\n"
+    )
+
+
+@contextmanager
+def open_database(destination: str) -> Iterator[str]:
+    """Yield the URL of an empty PostgreSQL; an empty string for DuckDB, which is a file."""
+    if destination == "duckdb":
+        yield ""
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        server = PostgresServer(Path(directory))
+        try:
+            yield f"{server.start()}/postgres"
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
