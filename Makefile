@@ -12,10 +12,10 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo notebook notebook-setup test check torture fmt lint types imports build package clean
+.PHONY: help demo notebook notebook-setup test test-fast check torture fmt lint types imports build package clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.run-$(VERSION)  ## load a made-up project into mixpanel.duckdb; no account needed
 	@$(BIN)/mixpanel-source demo
@@ -26,10 +26,14 @@ notebook: notebook-setup  ## look at what is in mixpanel.duckdb, in the browser
 notebook-setup: $(VENV)/.run-$(VERSION)
 	@$(PIP) --editable '.[notebook]'
 
-test: $(VENV)/.dev-$(VERSION)  ## run the tests
-	@$(BIN)/python -m pytest -n $(WORKERS)
+test: $(VENV)/.dev-$(VERSION)  ## run all tests
+	@$(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(COVERAGE)
 
-check: lint types imports test  ## everything a change has to pass
+test-fast: $(VENV)/.dev-$(VERSION)  ## run the tests that take less than five seconds each
+	@$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
+
+check: COVERAGE := --cov --cov-report=term
+check: lint types imports test  ## everything a change has to pass; measures the coverage
 
 torture: $(VENV)/.dev-$(VERSION)  ## kill a sync a hundred times, for each destination; takes a while
 	@$(BIN)/python -m tests.support.random_kills duckdb
@@ -60,7 +64,7 @@ package: build  ## install the wheel alone, in an empty environment, and run the
 		venv/bin/python -c 'from mixpanel_source import create_views; print(create_views())'
 
 clean:  ## remove the environment, caches and built files; loaded data stays
-	rm -rf $(VENV) dist build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist build *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.python-$(VERSION):
