@@ -1,7 +1,7 @@
-"""Made-up JSON, and what of it a table has to give back.
+"""Generated JSON, and the values that a table has to hold for it.
 
-`read_row` is a second, slow reader of what Mixpanel serves, written without the package: it says
-what a value has to be when it comes back, the documented repairs included.
+`read_row` is a second, slow reader of what Mixpanel serves, independent of the package. It returns the
+values that a table has to hold, with the documented repairs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 INT64_END = 2**63
 PYTHON_DIGITS = 4_300
-"""Python turns no more digits than this into an integer."""
+"""Maximum digits that Python converts to an integer."""
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 HOSTILE_NAMES = (
@@ -32,7 +32,7 @@ HOSTILE_NAMES = (
     *("123", "1st", "2024-01-01", "2024-01-01T00:00:00Z", "n" * 300, "n" * 299 + "m", "é" * 300),
     *("a" * 53, "a" * 54, "a" * 63, "a" * 64, "Ab" * 30, "true", "12:30"),
 )
-"""Property names of which each is legal and some are alike."""
+"""Legal property names, some of them similar."""
 
 EDGE_NUMBERS: tuple[int | float, ...] = (
     *(0, 1, -1, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)),
@@ -48,7 +48,7 @@ def names() -> st.SearchStrategy[str]:
 
 
 def values() -> st.SearchStrategy[Any]:
-    """JSON values of every kind, those that no database takes among them."""
+    """JSON values of every type, including those that no database stores."""
     # lone surrogates and NUL among them
     texts = st.text(st.characters(exclude_categories=()), max_size=8)
     scalars = st.none() | st.booleans() | st.integers(-(2**66), 2**66) | st.floats() | texts
@@ -66,7 +66,7 @@ def property_sets() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def texts() -> st.SearchStrategy[str]:
-    """Text with what JSON escapes, and with what others take for line ends."""
+    """Text with characters that JSON escapes, and others that are line ends elsewhere."""
     return st.text(
         st.sampled_from('ab"\\{}[],: \t\x00\x01\x0b\x0c\x1c\x85\u2028\u2029\ufeffé日🙂')
         | st.characters(),
@@ -75,7 +75,7 @@ def texts() -> st.SearchStrategy[str]:
 
 
 def to_json(row: Any) -> bytes:
-    """A line as Mixpanel writes it, characters as themselves where they can be."""
+    """A line as Mixpanel writes it, unescaped if possible."""
     try:
         return json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -83,12 +83,12 @@ def to_json(row: Any) -> bytes:
 
 
 def to_line(event: str, properties: dict[str, Any]) -> bytes:
-    """An event as Mixpanel serves it; what is no Unicode text is escaped."""
+    """An event as Mixpanel serves it, with lone surrogates escaped."""
     return json.dumps({"event": event, "properties": properties}).encode()
 
 
 def read_row(line: bytes, *, name_key: str = "event") -> tuple[str, dict[str, Any]]:
-    """The name of a row and its properties as they have to come back, repairs included."""
+    """The expected name and properties of a row, repairs included."""
     text = line.decode("utf-8", "surrogateescape")
     row = json.loads(text, strict=False, **_LITERALS)
     if UNSTORABLE.search(text) or "\\u" in text:
@@ -112,7 +112,7 @@ def canonical(value: Any) -> Any:
 
 
 def bounded(value: Any) -> Any:
-    """An integer that no column holds as the text it is repaired to; any other value as it is."""
+    """The value, but an integer that no column holds as text."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value if -INT64_END <= value < INT64_END else str(value)
     return value

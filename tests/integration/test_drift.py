@@ -1,4 +1,4 @@
-"""A property whose type changes: each value stays what it was, in the column of its type."""
+"""A property whose type changes: each value is unchanged in the column of its type."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_value_of_another_type_is_kept(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of any two types, one after the other, both come back from a column of their own type."""
+    """Values of any two types, in either order, are each in a column of their type."""
     project, clock = Project(), Clock(DAY + timedelta(days=2))
     pipeline = open_pipeline(destination, request)
     add(project, DAY, {pair_name(*pair): VALUES[pair[0]] for pair in PAIRS})
@@ -78,7 +78,7 @@ def test_a_value_of_another_type_is_kept(
 
 
 def expected_types(first: str, then: str, *, together: bool) -> set[str]:
-    """The types of the columns that a property has after values of two kinds."""
+    """The column types of a property with values of two kinds."""
     kinds = {first, then}
     if kinds == {"int", "float"} and (together or first == "float"):
         return {"double"}
@@ -86,7 +86,7 @@ def expected_types(first: str, then: str, *, together: bool) -> set[str]:
 
 
 def pair_name(first: str, then: str) -> str:
-    """The property that has a value of one kind first and then one of another."""
+    """The name of the property with a value of one kind, then of another."""
     return f"{first} then {then}"
 
 

@@ -1,4 +1,4 @@
-"""A value no database takes is repaired and reported; the rest of its day loads with it."""
+"""A value that no database stores is repaired and reported, and its day loads."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ POISON: dict[str, tuple[bytes, dict[str, int]]] = {
 
 @on_each_destination
 def test_a_poisoned_day_loads(destination: str, request: pytest.FixtureRequest) -> None:
-    """A day with a value of each kind loads whole, tells what it repaired, and loads again."""
+    """A day with a value of each kind loads completely, reports its repairs, and loads again."""
     project, clock = Project(events={DAY: poisoned_day()}), Clock(DAY + timedelta(days=1))
     pipeline = open_pipeline(destination, request)
     poisoned = Project(events={DAY: [line for line in project.events[DAY] if b"fill" not in line]})
@@ -87,6 +87,6 @@ def poisoned_day() -> list[bytes]:
 
 
 def describe(number: int, kind: str, properties: bytes) -> bytes:
-    """An event as a line; of what is in it twice the second counts."""
+    """An event as a line; of repeated properties the second counts."""
     identity = b'"time":%d,"$insert_id":"%d %s"' % (MIDNIGHT_S + number, number, kind.encode())
     return b'{"event":"%s","properties":{%s,%s}}' % (kind.encode(), identity, properties)
