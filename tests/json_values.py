@@ -1,7 +1,7 @@
 """Generated JSON, and the values that a table has to hold for it.
 
-`read_row` is a second, slow reader of what Mixpanel serves, independent of the package. It returns the
-values that a table has to hold, with the documented repairs.
+`read_row` is a second, slow reader of what Mixpanel serves, independent of the package. It returns
+the values that a table has to hold, with the documented repairs.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def test_keys_do_not_depend_on_the_order_of_lines(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("insert_id", [None, ""])
 def test_alike_events_are_kept_and_numbered(insert_id: str | None) -> None:
-    """Equal events without `$insert_id` are all kept: the first with the plain key, others numbered."""
+    """Equal events without `$insert_id` are all kept: only the first has the plain key."""
     line = event(insert_id=insert_id)
     found = keys(settled([line] * 3 + [event(insert_id=insert_id, plan="pro")] * 2))
     assert len(set(found)) == 5
