@@ -11,7 +11,7 @@ tears the row over several lines. Joining them again is done here only:
   It does not look for them inside big blocks, where this would cost a pass over every byte.
 - The reader of a big block meets their pieces as lines it cannot read, and calls `join_torn_rows`.
 - `iter_rows` joins all of them, for readers that take one row after the other.
-- `last_row` is for the end of a reply whose rows nobody reads.
+- `last_row` is for the end of a reply whose rows are not read.
 """
 
 from __future__ import annotations

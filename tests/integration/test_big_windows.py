@@ -56,7 +56,7 @@ def make_lines() -> list[bytes]:
 
 
 def make_project() -> Project:
-    """A day, some of its events twice and far apart, some out of the ordinary; many profiles."""
+    """A day with duplicates far apart and with odd lines, and many profiles."""
     lines = make_lines()
     lines[4_000:4_000] = ODD_LINES
     lines += lines[10:40]
@@ -80,7 +80,7 @@ def test_all_is_kept(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """However a window is read, each row comes once and whole, whatever stands around it."""
+    """However a window is read, each row is loaded once and completely."""
     monkeypatch.setattr(constants, "KEPT_BYTES", kept)
     monkeypatch.setattr(constants, "BLOCK_BYTES", 1_500_000)
     url = request.getfixturevalue("postgres") if destination == "postgres" else None
@@ -100,7 +100,7 @@ def test_all_is_kept(
 def test_of_a_window_that_is_too_big_little_is_kept(
     room: float, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A window that fits stays in memory; of another half of what fits, which is read only once."""
+    """A window that fits is kept in memory; of any other window, half of what fits."""
     block = b"".join(line + b"\n" for line in make_lines()[:10])
     monkeypatch.setattr(constants, "KEPT_BYTES", room * read_block(block, EVENT).nbytes)
     verified = verify([block] * 10, BlockReader(EventIdentifier(Window(DAY, DAY))))
@@ -109,7 +109,7 @@ def test_of_a_window_that_is_too_big_little_is_kept(
 
 
 def test_a_window_that_changed_on_the_disk_is_refused(tmp_path: Path) -> None:
-    """Other rows than were verified are not loaded."""
+    """Rows that were not verified are not loaded."""
     lines = [line + b"\n" for line in make_lines()[:10]]
     path = tmp_path / "window.jsonl"
     path.write_bytes(b"".join(lines))

@@ -1,4 +1,4 @@
-"""A property whose type changes: each value stays what it was, in the column of its type."""
+"""A property whose type changes: each value is unchanged in the column of its type."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_value_of_another_type_is_kept(
     stage: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of any two types, one after the other, both come back from a column of their own type."""
+    """Values of any two types, in either order, are each in a column of their type."""
     project, clock = Project(), Clock(noon(DAY + timedelta(days=2)))
     add(project, DAY, {pair_name(*pair): VALUES[pair[0]] for pair in PAIRS})
     if stage == "across batches":
@@ -72,7 +72,7 @@ def test_a_value_of_another_type_is_kept(
 
 
 def expected_types(first: str, then: str, *, together: bool) -> set[str]:
-    """The types of the columns that a property has after values of two kinds."""
+    """The column types of a property with values of two kinds."""
     kinds = {first, then}
     if kinds == {"int", "float"} and (together or first == "float"):
         return {"double"}
@@ -80,7 +80,7 @@ def expected_types(first: str, then: str, *, together: bool) -> set[str]:
 
 
 def pair_name(first: str, then: str) -> str:
-    """The property that has a value of one kind first and then one of another."""
+    """The name of the property with a value of one kind, then of another."""
     return f"{first} then {then}"
 
 

@@ -1,4 +1,4 @@
-"""A value no database takes is repaired and reported; the rest of its day loads with it."""
+"""A value that no database stores is repaired and reported, and its day loads."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ POISON: dict[str, tuple[bytes, dict[str, int]]] = {
 
 
 def test_a_poisoned_day_loads(any_pipeline: dlt.Pipeline) -> None:
-    """A day with a value of each kind loads whole, tells what it repaired, and loads again."""
+    """A day with a value of each kind loads completely, reports its repairs, and loads again."""
     project, clock = Project(events={DAY: poisoned_day()}), Clock(noon(DAY + timedelta(days=1)))
     poisoned = Project(events={DAY: [line for line in project.events[DAY] if b"fill" not in line]})
     repairs = Counter[str]()
@@ -78,6 +78,6 @@ def poisoned_day() -> list[bytes]:
 
 
 def describe(number: int, kind: str, properties: bytes) -> bytes:
-    """An event as a line; of what is in it twice the second counts."""
+    """An event as a line; of repeated properties the second counts."""
     identity = b'"time":%d,"$insert_id":"%d %s"' % (MIDNIGHT_S + number, number, kind.encode())
     return b'{"event":"%s","properties":{%s,%s}}' % (kind.encode(), identity, properties)

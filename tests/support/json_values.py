@@ -66,7 +66,7 @@ def property_sets() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def texts() -> st.SearchStrategy[str]:
-    """Text with what JSON escapes, and with what others take for line ends."""
+    """Text with characters that JSON escapes, and others that are line ends elsewhere."""
     return st.text(
         st.sampled_from('ab"\\{}[],: \t\x00\x01\x0b\x0c\x1c\x85\u2028\u2029\ufeffé日🙂')
         | st.characters(),
@@ -75,7 +75,7 @@ def texts() -> st.SearchStrategy[str]:
 
 
 def to_json(row: Any) -> bytes:
-    """A line as Mixpanel writes it, characters as themselves where they can be."""
+    """A line as Mixpanel writes it, unescaped if possible."""
     try:
         return json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Properties into columns: one column a property and type, the same for ever, and nothing lost."""
+"""Properties into columns: one column for each property and type, kept forever, without loss."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def place_names(columns: ColumnMap, properties: Sequence[str]) -> dict[str, str]
 
 
 def new_map(stored: Sequence[Sequence[str]] = (), **options: int) -> ColumnMap:
-    """The map of `export`, in a new run that begins with what was stored."""
+    """The map of `export` in a new run, restored from what was stored."""
     return ColumnMap(EXPORT_COLUMNS, json.loads(json.dumps(stored)), **options)
 
 
@@ -80,7 +80,7 @@ def assert_names_fit(stored: Sequence[StoredColumn]) -> None:
 
 @given(st.lists(st.lists(names(), max_size=10), max_size=4), st.randoms(use_true_random=False))
 def test_names_are_unique_and_kept(batches: list[list[str]], rng: random.Random) -> None:
-    """Any names get columns of their own, whatever the order, and have them in every later run."""
+    """Any names get separate columns, in any order, and keep them in every later run."""
     columns = shuffled = new_map()
     for batch in batches:
         before = columns.stored
@@ -93,7 +93,7 @@ def test_names_are_unique_and_kept(batches: list[list[str]], rng: random.Random)
 
 @given(st.permutations(HOSTILE_NAMES))
 def test_hostile_names_are_unique_in_any_order(properties: list[str]) -> None:
-    """Names made to collide do not, and in one batch it is not their order that decides."""
+    """Similar names do not collide, and their order within a batch does not matter."""
     found = place_names(new_map(), properties)
     assert found == place_names(new_map(), HOSTILE_NAMES)
     assert found.keys() == {*HOSTILE_NAMES}
@@ -101,7 +101,7 @@ def test_hostile_names_are_unique_in_any_order(properties: list[str]) -> None:
 
 
 def test_every_type_of_a_hostile_name_has_a_column() -> None:
-    """The columns for other types are unique and unchanged by destinations, too."""
+    """Variant columns are unique, too, and unchanged by destinations."""
     columns = new_map()
     for kind, value in zip(JsonType, [True, 1, 1.5, "x", "[]"], strict=True):
         place(columns, {Typed(name, kind): [value] for name in HOSTILE_NAMES})
@@ -129,7 +129,7 @@ def test_every_type_of_a_hostile_name_has_a_column() -> None:
     ],
 )
 def test_a_readable_name_stays_readable(name: str, column: str) -> None:
-    """A column is called what its property is called, in snake case."""
+    """A column has the name of its property, in snake case."""
     assert readable_name(name) == column
     assert place_names(new_map(), [name])[name] == column
 
@@ -152,7 +152,7 @@ def test_a_readable_name_stays_readable(name: str, column: str) -> None:
     ],
 )
 def test_a_name_that_would_mislead_has_a_hash(name: str, start: str) -> None:
-    """Where letters are lost or the name is taken, eight digits follow."""
+    """If letters are lost or the name is taken, eight digits follow."""
     column = place_names(new_map(), [name])[name]
     assert column.startswith(start)
     digits = column.removeprefix(start)
@@ -161,14 +161,14 @@ def test_a_name_that_would_mislead_has_a_hash(name: str, start: str) -> None:
 
 
 def test_the_exact_name_has_the_plain_column() -> None:
-    """Of names that are alike the one that needs no change is not the one that gets a hash."""
+    """Of similar names, the one that needs no change gets no hash."""
     found = place_names(new_map(), ["Plan", "$plan", "PLAN", "plan"])
     assert found["plan"] == "plan"
     assert found["$plan"] == "mp_plan"
 
 
 def test_a_hash_that_is_taken_is_not_used() -> None:
-    """A property that is called as another's column with its hash does not get that column."""
+    """A property named like another property's hashed column does not get that column."""
     taken = place_names(new_map(), ["plan", "Plan"])["Plan"]
     found = place_names(new_map(), ["plan", taken, "Plan"])
     assert found[taken] == taken
@@ -176,7 +176,7 @@ def test_a_hash_that_is_taken_is_not_used() -> None:
 
 
 def test_a_column_stays_when_a_better_name_comes() -> None:
-    """Who came first keeps the column, though another would be called exactly that."""
+    """The first property keeps its column, even if a later one has exactly that name."""
     columns = new_map()
     place_names(columns, ["Plan"])
     found = place_names(new_map(columns.stored), ["plan"])
@@ -185,7 +185,7 @@ def test_a_column_stays_when_a_better_name_comes() -> None:
 
 
 def test_a_name_like_a_variant_is_no_variant() -> None:
-    """`price__v_text` is a property of its own, beside the text values of `price`."""
+    """A property `price__v_text` is kept apart from the text values of `price`."""
     values: Values = {
         Typed("price", BIGINT): [1, 2, None],
         Typed("price", TEXT): [None, None, "free"],
@@ -232,7 +232,7 @@ def test_a_name_like_a_variant_is_no_variant() -> None:
 def test_values_of_several_types_in_a_batch(
     values: dict[JsonType, list[Any]], placed: dict[str, list[Any]]
 ) -> None:
-    """Most values decide on the type; whole numbers go in with fractions if they stay the same."""
+    """The most frequent type wins; integers join doubles if a double holds them exactly."""
     columns = new_map()
     assert place(columns, {Typed("x", kind): found for kind, found in values.items()}) == placed
     types = {column: type_ for _, column, type_ in columns.stored}
@@ -240,7 +240,7 @@ def test_values_of_several_types_in_a_batch(
 
 
 def test_a_type_is_kept_for_ever() -> None:
-    """A column made for integers takes no fraction, and one for fractions takes integers."""
+    """A column of integers takes no doubles, and a column of doubles takes integers."""
     columns = new_map()
     place(columns, {Typed("i", BIGINT): [1], Typed("f", DOUBLE): [1.5]})
     later = new_map(columns.stored)
@@ -252,7 +252,7 @@ def test_a_type_is_kept_for_ever() -> None:
 
 
 def test_fixed_columns_have_variants() -> None:
-    """A `time` that is no time goes to a column for its type, also in later runs."""
+    """A `time` that is not a time goes to a variant column, also in later runs."""
     columns = new_map()
     values: Values = {Typed("time", TEXT): ["soon"], Typed("$insert_id", BIGINT): [5]}
     expected = {"time__v_text": ["soon"], "insert_id__v_bigint": [5]}
@@ -261,14 +261,14 @@ def test_fixed_columns_have_variants() -> None:
 
 
 def test_a_property_without_values_gets_no_column() -> None:
-    """Null makes no column, for it has no type."""
+    """Null makes no column, because it has no type."""
     columns = new_map()
     assert place(columns, {Typed("x", TEXT): [None, None]}) == {}
     assert columns.stored == []
 
 
 def test_json_columns_are_named() -> None:
-    """The columns that hold JSON text are known, the overflow among them."""
+    """The columns that hold JSON text are listed, including the overflow."""
     columns = new_map(max_columns=len(EXPORT_COLUMNS) + 2)
     place(columns, {Typed("a", JsonType.JSON): ["[1]"], Typed("b", TEXT): ["x"]})
     place(columns, {Typed("c", TEXT): ["x"]})
@@ -276,7 +276,7 @@ def test_json_columns_are_named() -> None:
 
 
 def test_past_the_cap_properties_share_one_column() -> None:
-    """They become JSON with their names and types as they are; those with a column keep it."""
+    """They become JSON with unchanged names and types; properties with a column keep it."""
     columns = new_map(max_columns=len(EXPORT_COLUMNS) + 1)
     place(columns, {Typed("a", TEXT): ["x"]})
     placed = place(
@@ -300,7 +300,7 @@ def test_past_the_cap_properties_share_one_column() -> None:
 
 
 def test_the_cap_may_change() -> None:
-    """Raised, it gives columns to new properties; lowered, it takes none away."""
+    """A higher cap gives columns to new properties; a lower one takes none away."""
     full = new_map(max_columns=len(EXPORT_COLUMNS))
     place(full, {Typed("a", TEXT): ["x"]})
     raised = new_map(full.stored)
@@ -316,7 +316,7 @@ def test_the_cap_may_change() -> None:
 
 
 def test_a_row_too_wide_for_a_database_is_cut() -> None:
-    """The values a row has beyond `ROW_VALUES` go to the JSON column, of that row alone."""
+    """A row's values beyond `ROW_VALUES` go to the JSON column, for that row only."""
     values: Values = {Typed(f"p{n:03}", BIGINT): [n, None] for n in range(ROW_VALUES + 2)}
     last, beyond = f"p{ROW_VALUES - 1:03}", [f"p{ROW_VALUES:03}", f"p{ROW_VALUES + 1:03}"]
     values[Typed(beyond[1], BIGINT)] = [ROW_VALUES + 1, 7]
@@ -337,7 +337,7 @@ def test_a_row_too_wide_for_a_database_is_cut() -> None:
     st.sampled_from([MAX_COLUMNS, 12, len(EXPORT_COLUMNS)]),
 )
 def test_every_value_can_be_read_back(batches: list[list[dict[str, Any]]], cap: int) -> None:
-    """Decoded, laid out and placed, in batches of several runs, each value is still what it was."""
+    """Each value is unchanged after decoding and placing, in batches of several runs."""
     stored: list[StoredColumn] = []
     for batch in batches:
         columns = new_map(stored, max_columns=cap)
@@ -351,7 +351,7 @@ def test_every_value_can_be_read_back(batches: list[list[dict[str, Any]]], cap: 
 
 
 def load(lines: list[bytes], columns: ColumnMap) -> tuple[pa.Table, list[int]]:
-    """The table of a batch, and the lines its rows are from."""
+    """The table of a batch, and the number of the line each row is from."""
     index, text = RowIndex(), b"".join(line + b"\n" for line in lines)
     block, identities = BlockReader(EventIdentifier(Window(DAY, DAY))).read(text)
     index.extend(identities)
@@ -365,7 +365,7 @@ def load(lines: list[bytes], columns: ColumnMap) -> tuple[pa.Table, list[int]]:
 def assert_row_is(
     row: dict[str, Any], served: dict[str, Any], stored: Sequence[StoredColumn]
 ) -> None:
-    """Each property is in one of its columns, as it was served."""
+    """Each property is in exactly one of its columns, as it was served."""
     found: dict[str, list[Any]] = defaultdict(list)
     others = json.loads(row.get(OVERFLOW) or "{}")
     for name, column, data_type in stored:

@@ -1,4 +1,4 @@
-"""Lines into typed arrays: each value in the array of its property and its type, unchanged."""
+"""Lines into typed arrays: each value unchanged in the array of its property and type."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def rows_of(decoded: Decoded) -> list[tuple[Any, ...]]:
 
 
 def decode_value(literal: bytes) -> tuple[dict[Typed, Any], Counter[str]]:
-    """What becomes of `{"x": literal}`, and what was repaired."""
+    """The decoded value of `{"x": literal}`, and the repairs."""
     decoded = decode(b'{"event":"e","properties":{"x":%s}}' % literal)
     return read_back(decoded)[0], decoded.repairs
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), property_sets()), max_size=20))
 def test_each_value_is_in_the_array_of_its_type(rows: list[tuple[str, dict[str, Any]]]) -> None:
-    """Of any rows each value comes back from the array of its property and type, and no other."""
+    """Each value is in the array of its property and type, and in no other."""
     lines = [to_line(name, properties) for name, properties in rows]
     decoded = decode(*lines)
     found = read_back(decoded)
@@ -97,7 +97,7 @@ def test_each_value_is_in_the_array_of_its_type(rows: list[tuple[str, dict[str, 
 
 @given(st.lists(property_sets(), max_size=5))
 def test_raw_properties_are_as_served(rows: list[dict[str, Any]]) -> None:
-    """The JSON column has every property, null ones too, whatever is decoded besides."""
+    """The JSON text has every property, including null, whatever else is decoded."""
     lines = [to_line("e", properties) for properties in rows]
     decoded = decode(*lines, decoder=BlockDecoder(EVENT, Selection(only=("x",), raw=True)))
     assert decoded.raw_properties is not None
@@ -110,7 +110,7 @@ def test_raw_properties_are_as_served(rows: list[dict[str, Any]]) -> None:
 
 
 def test_a_common_event_is_decoded_apart_from_rare_ones() -> None:
-    """Rows come back by their position, whether many or few are of their kind."""
+    """Rows have their positions, whether their event is frequent or rare."""
     names = ["common"] * SMALL_GROUP + [f"rare {number}" for number in range(SMALL_GROUP)]
     lines = [to_line(name, {"n": number, name: "x"}) for number, name in enumerate(names)]
     decoded = decode(*lines)
@@ -122,7 +122,7 @@ def test_a_common_event_is_decoded_apart_from_rare_ones() -> None:
 
 
 def test_positions_count_from_the_start_and_skip_what_is_dropped() -> None:
-    """A dropped line is left out, and the others keep their positions in the window."""
+    """A dropped row is left out, and the others keep their positions in the window."""
     lines = [to_line("e", {"n": number}) for number in range(4)]
     block = b"".join(line + b"\n" for line in lines)
     for small in (0, SMALL_BLOCK_BYTES):
@@ -165,7 +165,7 @@ def test_positions_count_from_the_start_and_skip_what_is_dropped() -> None:
 def test_a_value_at_an_edge(
     literal: bytes, kind: JsonType, value: object, repaired: dict[str, int]
 ) -> None:
-    """A value a database holds stays as it is; one it does not is repaired, and counted once."""
+    """A value that databases store is unchanged; any other is repaired, and counted once."""
     found, repairs = decode_value(literal)
     assert found == {Typed("x", kind): canonical(value)}
     assert repairs == repaired
@@ -183,13 +183,13 @@ def test_one_bad_value_changes_no_other() -> None:
 
 
 def test_a_property_without_values_has_no_array() -> None:
-    """Null makes no column, for it has no type."""
+    """Null makes no column, because it has no type."""
     assert decode_value(b"null") == ({}, Counter())
     assert decode(to_line("e", {"x": None})).properties == {}
 
 
 def test_only_the_wanted_properties_are_decoded() -> None:
-    """Where the JSON column is all that is wanted, nothing else makes arrays."""
+    """With `only`, no other properties become arrays."""
     decoder = BlockDecoder(EVENT, Selection(only=("time", "gone"), raw=True))
     decoded = decode(to_line("e", {"time": 1, "x": 2}), decoder=decoder)
     assert [*decoded.properties] == [Typed("time", JsonType.BIGINT)]
@@ -206,7 +206,7 @@ def test_only_the_wanted_properties_are_decoded() -> None:
     ],
 )
 def test_keys_beside_the_properties_are_kept(kind: Any, line: bytes) -> None:
-    """What should not be there is loaded as if it were a property, in both forms."""
+    """Unexpected keys are loaded like properties, as arrays and as JSON."""
     decoded = decode(line, decoder=BlockDecoder(kind, Selection(raw=True)))
     assert read_back(decoded)[0] == {
         Typed("beside", JsonType.JSON): canonical([1e99, "é"]),
@@ -219,7 +219,7 @@ def test_keys_beside_the_properties_are_kept(kind: Any, line: bytes) -> None:
 
 
 def test_profiles_have_their_id_as_name() -> None:
-    """The id is text whatever it was, and a profile may have no properties."""
+    """An id of any type becomes text, and a profile may have no properties."""
     lines = [b'{"$distinct_id":7}', b'{"$distinct_id":"a","$properties":{}}']
     decoded = decode(*lines, decoder=BlockDecoder(PROFILE, Selection(raw=True)))
     assert decoded.names.to_pylist() == ["7", "a"]
@@ -229,7 +229,7 @@ def test_profiles_have_their_id_as_name() -> None:
 
 @pytest.mark.parametrize("name", ["", ":", "text:x", "name", "position", "raw_properties"])
 def test_a_property_is_found_under_any_name(name: str) -> None:
-    """A name that looks like one of ours is still the property's."""
+    """A property may have the name of an internal column."""
     assert read_back(decode(to_line("e", {name: 1})))[0] == {Typed(name, JsonType.BIGINT): 1}
 
 

@@ -51,13 +51,13 @@ NOON = FIRST * DAY_S + DAY_S // 2
     ],
 )
 def test_event_day(time: object, day: int | None) -> None:
-    """Seconds, milliseconds and ISO 8601 text come to the UTC day; all else to none."""
+    """Seconds, milliseconds and ISO 8601 text give the UTC day; anything else None."""
     assert event_day(time) == day
 
 
 @given(text=st.text(max_size=12) | st.from_regex(r"[0-9TWPZ:/+. -]{1,30}", fullmatch=True))
 def test_any_text_for_a_time(text: str) -> None:
-    """Text that is no time is none, and never an error."""
+    """Text that is not a time gives None, and never an error."""
     moment = parse_moment(text)
     assert moment is None or moment.tzinfo is None
 

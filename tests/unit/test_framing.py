@@ -1,4 +1,4 @@
-"""Bytes into lines, lines into rows."""
+"""Bytes into blocks of rows: any chunks, any compression, torn rows, bad lines."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_lines(chunks: Iterable[bytes]) -> list[bytes]:
 
 @given(data=st.data(), wanted=st.lists(rows.map(to_json), max_size=6))
 def test_lines_survive_any_split(data: st.DataObject, wanted: list[bytes]) -> None:
-    """Wherever chunks end, in a line, in a character or at a line's end, the lines are the same."""
+    """The lines are the same wherever chunks end: in a line, in a character, at a line's end."""
     newline = data.draw(st.sampled_from((b"\n", b"\r\n", b"\n\n", b"\n \n")))
     body = newline.join(wanted) + data.draw(st.sampled_from((b"", newline)))
 
@@ -65,13 +65,13 @@ def test_gzip_survives_any_split(data: st.DataObject, wanted: list[bytes]) -> No
 
 @given(data=st.data(), wanted=st.lists(rows.map(to_json), max_size=3))
 def test_gzip_of_several_members(data: st.DataObject, wanted: list[bytes]) -> None:
-    """Streams put one after the other are one stream."""
+    """Concatenated streams are one stream."""
     body = b"".join(gzip.compress(line + b"\n", mtime=0) for line in [b"", *wanted])
     assert b"".join(inflate(data.draw(splits(body)))).split() == b"\n".join(wanted).split()
 
 
 def test_gzip_cut_anywhere() -> None:
-    """A stream that lacks any of its last bytes is refused, even if all lines are there."""
+    """A stream without its last bytes is refused, even if all lines are complete."""
     body = gzip.compress(b"".join(b'{"event":"a","properties":{"n":%d}}\n' % n for n in range(40)))
     for end in range(len(body)):
         with pytest.raises(TruncatedError, match="ends before its trailer"):
@@ -87,13 +87,13 @@ def test_gzip_cut_anywhere() -> None:
     ],
 )
 def test_damaged_gzip(body: bytes) -> None:
-    """What is no gzip stream, or not the one that was sent, is refused."""
+    """A damaged stream, or one that is not gzip, is refused."""
     with pytest.raises(TruncatedError, match="is damaged"):
         list(inflate([body]))
 
 
 def test_gzip_blocks_are_bounded() -> None:
-    """A stream that swells a thousandfold comes in blocks of bounded size."""
+    """A stream that expands a thousandfold comes in blocks of bounded size."""
     size = 3 * PIECE_BYTES + 17
     blocks = [*inflate([gzip.compress(bytes(size))])]
     assert max(map(len, blocks)) <= PIECE_BYTES
@@ -108,19 +108,19 @@ def test_gzip_blocks_are_bounded() -> None:
     data=st.data(),
 )
 def test_torn_lines_are_joined(text: str, breaks: str, data: st.DataObject) -> None:
-    """Raw line breaks inside a string come back as they were, whatever stands around them."""
+    """Raw line breaks inside a string are restored, whatever surrounds them."""
     safe = text.replace('"', "").encode("utf-8", "replace")
     torn = b'{"event":"a","properties":{"text":"' + safe + breaks.encode() + b'"}}'
     plain = b'{"event":"b","properties":{}}'
 
     lines = read_lines(data.draw(splits(b"\n".join((plain, torn, plain)))))
     assert lines == [plain, torn.replace(b"\n", rb"\n"), plain]
-    assert repair_row(torn, Counter())["properties"]["text"].count("\n") == breaks.count("\n")
+    assert repair_row(torn, Counter())["properties"]["text"].count("\n") == torn.count(b"\n")
 
 
 @given(data=st.data())
 def test_blocks_do_not_depend_on_the_pieces(data: st.DataObject) -> None:
-    """What is read again, in other pieces, comes in the same blocks: rows are counted by them."""
+    """The same bytes in other pieces give the same blocks, because rows are counted by block."""
     rows = data.draw(st.lists(st.sampled_from([b"{}", b'{"a":1}', b'{"long":"%s"}' % (b"x" * 40)])))
     text = b"".join(row + b"\n" for row in rows)
     with pytest.MonkeyPatch.context() as patch:
@@ -153,7 +153,7 @@ def test_torn_rows_in_a_big_block() -> None:
 
 @given(data=st.data(), wanted=st.lists(rows.map(to_json), max_size=6))
 def test_rows_one_by_one(data: st.DataObject, wanted: list[bytes]) -> None:
-    """They are those of the blocks, wherever chunks end."""
+    """Rows are the same wherever chunks end."""
     assert [*iter_rows(data.draw(splits(b"\n".join(wanted))))] == wanted
 
 
@@ -211,7 +211,7 @@ def test_unclosed_string_is_given_up() -> None:
     ],
 )
 def test_terminated_early(sentinel: bytes) -> None:
-    """The sentinel is named however it is spelt, and wherever it cuts in."""
+    """The sentinel is recognized in any spelling, and anywhere in the reply."""
     body = b'{"event":"a","properties":{}}\n' + sentinel
     with pytest.raises(TruncatedError, match="'terminated early'") as raised:
         read_lines([body])
@@ -219,7 +219,7 @@ def test_terminated_early(sentinel: bytes) -> None:
 
 
 def test_event_that_speaks_of_termination() -> None:
-    """An event may say `terminated early` and even be called so."""
+    """An event may contain `terminated early`, even in its name."""
     line = b'{"event":"export terminated early","properties":{"error":"terminated early"}}'
     assert read_lines([line]) == [line]
 
@@ -243,14 +243,14 @@ def test_event_that_speaks_of_termination() -> None:
     ],
 )
 def test_bad_lines(body: bytes, words: str) -> None:
-    """What is no row is refused with the reason and none of the content."""
+    """A line that is not a row is refused with the reason and none of its content."""
     with pytest.raises(TruncatedError, match=words) as raised:
         read_lines([body])
     assert "secret plan" not in str(raised.value)
 
 
 def test_error_object_is_described() -> None:
-    """A whole JSON object can be an error message too: whoever finds it asks for the words."""
+    """A whole JSON object can be an error message, too, and is described as one."""
     assert "error message" in describe_bad_line(b'{"error": "secret plan"}')
 
 
@@ -260,7 +260,7 @@ def test_nothing_but_blank_lines() -> None:
 
 
 def test_big_stream_in_odd_chunks() -> None:
-    """Thousands of lines in chunks of odd sizes come out in order, none lost and none twice."""
+    """Thousands of lines in chunks of odd sizes come in order, none lost and none repeated."""
     lines = [
         b'{"event":"e%d","properties":{"pad":"%s"}}' % (n, b"x" * (n % 700)) for n in range(9_000)
     ]

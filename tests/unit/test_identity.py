@@ -1,4 +1,4 @@
-"""Which rows are the same row: their keys, and what becomes of duplicates."""
+"""Which rows are duplicates: their keys, and which of them is kept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOON = FIRST * DAY_S + DAY_S // 2
 
 
 def event(name: str = "Plan chosen", /, **properties: Any) -> bytes:
-    """A line with a `$insert_id`; a property that is None is not there."""
+    """A line with a `$insert_id`; properties that are None are left out."""
     row = {"time": NOON, "distinct_id": "u1", "insert_id": "i1", **properties}
     given = {NAMES.get(key, key): value for key, value in row.items() if value is not None}
     return json.dumps({"event": name, "properties": given}, sort_keys=True).encode()
@@ -74,7 +74,7 @@ def key_of(line: bytes) -> str:
 
 
 def test_key_is_text_of_fixed_length() -> None:
-    """A key is hexadecimal, two digits a byte."""
+    """A key is hexadecimal, with two digits for each byte."""
     assert len(key_of(event())) == 2 * KEY_BYTES
     assert int(key_of(event()), 16) > 0
 
@@ -92,7 +92,7 @@ def test_key_is_text_of_fixed_length() -> None:
 )
 @pytest.mark.parametrize("insert_id", ["i1", None, ""])
 def test_processing_again_keeps_the_key(change: dict[str, Any], insert_id: str | None) -> None:
-    """An event has one key before and after its user is merged, `$insert_id` or not."""
+    """An event keeps its key when its user is merged, with or without `$insert_id`."""
     assert key_of(event(insert_id=insert_id, **change)) == key_of(event(insert_id=insert_id))
 
 
@@ -110,18 +110,18 @@ def test_processing_again_keeps_the_key(change: dict[str, Any], insert_id: str |
     ],
 )
 def test_different_events(line: bytes, other: bytes) -> None:
-    """Name, user, `$insert_id`, day and, without the latter, content tell events apart."""
+    """Events differ by name, user, `$insert_id` and day; without `$insert_id` by content."""
     assert key_of(line) != key_of(other)
     assert len(keys(settled([line, other]))) == 2
 
 
 def test_other_properties_do_not_matter_beside_an_insert_id() -> None:
-    """Of two with one `$insert_id` on one day, what differs otherwise is a correction."""
+    """Of two events with the same `$insert_id` and day, the later one is a correction."""
     assert key_of(event(plan="pro", time=NOON + 60)) == key_of(event(plan="free"))
 
 
 def test_order_of_properties_does_not_matter() -> None:
-    """Content is content in any order, also with an integer that takes the slow way."""
+    """The order of keys does not matter, also with an integer that takes the slow path."""
     row = {"time": NOON, "distinct_id": "u1", "list": [{"a": 1, "b": 2**70}], "c": 1.5}
     line = json.dumps({"event": "A", "properties": row}).encode()
     row["list"] = [{"b": 2**70, "a": 1}]
@@ -131,7 +131,7 @@ def test_order_of_properties_does_not_matter() -> None:
 
 @given(processed=st.lists(st.none() | st.integers(0, 5), min_size=1, max_size=8))
 def test_latest_duplicate_is_kept(processed: list[int | None]) -> None:
-    """Of duplicates the one processed last stays; of those processed together the last line."""
+    """The duplicate processed last is kept; of those processed together, the last line."""
     index = settled([event(processed=at) for at in processed])
     ranks = [at or 0 for at in processed]
     latest = max(range(len(ranks)), key=lambda position: (ranks[position], position))
@@ -140,7 +140,7 @@ def test_latest_duplicate_is_kept(processed: list[int | None]) -> None:
 
 
 def test_one_insert_id_on_two_days() -> None:
-    """These are two events, as they are for Mixpanel."""
+    """Two days make two events, as in Mixpanel."""
     index = settled([event(), event(time=NOON + DAY_S)])
     assert not len(index.dropped)
     assert len(set(keys(index))) == 2
@@ -148,7 +148,7 @@ def test_one_insert_id_on_two_days() -> None:
 
 @given(st.data())
 def test_keys_do_not_depend_on_the_order_of_lines(data: st.DataObject) -> None:
-    """Whatever a window holds, each event has the same key in any order of the lines."""
+    """In any order of the lines, each event has the same key."""
     events = st.builds(
         event,
         insert_id=st.sampled_from((None, "i1", "i2")),
@@ -177,7 +177,7 @@ def test_keys_do_not_depend_on_the_order_of_lines(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("insert_id", [None, ""])
 def test_alike_events_are_kept_and_numbered(insert_id: str | None) -> None:
-    """Alike events without `$insert_id` all stay: the first has the plain key, others their own."""
+    """Equal events without `$insert_id` are all kept: only the first has the plain key."""
     line = event(insert_id=insert_id)
     found = keys(settled([line] * 3 + [event(insert_id=insert_id, plan="pro")] * 2))
     assert len(set(found)) == 5
@@ -203,7 +203,7 @@ def test_alike_events_are_kept_and_numbered(insert_id: str | None) -> None:
 )
 @pytest.mark.parametrize("insert_id", ["i1", None])
 def test_day_lies_in_the_window(time: object, day: int, insert_id: str | None) -> None:
-    """Events are filed within the days asked for, those of no such day under the first."""
+    """Events are filed under a day of the window; events of any other day under the first."""
     index = settled([event(time=time, insert_id=insert_id)])
     assert [*index.days] == [day]
     dates = index.date_array(pa.array([0])).to_pylist()
@@ -211,7 +211,7 @@ def test_day_lies_in_the_window(time: object, day: int, insert_id: str | None) -
 
 
 def test_events_of_other_days_stay_apart() -> None:
-    """Filed under one day, events of the same `$insert_id` are still of two days."""
+    """Events of different days keep different keys, even when filed under the same day."""
     index = settled([event(), event(time=NOON - DAY_S), event(time=None)])
     assert [*index.days] == [FIRST] * 3
     assert len(set(keys(index))) == 3
@@ -231,7 +231,7 @@ def test_events_of_other_days_stay_apart() -> None:
     ],
 )
 def test_rank(processed: object, rank: int) -> None:
-    """A processing time that is none counts as the earliest."""
+    """An invalid processing time counts as the earliest."""
     assert EventIdentifier(WINDOW).of_line(event(processed=processed)).rank == rank
 
 
@@ -252,7 +252,7 @@ def test_rank(processed: object, rank: int) -> None:
 )
 @pytest.mark.parametrize("insert_id", ["i1", None])
 def test_rows_that_need_repair_are_identified(extra: bytes, insert_id: str | None) -> None:
-    """An odd value does not change who the event is, and without `$insert_id` it is content."""
+    """A repaired value does not change the key, unless there is no `$insert_id`."""
     plain = event(insert_id=insert_id)
     odd = plain.replace(b'"properties": {', b'"properties": {' + extra + b",")
     assert (key_of(odd) == key_of(plain)) == (insert_id is not None)
@@ -278,7 +278,7 @@ NO_EVENTS = [
 
 @pytest.mark.parametrize("line", [*NO_EVENTS, pytest.param(b'{"a":' + b"[" * 9_000, id="deep")])
 def test_no_event(line: bytes) -> None:
-    """What is no whole event is a ValueError."""
+    """A line that is not a whole event is a ValueError."""
     identifier = EventIdentifier(WINDOW)
     with pytest.raises(ValueError, match=r"."):
         identifier.of_line(line)
@@ -290,7 +290,7 @@ def profile(distinct_id: object, **properties: Any) -> bytes:
 
 
 def test_last_profile_is_kept() -> None:
-    """A profile that is dumped again replaces the one before it."""
+    """A later profile with the same id replaces the earlier one."""
     lines = [profile("a"), profile("b"), profile("a", x=1), profile("a", x=2), profile("c")]
     index = settled(lines, ProfileIdentifier())
     assert [*index.dropped] == [0, 2]
@@ -298,13 +298,13 @@ def test_last_profile_is_kept() -> None:
 
 
 def test_profiles_are_told_by_their_id_alone() -> None:
-    """In any dump a profile has the same key."""
+    """A profile has the same key in every dump."""
     first, second = ProfileIdentifier(), ProfileIdentifier()
     assert first.of_line(profile("a")) == second.of_line(profile("a"))
 
 
 def test_profile_ids_of_other_types() -> None:
-    """An id is text in the table: a number and its digits are one id, a big number is no error."""
+    """A number and its digits as text are the same id, for numbers of any size."""
     for number in (7, -1, 2**63, 2**64, 10**30, -(2**63) - 1, -(10**30)):
         index = settled([profile(number), profile(str(number))], ProfileIdentifier())
         assert [*index.dropped] == [0]
@@ -321,7 +321,7 @@ def test_profile_ids_of_other_types() -> None:
     ],
 )
 def test_no_profile(line: bytes) -> None:
-    """What is no profile is a ValueError."""
+    """A line that is not a profile is a ValueError."""
     identifier = ProfileIdentifier()
     with pytest.raises(ValueError, match=r"."):
         identifier.of_line(line)
@@ -338,5 +338,5 @@ def test_no_profile(line: bytes) -> None:
     ],
 )
 def test_first_given(values: tuple[object, ...], first: object) -> None:
-    """None and empty text are nothing; the last value stands in if all are."""
+    """None and empty text are skipped; if all values are, the last one is returned."""
     assert first_given(*values) == first

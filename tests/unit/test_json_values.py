@@ -1,4 +1,4 @@
-"""JSON values: what is repaired, what is left alone, and how they are written again."""
+"""JSON values: which are repaired, which are unchanged, and how they are written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BOTTOMLESS = b'{"event":' + b"[" * 100_000
 
 
 def repaired(literal: str | bytes) -> tuple[Any, Repairs]:
-    """A property's value once it is repaired, and what that took."""
+    """A property's value after repair, and the repairs."""
     raw = literal if isinstance(literal, bytes) else literal.encode()
     repairs: Repairs = Counter()
     row = repair_row(b'{"event":"a","properties":{"x":' + raw + b"}}", repairs)
@@ -70,14 +70,14 @@ def repaired(literal: str | bytes) -> tuple[Any, Repairs]:
     ],
 )
 def test_repairs(literal: str | bytes, value: Any, repairs: dict[str, int]) -> None:
-    """As little as can be is changed, and counted."""
+    """Values are changed as little as possible, and changes are counted."""
     found, counted = repaired(literal)
     assert (found, dict(counted)) == (value, repairs)
     assert type(found) is type(value)
 
 
 def test_repairs_names_and_what_stands_beside_the_properties() -> None:
-    """Names of properties are text like any other, and so is the name of the event."""
+    """Names of properties and of the event are repaired like other text."""
     repairs: Repairs = Counter()
     row = repair_row(rb'{"event":"a\u0000","extra":1e999,"properties":{"\ud800":1}}', repairs)
     assert row == {"event": "a\ufffd", "extra": "1e999", "properties": {"\ufffd": 1}}
@@ -85,7 +85,7 @@ def test_repairs_names_and_what_stands_beside_the_properties() -> None:
 
 
 def test_repairs_add_up() -> None:
-    """The counter goes on over rows."""
+    """The counter adds up over rows."""
     repairs: Repairs = Counter()
     for _ in range(3):
         repair_row(b'{"a": NaN}', repairs)
@@ -98,7 +98,7 @@ def test_repairs_add_up() -> None:
     ids=lambda line: line[:9].decode() or "empty",
 )
 def test_repair_refuses_what_is_no_object(line: bytes) -> None:
-    """No JSON, JSON of another kind or JSON without a bottom: each is the same kind of error."""
+    """Text that is not JSON, not an object or nested too deeply is a ValueError."""
     with pytest.raises(ValueError, match=r".") as raised:
         repair_row(line, Counter())
     assert isinstance(raised.value, ValueError)
@@ -115,7 +115,7 @@ def json_values(scalars: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @given(properties=st.dictionaries(texts(), json_values(st.floats() | texts()), max_size=5))
 def test_repaired_row_can_be_stored(properties: dict[str, Any]) -> None:
-    """What comes out is JSON of UTF-8 without NUL; repaired again, it stays as it is."""
+    """A repaired row is UTF-8 JSON without NUL, and a second repair changes nothing."""
     line = to_json({"event": "a", "properties": properties})
     row = repair_row(line, Counter())
     stored = dump_json(row)
@@ -128,7 +128,7 @@ def test_repaired_row_can_be_stored(properties: dict[str, Any]) -> None:
 
 @given(raw=st.binary(max_size=20))
 def test_any_bytes_in_a_string(raw: bytes) -> None:
-    """Bytes that are no UTF-8 cost those bytes and nothing else."""
+    """Only the bytes that are not valid UTF-8 are replaced."""
     inside = bytes(byte for byte in raw if byte not in b'"\\')
     value, repairs = repaired(b'"' + inside + b'"')
 
@@ -142,12 +142,12 @@ def test_any_bytes_in_a_string(raw: bytes) -> None:
 
 @given(value=json_values(st.floats(allow_nan=False, allow_infinity=False) | st.text()))
 def test_dump_json_round_trip(value: Any) -> None:
-    """Integers of any size come back exactly, and so does everything else."""
+    """All values survive a round trip exactly, including integers of any size."""
     assert json.loads(dump_json(value)) == value
 
 
 def test_dump_json_is_compact() -> None:
-    """The text is the same with and without an integer that takes the slower way."""
+    """The text has the same form with and without an integer beyond 64 bits."""
     assert dump_json({"é": [1, "a b"]}) == '{"é":[1,"a b"]}'
     assert dump_json({"é": [2**64, "a b"]}) == '{"é":[18446744073709551616,"a b"]}'
 

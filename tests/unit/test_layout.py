@@ -1,4 +1,4 @@
-"""The columns every row has, and what is left for columns of its own."""
+"""The fixed columns, and which properties remain beside them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def lay(*lines: bytes, zone: str = "UTC", decoder: BlockDecoder = EVENTS) -> Lay
 
 
 def rest(laid: Layout) -> dict[Typed, list[Any]]:
-    """The properties that are left, without those a fixed column gives back."""
+    """The properties that remain beside the fixed columns."""
     return {typed: array.to_pylist() for typed, array in laid.properties.items()}
 
 
@@ -72,7 +72,7 @@ def fixed(laid: Layout, name: str) -> list[Any]:
     ids=["seconds", "milliseconds", "a fraction in ms", "1970", "1969", "ms before 1970"],
 )
 def test_a_whole_number_is_a_time_and_nothing_else(literal: bytes, moment: datetime) -> None:
-    """`time` in seconds or milliseconds becomes a timestamp, which says it all."""
+    """`time` in seconds or milliseconds becomes a timestamp, and nothing remains."""
     laid = lay(b'{"event":"e","properties":{"time":%s}}' % literal)
     assert fixed(laid, "time") == [moment]
     assert rest(laid) == {}
@@ -101,7 +101,7 @@ def test_a_whole_number_is_a_time_and_nothing_else(literal: bytes, moment: datet
 def test_another_time_stays_among_the_properties(
     literal: bytes, moment: datetime | None, kind: JsonType, kept: object
 ) -> None:
-    """What a timestamp does not give back exactly is kept as it came, beside the timestamp."""
+    """A `time` that a timestamp does not hold exactly is also kept unchanged."""
     laid = lay(b'{"event":"e","properties":{"time":%s}}' % literal)
     assert fixed(laid, "time") == [moment]
     assert fixed(laid, "event_date") == [DAY]
@@ -109,7 +109,7 @@ def test_another_time_stays_among_the_properties(
 
 
 def test_times_of_all_kinds_in_one_batch() -> None:
-    """Each row has its own time, whatever the rows around it have."""
+    """Each row has its own time, whatever other rows have."""
     times = [NOON_S, NOON_S * 1000, NOON_S + 0.5, "2026-11-20T12:00:00", None, 2**63 - 1, [1]]
     laid = lay(*(to_line("e", {"time": time, "$insert_id": str(time)}) for time in times))
     half = NOON.replace(microsecond=500_000)
@@ -123,7 +123,7 @@ def test_times_of_all_kinds_in_one_batch() -> None:
 
 
 def test_an_event_without_a_time_is_filed_under_its_day() -> None:
-    """It has no time, but the day Mixpanel serves it under."""
+    """An event without a time still has the day Mixpanel serves it under."""
     laid = lay(to_line("e", {"x": 1}))
     assert fixed(laid, "time") == [None]
     assert fixed(laid, "event_date") == [DAY]
@@ -131,7 +131,7 @@ def test_an_event_without_a_time_is_filed_under_its_day() -> None:
 
 @given(st.integers(GAP_S - 7_200, GAP_S + 7_200) | st.integers(FOLD_S - 7_200, FOLD_S + 7_200))
 def test_no_time_is_lost_when_the_clocks_change(wall_clock_s: int) -> None:
-    """Any wall clock time has an instant, no later one an earlier instant, and its number stays."""
+    """Every wall clock time has an instant, in the same order, and its number is kept."""
     lines = [to_line("e", {"time": wall_clock_s + s, "$insert_id": str(s)}) for s in (0, 1)]
     laid = lay(*lines, zone=NEW_YORK)
     assert fixed(laid, "time_epoch") == [wall_clock_s * 1000, wall_clock_s * 1000 + 1000]
@@ -156,7 +156,7 @@ def test_no_time_is_lost_when_the_clocks_change(wall_clock_s: int) -> None:
     ],
 )
 def test_a_wall_clock_time_in_utc(wall_clock_s: int, utc: str) -> None:
-    """A skipped time is when the clocks went forward; one shown twice is the earlier of the two."""
+    """A skipped time is the instant of the change; a repeated time is the earlier instant."""
     laid = lay(to_line("e", {"time": wall_clock_s}), zone=NEW_YORK)
     assert str(fixed(laid, "time")[0].time()) == utc
 
@@ -175,14 +175,14 @@ def test_no_zone_leads_out_of_the_years_a_database_holds(zone: str, year: int) -
 
 
 def test_projects_in_utc_have_no_time_epoch() -> None:
-    """Only where `time` is converted is the number kept besides."""
+    """The number is kept only if `time` is converted."""
     assert "time_epoch" not in lay(to_line("e", {"time": 1})).fixed
     assert "time_epoch" in lay(to_line("e", {"time": 1}), zone=NEW_YORK).fixed
 
 
 @given(st.lists(values(), max_size=6))
 def test_ids_are_text_whatever_they_were(ids: list[Any]) -> None:
-    """The id columns hold text as it is and other ids as some text; those stay properties too."""
+    """Id columns hold text unchanged, and other ids as text; these also remain properties."""
     lines = [to_line("e", {"$insert_id": value, "time": n}) for n, value in enumerate(ids)]
     laid = lay(*lines)
     kept = rest(laid)
@@ -201,7 +201,7 @@ def test_ids_are_text_whatever_they_were(ids: list[Any]) -> None:
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("only", [None, EXPORT_IDENTITY])
 def test_the_columns_of_export(*, raw: bool, only: tuple[str, ...] | None) -> None:
-    """They are those of its schema, of the types that are there, in any mode."""
+    """The columns and types are those of the schema in every mode."""
     laid = lay(to_line("e", {"time": 1}), decoder=BlockDecoder(EVENT, Selection(only, raw)))
     assert [*laid.fixed] == [*EXPORT_SCHEMA.names, *(["properties"] if raw else [])]
     for field in EXPORT_SCHEMA:
@@ -210,7 +210,7 @@ def test_the_columns_of_export(*, raw: bool, only: tuple[str, ...] | None) -> No
 
 @pytest.mark.parametrize("raw", [False, True])
 def test_the_columns_of_engage(*, raw: bool) -> None:
-    """A profile has its id; a property of that name stays a property."""
+    """A property with the name of a fixed column remains a property."""
     line = b'{"$distinct_id":"u","$properties":{"distinct_id":"x","$distinct_id":"y"}}'
     decoder = BlockDecoder(PROFILE, Selection(raw=raw, digest=True))
     laid = engage_layout(decoder.decode(read_block(line + b"\n", PROFILE), start=0))
@@ -223,7 +223,7 @@ def test_the_columns_of_engage(*, raw: bool) -> None:
 
 
 def test_rows_have_distinct_keys() -> None:
-    """Every row has a key, and rows that differ have different ones."""
+    """Every row has a key, and different rows have different keys."""
     laid = lay(*(to_line("e", {"time": 1, "$insert_id": str(n)}) for n in range(3)))
     keys = fixed(laid, "event_key")
     assert len({*keys}) == 3

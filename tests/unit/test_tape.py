@@ -1,4 +1,4 @@
-"""The tape: whatever it takes, it takes as the rows' own reader does; what it does not is left."""
+"""The tape: plain lines are read exactly as row by row; all other lines are left as odd."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def line(properties: str, name: str = '"e"') -> bytes:
 
 
 def values_of(properties: str) -> dict[Typed, Any]:
-    """What the tape has of the properties of a plain line."""
+    """The property values on the tape of a plain line."""
     tape = scan(line(properties), EVENT)
     assert tape.odd == []
     return {typed: array[0].as_py() for typed, array in GroupedRows(tape).typed_arrays().items()}
@@ -77,7 +77,7 @@ times = (
 
 @st.composite
 def events(draw: st.DrawFn) -> bytes:
-    """A line with all that tells an event from others, and more."""
+    """A line with every identifying property, and others."""
     properties = draw(property_sets()) | {
         "time": draw(times),
         "distinct_id": draw(ids),
@@ -105,13 +105,13 @@ def events(draw: st.DrawFn) -> bytes:
     ]
 )
 def test_keys_are_those_of_the_lines(lines: list[bytes]) -> None:
-    """An event has the same key, day and rank, by the tape and by its line."""
+    """An event has the same key, day and rank from the tape and from its line."""
     assert_identified(lines, EventIdentifier(WINDOW))
 
 
 @given(st.lists(st.text(max_size=200), max_size=4))
 def test_keys_of_profiles_are_those_of_the_lines(names: list[str]) -> None:
-    """So has a profile."""
+    """A profile has the same key from the tape and from its line."""
     lines = [
         orjson.dumps({"$distinct_id": n, "$properties": {}}) + b"\n"
         for n in names
@@ -130,7 +130,7 @@ def assert_identified(lines: list[bytes], identifier: RowIdentifier) -> None:
 
 
 def test_a_plain_event_is_hashed_as_documented() -> None:
-    """The key is BLAKE2b of a JSON list; no key may change, for it is in people's tables."""
+    """The key is BLAKE2b of a JSON list; keys must not change, because tables hold them."""
     text = line(f'{{"time":{NOON},"distinct_id":"u1","$insert_id":"i1"}}')
     wanted = blake2b(b'["e","i1","u1",20777]', digest_size=16).digest()
     assert_identified([text], EventIdentifier(WINDOW))
@@ -167,7 +167,7 @@ def test_a_plain_event_is_hashed_as_documented() -> None:
     ],
 )
 def test_a_value(literal: str, kind: JsonType, value: object) -> None:
-    """A plain value comes out as it is, JSON without the spaces it can do without."""
+    """A plain value is unchanged, except for needless spaces in JSON."""
     assert values_of(f'{{"x":{literal}}}') == {Typed("x", kind): value}
     assert values_of(f'{{ "a" : 1 , "x" : {literal} , "b" : null }}')[Typed("x", kind)] == value
 
@@ -192,7 +192,7 @@ def test_a_value(literal: str, kind: JsonType, value: object) -> None:
     ],
 )
 def test_an_odd_value_is_left(literal: str) -> None:
-    """What is no strict JSON, or would have to change, leaves the whole line to the other way."""
+    """A value that is not strict JSON, or would have to change, makes its line odd."""
     text = line(f'{{"x":{literal}}}')
     tape = scan(line("{}") + text + line("{}"), EVENT)
     assert tape.odd == [(1, text[:-1])]
@@ -218,7 +218,7 @@ def test_an_odd_value_is_left(literal: str) -> None:
     ids=repr,
 )
 def test_an_odd_line_is_left(text: bytes) -> None:
-    """So does a line that is no row, or none as Mixpanel writes them."""
+    """A line that is not a row as Mixpanel writes rows is odd."""
     tape = scan(text + b"\n" + line("{}"), EVENT)
     assert tape.odd == [(0, text)]
     assert tape.lines.tolist() == [1]
@@ -226,7 +226,7 @@ def test_an_odd_line_is_left(text: bytes) -> None:
 
 @given(st.binary(max_size=60).filter(lambda data: b"\n" not in data))
 def test_any_bytes(data: bytes) -> None:
-    """Of any bytes those are plain that the strict reader takes, and no more is read."""
+    """A line is plain only if a strict JSON reader accepts it."""
     text = line('{"x":?}').replace(b"?", data)
     tape = scan(text, EVENT)
     if not tape.odd:
@@ -235,7 +235,7 @@ def test_any_bytes(data: bytes) -> None:
 
 @given(st.text(max_size=40))
 def test_any_name(name: str) -> None:
-    """A property comes under its name, escaped or not."""
+    """A property has its name, whether the name is escaped or not."""
     for ascii_only in (True, False):
         text = json.dumps({name: 1}, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
         tape = scan(b'{"event":"e","properties":%s}\n' % text, EVENT)
@@ -250,7 +250,7 @@ def test_any_name(name: str) -> None:
 
 
 def test_more_properties_than_there_is_room_for() -> None:
-    """Rows that bring the properties past the bound are odd, and those after them are not."""
+    """Rows that exceed the maximum of properties are odd, and rows after them are not."""
     names = [f'"p{number}":{number}' for number in range(MAX_KEYS + 10)]
     block = line("{" + ",".join(names[:-20]) + "}") + line("{" + ",".join(names) + "}")
     tape = scan(block + line('{"p1":1}'), EVENT)
@@ -261,7 +261,7 @@ def test_more_properties_than_there_is_room_for() -> None:
 
 @pytest.mark.parametrize("size", [MAX_KEY_BYTES, MAX_KEY_BYTES + 1, 5_000])
 def test_a_name_of_any_length(size: int) -> None:
-    """A very long name makes its row odd; one that comes short of it at the end is another."""
+    """A very long name makes its row odd; a name that is only its beginning is another property."""
     long, short = "n" * size, "n" * 200
     tape = scan(line(f'{{"{long}":1}}') + line(f'{{"{short}":1}}'), EVENT)
     assert len(tape.odd) == (size > MAX_KEY_BYTES)
@@ -282,7 +282,7 @@ def test_one_name_in_two_spellings() -> None:
 
 
 def test_torn_rows_in_a_block_are_joined() -> None:
-    """A line break between braces in a text looks like the end of a row, and is none."""
+    """A line break between braces in a text looks like the end of a row, but is not."""
     torn = line('{"text":"}}\n{"}')
     text = line("{}") + torn + b"\n" + line("{}")
     block, identities = BlockReader(EventIdentifier(WINDOW)).read(text, small=0)
@@ -293,7 +293,7 @@ def test_torn_rows_in_a_block_are_joined() -> None:
 
 
 def test_what_is_dropped_is_gone() -> None:
-    """Lines that are left out, plain or odd, are not there; the others are as they were."""
+    """Dropped rows, plain or odd, are left out; the others are unchanged."""
     lines = [line(f'{{"n":{n},"t":"{n}"}}', '"even"' if n % 2 == 0 else '"odd"') for n in range(20)]
     lines[5] = line('{"gone":true}')
     block = read_block(b"".join(lines) + line('{"n":NaN}'), EVENT, small=0)
@@ -315,7 +315,7 @@ def test_what_is_dropped_is_gone() -> None:
     st.lists(st.tuples(st.sampled_from(["a", "b", r"\u0061", ""]), st.integers(0, 3)), max_size=40)
 )
 def test_rows_of_one_name_come_together(rows: list[tuple[str, int]]) -> None:
-    """The rows of an event stand one below the other, as they came, each with its own values."""
+    """The rows of an event come together, in their order, each with its own values."""
     block = b"".join(
         line(f'{{"n":{n},"p{n}":"{n}"}}', f'"{name}"') for name, n in [*rows, ("last", 0)]
     )
@@ -335,7 +335,7 @@ def test_rows_of_one_name_come_together(rows: list[tuple[str, int]]) -> None:
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_blocks_come_in_order(workers: int) -> None:
-    """However many threads read, the blocks come as they stood."""
+    """With any number of threads, blocks come in their order."""
     blocks = [line(f'{{"n":{number}}}') * (50 - number) for number in range(20)]
     counts = [*range(50, 30, -1)]
     read = read_blocks(blocks, EVENT, workers=workers)
@@ -347,7 +347,7 @@ def test_blocks_come_in_order(workers: int) -> None:
 
 
 def test_profiles_are_plain_too() -> None:
-    """A profile has its id as its name, and its digest is the same by tape and by row."""
+    """A profile's name is its id, and its digest is the same from the tape and row by row."""
     block = b'{"$distinct_id":"a","$properties":{"$email":"x","n":1}}\n'
     decoder = BlockDecoder(PROFILE, Selection(digest=True))
     tape, rows = read_block(block, PROFILE, small=0), read_block(block, PROFILE)
