@@ -83,11 +83,11 @@ class RowIndex:
         days = np.frombuffer(self.days, np.int32)[np.asarray(positions)]
         return pa.array(days, pa.int32()).cast(pa.date32())
 
-    def rows_by_day(self) -> dict[date, int]:
-        """Day -> rows filed under it, without those to drop."""
-        kept = np.ones(len(self.days), np.bool_)
-        kept[self.dropped] = False
-        days, counts = np.unique(np.frombuffer(self.days, np.int32)[kept], return_counts=True)
+    def rows_by_day(self, positions: NDArray[np.int64] | None = None) -> dict[date, int]:
+        """Day -> rows filed under it, of those at `positions`, or of all but those to drop."""
+        days = np.frombuffer(self.days, np.int32)
+        counted = np.delete(days, self.dropped) if positions is None else days[positions]
+        days, counts = np.unique(counted, return_counts=True)
         return {
             date.fromordinal(day + EPOCH_ORDINAL): count
             for day, count in zip(days.tolist(), counts.tolist(), strict=True)

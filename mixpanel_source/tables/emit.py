@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import pyarrow as pa
 from dlt.common.typing import TDataItems
+from numpy.typing import NDArray
 
 from .. import constants
 from ..config.model import Config
@@ -145,12 +147,30 @@ def iter_tables(
             yield pa.table({**laid.fixed, **placed}), repairs
 
 
+def find_positions(rows: VerifiedRows, decoder: BlockDecoder) -> NDArray[np.int64]:
+    """The positions of the rows that `iter_items` will yield, found by decoding all rows once more.
+
+    Args:
+        rows: on disk; blocks that are still in memory stay there.
+        decoder: leaves out rows of forgotten persons.
+    """
+    index = rows.verified.index
+
+    def find(part: tuple[ReadBlock, int]) -> NDArray[np.int64]:
+        block, start = part
+        dropped = index.dropped_between(start, start + block.row_count)
+        return np.asarray(decoder.decode(block, start=start, dropped=dropped).positions)
+
+    parts = _iter_parts(rows.spooled, rows.verified, decoder, release=False)
+    return np.concatenate([np.empty(0, np.int64), *map(find, parts)])
+
+
 def _iter_parts(
-    spooled: Spooled, verified: VerifiedWindow, decoder: BlockDecoder
+    spooled: Spooled, verified: VerifiedWindow, decoder: BlockDecoder, *, release: bool = True
 ) -> Iterator[tuple[ReadBlock, int]]:
-    """The blocks of a window, each with the position of its first row."""
+    """The blocks of a window, each with the position of its first row; see `_iter_blocks`."""
     position = 0
-    for block in _iter_blocks(spooled, verified, decoder):
+    for block in _iter_blocks(spooled, verified, decoder, release=release):
         yield block, position
         position += block.row_count
     if position != len(verified.index):
@@ -160,14 +180,18 @@ def _iter_parts(
 
 
 def _iter_blocks(
-    spooled: Spooled, verified: VerifiedWindow, decoder: BlockDecoder
+    spooled: Spooled, verified: VerifiedWindow, decoder: BlockDecoder, *, release: bool
 ) -> Iterator[ReadBlock]:
-    """The blocks of a window: those still in memory, which are released, then the others."""
-    kept = len(verified.blocks)
+    """The blocks of a window: those still in memory, then the others.
+
+    With `release` each block in memory is released before the next one is used.
+    """
+    blocks = verified.blocks if release else [*verified.blocks]
+    kept = len(blocks)
     rows = 0
-    while verified.blocks:
-        rows += verified.blocks[0].row_count
-        yield verified.blocks.pop(0)
+    while blocks:
+        rows += blocks[0].row_count
+        yield blocks.pop(0)
     if rows < len(verified.index):
         others = islice(spooled.row_blocks(), kept, None)
         yield from read_blocks(others, decoder.kind, workers=decoder.workers)

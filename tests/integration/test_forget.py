@@ -178,6 +178,25 @@ def test_day_of_forgotten_persons_is_emptied(town: Lab) -> None:
     assert str(YESTERDAY) not in town.count_by_day()
 
 
+def test_events_of_forgotten_persons_do_not_hide_a_purge(town: Lab) -> None:
+    """A settled day of which Mixpanel serves only a forgotten person keeps all other rows."""
+    day = ANCHOR
+    town.project.events[day] = []
+    for number in range(20):
+        add_event(town.project, day, number)
+    town.sync("export")
+    assert forget(town, "u0").rows["export"] == 10 + 2 * (DAYS - 1)
+    town.project.events[day] = [line for line in town.project.events[day] if b'"u0"' in line]
+    assert len(town.project.events[day]) == 10
+    town.clock.advance(days=1)
+    result = town.backfill(f"{day},{YESTERDAY}")
+    assert {day: tuple(kept) for day, kept in result.kept_days.items()} == {day: (10, 0)}
+    assert town.count_by_day()[str(day)] == 10
+    assert people(town, "export") == {"u1"}
+    town.backfill(f"{day},{YESTERDAY}", accept_deletions=True)
+    assert str(day) not in town.count_by_day()
+
+
 def test_everybody_is_forgotten(town: Lab) -> None:
     """Tables of which no row is loaded are empty; the next sync of new persons is complete."""
     fill(town.project)

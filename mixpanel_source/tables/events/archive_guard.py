@@ -111,6 +111,10 @@ class ArchiveGuard:
         self._kept |= kept
         return kept
 
+    def guards(self, window: Window) -> bool:
+        """Whether the table holds rows of a day of the window that is guarded."""
+        return any(day in self._held for day in window.days)
+
     def replaces_days(self, window: Window, served: Mapping[date, int]) -> bool:
         """Whether a window replaces or adds days other than those that are kept."""
         return any(

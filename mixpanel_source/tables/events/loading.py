@@ -20,6 +20,8 @@ from dlt.common.typing import TDataItems
 from ...api.request import Request
 from ...config.model import Config
 from ...decode.columns import ColumnMap, StoredColumn
+from ...decode.decoded import Selection
+from ...decode.decoder import BlockDecoder
 from ...decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ...decode.value_types import EVENT
 from ...destinations.replacement import Replacement
@@ -27,7 +29,15 @@ from ...errors import MixpanelError, ServerError, TruncatedError
 from ...windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
 from ..context import LoadContext, open_spool
 from ..dlt_items import growing_tables
-from ..emit import Shape, build_decoder, closing_items, iter_items, stored_columns
+from ..emit import (
+    Shape,
+    build_decoder,
+    closing_items,
+    count_workers,
+    find_positions,
+    iter_items,
+    stored_columns,
+)
 from ..load_log import WindowLoad, date_in_utc
 from ..package import LoadPackage
 from .archive_guard import ArchiveGuard, count_held, settled_days
@@ -161,7 +171,7 @@ class _WindowLoader:
         lay = partial(export_layout, index=index, zone=self._config.project_timezone)
         forgotten = self._context.forgotten
         decoder = build_decoder(self._config, EVENT, forgotten=forgotten, identity=EXPORT_IDENTITY)
-        served = index.rows_by_day()
+        served = self._count_served(window, fetched)
         load.kept_days = self._guard.check(window, served, read_on=load.read_on)
         load.replaces_days = self._guard.replaces_days(window, served)
         shape = Shape(lay, EXPORT_SCHEMA)
@@ -173,6 +183,18 @@ class _WindowLoader:
         if empty:
             yield REPLACEMENT.tombstones(EXPORT_SCHEMA, event_date=empty)
         self._package.add(load)
+
+    def _count_served(self, window: Window, fetched: FetchedWindow) -> dict[date, int]:
+        """Day -> events, without duplicates; and without forgotten persons on guarded days.
+
+        The table holds no rows of these persons. Their events must not hide that Mixpanel no longer
+        serves the others.
+        """
+        index, forgotten = fetched.verified.index, self._context.forgotten
+        if not forgotten or not self._guard.guards(window):
+            return index.rows_by_day()
+        decoder = BlockDecoder(EVENT, Selection(only=()), count_workers(self._config), forgotten)
+        return index.rows_by_day(find_positions(fetched, decoder))
 
     def _window_load(self, window: Window, fetched: FetchedWindow) -> WindowLoad:
         spooled = fetched.spooled
