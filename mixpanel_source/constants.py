@@ -49,7 +49,9 @@ READ_TIMEOUT_SECONDS: Final = 300.0
 """Between two reads; an export may take minutes to send its first byte."""
 
 QUOTA_PATIENCE_SECONDS: Final = 6 * 3_600.0
-"""Maximum wait for the quota, unless the caller sets another."""
+"""Maximum wait for the quota, and for another job, unless the caller sets another."""
+LOCK_POLL_SECONDS: Final = 2.0
+"""Between two attempts to lock what another job holds."""
 SHORT_WAIT_SECONDS: Final = 60.0
 """Before a wait longer than this, a sync loads what it has fetched, and reports the wait."""
 

@@ -13,7 +13,7 @@ The tree::
     │   ├── ServerError      5xx, a timeout, a broken connection
     │   └── TruncatedError   a reply that is incomplete
     ├── PausedError          the quota allows no request for longer than the job may wait
-    ├── BusyError            another job of the same pipeline is running
+    ├── BusyError            another job is loading into the same dataset
     └── CancelledError       the job was cancelled and stopped cleanly
 
 A message says what was requested, what came back and what to do. It never contains a secret, a
@@ -120,7 +120,7 @@ class PausedError(MixpanelError):
 
 
 class BusyError(MixpanelError):
-    """Another job of the same pipeline is running."""
+    """Another job is loading into the same dataset, or another process has the database open."""
 
     exit_code = 75
 

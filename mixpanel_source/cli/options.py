@@ -81,8 +81,8 @@ def add_max_wait(parser: Parser) -> None:
         type=parse_duration,
         default=default,
         metavar="DURATION",
-        help=f"maximum wait for the quota, after which the command stops with exit code 75; "
-        f"{DURATION_FORMS} (default: {default / HOUR_S:g}h)",
+        help="maximum wait for the quota or another job, after which the command stops with exit "
+        f"code 75; {DURATION_FORMS} (default: {default / HOUR_S:g}h)",
     )
 
 

@@ -15,7 +15,7 @@ from ..api.clock import Clock
 from ..destinations.registry import DESTINATIONS, destination_of
 from ..errors import ConfigError, MixpanelError
 from ..jobs.dlt_errors import destination_errors
-from ..jobs.lock import pipeline_lock
+from ..jobs.lock import dataset_lock
 from ..jobs.pipeline import open_pipeline
 from ..tables.context import pipeline_spool
 from ..tables.forgotten_ids import remember_forgotten
@@ -57,13 +57,13 @@ def forget(
     Raises:
         ConfigError: no id, or one that is empty or not text that a database stores; rows of the
             destination cannot be deleted; the dataset does not exist.
-        BusyError: a job of this pipeline is under way, or the database is open in another process.
+        BusyError: a job is loading into the dataset, or the database is open in another process.
         MixpanelError: the destination cannot be reached, or refuses the deletion; nothing was
             removed.
     """
     persons = _check_ids(ids)
     pipeline = open_pipeline(destination, dataset=dataset, name=name)
-    with pipeline_lock(pipeline), destination_errors(destination):
+    with dataset_lock(pipeline), destination_errors(destination):
         _check_destination(pipeline)
         # what is on disk here goes first: if the deletion fails, it is only fetched again
         pipeline_spool(name).clear()

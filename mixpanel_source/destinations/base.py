@@ -13,6 +13,7 @@ from dlt.common.destination.reference import TDestinationReferenceArg
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from ..errors import MixpanelError
+from .exclusive import ExclusiveAccess
 
 
 class Destination:
@@ -73,6 +74,15 @@ class Destination:
         """The client of dlt for a SQL database, not connected; None if it is not one."""
         client = self._client
         return client if isinstance(client, SqlJobClientBase) else None
+
+    def acquire(self) -> ExclusiveAccess:
+        """Acquire exclusive access to the dataset, as far as the destination offers it.
+
+        Raises:
+            BusyError: another job has it; the message says which, if that is known.
+            MixpanelError: the destination cannot be reached.
+        """
+        return ExclusiveAccess()
 
     @property
     def appending_note(self) -> str | None:

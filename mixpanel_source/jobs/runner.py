@@ -16,10 +16,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 import dlt
+from dlt.common.destination.exceptions import DestinationException
 
 from ..api.clock import Clock
 from ..api.rate_limit import requests_left
 from ..catalog.tables import find_table
+from ..destinations.exclusive import ExclusiveAccess
 from ..destinations.registry import destination_of
 from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
 from ..paths import data_directory, last_run_file
@@ -27,11 +29,12 @@ from ..tables.context import LoadContext, pipeline_spool
 from ..tables.events import loading as events
 from ..tables.events.archive_guard import count_held
 from ..tables.load_log import KeptDay, WindowLoad
+from ..tables.ownership import release_claim
 from ..tables.package import TablePart
 from .column_comments import write_comments
 from .dlt_errors import unwrap_errors
 from .history import DONE, FAILED, STOPPED, LastRun, write_last_run
-from .lock import pipeline_lock
+from .lock import job_access
 from .pipeline import claim_for, reset_local_state
 from .source import build_source
 
@@ -104,16 +107,19 @@ def run_job(
         ConfigError: a setting does not fit the destination or Mixpanel, or the dataset belongs to
             another project or another pipeline.
         AuthError: Mixpanel does not know the account or the project.
-        BusyError: another job of the same pipeline is running.
+        BusyError: another job is loading into the same dataset.
     """
     record = context.record
     result = JobResult(pipeline, record.windows, record.failures)
     if note := destination_of(pipeline).appending_note:
         logger.warning(note)
     run = LastRun(name, tables, began_at=context.clock.time())
-    with pipeline_lock(pipeline), _recorded(run, result, context.clock):
-        claim_for(pipeline, context.config)
-        _load_tables(tables, pipeline, context)
+    with job_access(pipeline, context) as access, _recorded(run, result, context.clock):
+        try:
+            _load_tables(tables, pipeline, context, access=access)
+        finally:
+            if not result.windows:
+                _release_claim(pipeline)
         result.is_unchanged = name == "backfill" and _is_unchanged(result)
         if LEXICON.table in tables and LEXICON not in result.failures:
             write_comments(pipeline)
@@ -125,6 +131,15 @@ def run_job(
     return result
 
 
+def _release_claim(pipeline: dlt.Pipeline) -> None:
+    """Leave no claim if the first job loads nothing, for instance for the wrong project."""
+    try:
+        release_claim(pipeline)
+    except DestinationException as error:
+        # such a claim also gives way to the next one
+        logger.debug("The claim of the dataset could not be removed: %s.", type(error).__name__)
+
+
 def _is_unchanged(result: JobResult) -> bool:
     """Whether all that was loaded is days that kept their rows, and no row is new."""
     kept = result.kept_days
@@ -134,15 +149,24 @@ def _is_unchanged(result: JobResult) -> bool:
     return all(held.get(day) == number.held for day, number in kept.items())
 
 
-def _load_tables(tables: Sequence[str], pipeline: dlt.Pipeline, context: LoadContext) -> None:
-    """Load one table after another; one that fails does not stop the others."""
+def _load_tables(
+    tables: Sequence[str], pipeline: dlt.Pipeline, context: LoadContext, *, access: ExclusiveAccess
+) -> None:
+    """Load one table after another; one that fails does not stop the others.
+
+    Raises:
+        AuthError: Mixpanel does not know the account or the project.
+        ConfigError: a setting does not fit the destination or Mixpanel.
+        MixpanelError: exclusive access to the dataset was lost.
+    """
     is_clean = False
     for table in tables:
+        access.check()
         # a loaded table leaves no local state behind, but an earlier job or a failure may
         if not is_clean:
             reset_local_state(pipeline)
         try:
-            _load_table(table, pipeline, context)
+            _load_table(table, pipeline, context, access=access)
             is_clean = True
         except (AuthError, ConfigError):
             raise
@@ -155,14 +179,21 @@ def _load_tables(tables: Sequence[str], pipeline: dlt.Pipeline, context: LoadCon
                 return
 
 
-def _load_table(table: str, pipeline: dlt.Pipeline, context: LoadContext) -> None:
+def _load_table(
+    table: str, pipeline: dlt.Pipeline, context: LoadContext, *, access: ExclusiveAccess
+) -> None:
     """Load one package of a table after another, until there is nothing left to fetch."""
+    claim_for(pipeline, context.config)
     while True:
         if context.cancelled.is_set():
             raise CancelledError("Cancelled.")
         source = build_source(context, [find_table(table)])
         with unwrap_errors():
-            pipeline.run(source.with_resources(table), loader_file_format="parquet")
+            pipeline.run()  # nothing yet: it takes the state from the destination
+            pipeline.extract(source.with_resources(table), loader_file_format="parquet")
+            pipeline.normalize()
+            access.check()
+            pipeline.load()
         package = context.finish_package()
         context.progress.package_loaded(table)
         if package.failure is not None:

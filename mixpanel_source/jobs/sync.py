@@ -47,7 +47,8 @@ def sync(
             report.
         pipeline: where to load; `open_pipeline()` if not given.
         checkpoint: maximum size of a load package.
-        max_wait_s: maximum seconds to wait for the quota; a longer wait ends the job for now.
+        max_wait_s: maximum seconds to wait for the quota, or for another job; a longer wait ends
+            the job for now.
         clock: the time, and how to wait.
         progress: receives progress events.
         cancelled: once set, the job loads what it has fetched and ends.
@@ -59,7 +60,7 @@ def sync(
     Raises:
         ConfigError: a setting or a table is unknown or malformed; nothing was loaded.
         AuthError: Mixpanel does not know the account or the project; nothing more was tried.
-        BusyError: another job of the same pipeline is running.
+        BusyError: another job is loading into the same dataset.
     """
     context = LoadContext(
         load_config(settings),
@@ -109,7 +110,7 @@ def backfill(
     Raises:
         ConfigError: the days or a setting are malformed; nothing was loaded.
         AuthError: Mixpanel does not know the account or the project.
-        BusyError: another job of the same pipeline is running.
+        BusyError: another job is loading into the same dataset.
     """
     parse_range("range", days)
     context = LoadContext(
@@ -156,7 +157,7 @@ def catch_up(
     Raises:
         ConfigError: a setting is unknown or malformed; nothing was loaded.
         AuthError: Mixpanel does not know the account or the project.
-        BusyError: another job of the same pipeline is running.
+        BusyError: another job is loading into the same dataset.
     """
     context = LoadContext(
         load_config(settings),

@@ -46,7 +46,7 @@ class LoadContext:
         Args:
             config: the settings, resolved.
             checkpoint: size of a package; None for one package that takes all there is.
-            max_wait_s: maximum seconds to wait for the quota.
+            max_wait_s: maximum seconds to wait for the quota, or for another job.
             clock: the time, and how to wait.
             progress: receives progress events.
             cancelled: once set, the run ends where nothing is half done.
@@ -70,7 +70,7 @@ class LoadContext:
         self.record = RunRecord()
         self.package: LoadPackage | None = None
         """The package being filled."""
-        self._max_wait_s = max_wait_s
+        self.max_wait_s = max_wait_s
         self._forgotten: ForgottenIds | None = None
 
     @property
@@ -116,14 +116,14 @@ class LoadContext:
 
     def patience_s(self, package: LoadPackage) -> float:
         """Maximum seconds to wait for the quota now; short while there is something to load."""
-        return self.prefetch_patience_s if package.windows else self._max_wait_s
+        return self.prefetch_patience_s if package.windows else self.max_wait_s
 
     @property
     def prefetch_patience_s(self) -> float:
         """Maximum seconds a prefetch may wait for the quota."""
         if self.checkpoint is None:
-            return self._max_wait_s
-        return min(self._max_wait_s, constants.SHORT_WAIT_SECONDS)
+            return self.max_wait_s
+        return min(self.max_wait_s, constants.SHORT_WAIT_SECONDS)
 
     def now(self) -> datetime:
         """The current time in UTC."""
