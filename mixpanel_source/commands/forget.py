@@ -15,7 +15,7 @@ from ..api.clock import Clock
 from ..destinations.registry import DESTINATIONS, destination_of
 from ..errors import ConfigError, MixpanelError
 from ..jobs.dlt_errors import destination_errors
-from ..jobs.lock import access_now
+from ..jobs.lock import dataset_lock
 from ..jobs.pipeline import open_pipeline
 from ..tables.context import pipeline_spool
 from ..tables.forgotten_ids import remember_forgotten
@@ -63,7 +63,7 @@ def forget(
     """
     persons = _check_ids(ids)
     pipeline = open_pipeline(destination, dataset=dataset, name=name)
-    with access_now(pipeline), destination_errors(destination):
+    with dataset_lock(pipeline), destination_errors(destination):
         _check_destination(pipeline)
         # what is on disk here goes first: if the deletion fails, it is only fetched again
         pipeline_spool(name).clear()

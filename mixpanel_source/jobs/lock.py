@@ -54,19 +54,6 @@ def _wait_for_access(
             raise CancelledError("Cancelled.")
 
 
-@contextmanager
-def access_now(pipeline: dlt.Pipeline) -> Iterator[ExclusiveAccess]:
-    """Hold a pipeline on this machine, and its dataset, without waiting for other jobs.
-
-    Raises:
-        BusyError: another job holds one of them.
-        MixpanelError: the lock file cannot be created, or the destination cannot be reached.
-    """
-    held, access = _acquire(pipeline)
-    with held:
-        yield access
-
-
 def _acquire(pipeline: dlt.Pipeline) -> tuple[ExitStack, ExclusiveAccess]:
     """Acquire the lock of the pipeline and access to its dataset, or neither."""
     with ExitStack() as stack:
@@ -74,6 +61,19 @@ def _acquire(pipeline: dlt.Pipeline) -> tuple[ExitStack, ExclusiveAccess]:
         access = destination_of(pipeline).acquire()
         stack.callback(access.release)
         return stack.pop_all(), access
+
+
+@contextmanager
+def dataset_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Hold a pipeline and its dataset, as a job does, without waiting for others.
+
+    Raises:
+        BusyError: a job holds one of them.
+        MixpanelError: the lock file cannot be used, or the destination cannot be reached.
+    """
+    held, _ = _acquire(pipeline)
+    with held:
+        yield
 
 
 @contextmanager

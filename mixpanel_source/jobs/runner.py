@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 import dlt
+from dlt.common.destination.exceptions import DestinationException
 
 from ..api.clock import Clock
 from ..api.rate_limit import requests_left
@@ -28,6 +29,7 @@ from ..tables.context import LoadContext, pipeline_spool
 from ..tables.events import loading as events
 from ..tables.events.archive_guard import count_held
 from ..tables.load_log import KeptDay, WindowLoad
+from ..tables.ownership import release_claim
 from ..tables.package import TablePart
 from .column_comments import write_comments
 from .dlt_errors import unwrap_errors
@@ -113,8 +115,11 @@ def run_job(
         logger.warning(note)
     run = LastRun(name, tables, began_at=context.clock.time())
     with job_access(pipeline, context) as access, _recorded(run, result, context.clock):
-        claim_for(pipeline, context.config)
-        _load_tables(tables, pipeline, context, access=access)
+        try:
+            _load_tables(tables, pipeline, context, access=access)
+        finally:
+            if not result.windows:
+                _release_claim(pipeline)
         result.is_unchanged = name == "backfill" and _is_unchanged(result)
         if LEXICON.table in tables and LEXICON not in result.failures:
             write_comments(pipeline)
@@ -124,6 +129,15 @@ def run_job(
     result.requests = context.client.requests
     result.requests_left = requests_left(context.config, data_directory(), context.clock.time())
     return result
+
+
+def _release_claim(pipeline: dlt.Pipeline) -> None:
+    """Leave no claim if the first job loads nothing, for instance for the wrong project."""
+    try:
+        release_claim(pipeline)
+    except DestinationException as error:
+        # such a claim also gives way to the next one
+        logger.debug("The claim of the dataset could not be removed: %s.", type(error).__name__)
 
 
 def _is_unchanged(result: JobResult) -> bool:

@@ -66,6 +66,22 @@ def claim_dataset(pipeline: dlt.Pipeline, *, project_id: int) -> None:
         raise _refusal(owner, claimant, pipeline.dataset_name)
 
 
+def release_claim(pipeline: dlt.Pipeline) -> None:
+    """Remove the claim of a pipeline if nothing was loaded under it.
+
+    Raises:
+        DestinationException: the destination cannot be reached or written.
+    """
+    job_client = destination_of(pipeline).sql_job_client
+    if job_client is None:
+        return
+    with job_client:
+        table = _OwnerTable(job_client)
+        owner = table.read()
+        if owner and owner.pipeline == pipeline.pipeline_name and not table.holds_loads():
+            table.drop()
+
+
 def _claim(table: _OwnerTable, claimant: Owner) -> Owner:
     """Claim a dataset without a claim; returns the owner, which may be another."""
     owner = _choose_loader(table.loaders(), claimant)
@@ -144,6 +160,10 @@ class _OwnerTable:
         with self._transaction():
             self._client.execute_sql(f"DELETE FROM {self._name} WHERE 1 = 1")  # noqa: S608 - our own name
             self._insert(owner)
+
+    def drop(self) -> None:
+        """Remove the table."""
+        self._client.execute_sql(f"DROP TABLE {self._name}")
 
     def holds_loads(self) -> bool:
         """Whether a load was begun: the first thing it does is to create the tables."""

@@ -7,11 +7,12 @@ from typing import Any
 
 import dlt
 import pytest
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.extract.exceptions import ResourceExtractionError
 
 from mixpanel_source.cli import main
 from mixpanel_source.errors import ConfigError, MixpanelError
-from mixpanel_source.tables.ownership import OWNER_TABLE
+from mixpanel_source.tables.ownership import OWNER_TABLE, claim_dataset
 from tests.support.lab import Lab
 from tests.support.settings import set_environment
 
@@ -106,9 +107,12 @@ def test_dataset_of_an_earlier_version_is_adopted(any_lab: Lab) -> None:
 
 
 def test_claim_that_loaded_nothing_gives_way(any_lab: Lab) -> None:
-    """After a first job with the wrong project, the right one loads."""
+    """A job with the wrong project leaves no claim; if it was killed, its claim gives way."""
     with suppress(MixpanelError):
         any_lab.sync("engage", project_id=OTHER_PROJECT)
+    with pytest.raises(DatabaseUndefinedRelation):
+        owners(any_lab)
+    claim_dataset(any_lab.pipeline, project_id=OTHER_PROJECT)
     assert owners(any_lab) == [(OTHER_PROJECT, "mixpanel")]
     assert any_lab.sync("engage").failures == {}
     assert owners(any_lab) == [(PROJECT, "mixpanel")]
