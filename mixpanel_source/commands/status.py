@@ -163,7 +163,7 @@ def _read_at(table: str, reader: DestinationReader) -> datetime | None:
 
 def _kept_days(table: str, reader: DestinationReader) -> dict[date, KeptDay]:
     # datasets loaded before this column existed get it with their next load
-    if "days_kept" not in reader.columns(LOADS_TABLE):
+    if not reader.has_table(LOADS_TABLE) or "days_kept" not in reader.columns(LOADS_TABLE):
         return {}
     rows = reader.rows(
         "SELECT first_day, last_day, CAST(days_kept AS text) FROM {table} "  # noqa: S608 - our own name

@@ -6,9 +6,12 @@ has a subclass in a module of its own, and a row in `registry`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import dlt
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.destination.reference import TDestinationReferenceArg
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
@@ -69,11 +72,29 @@ class Destination:
             "its credentials and that it is running."
         )
 
-    @property
-    def sql_job_client(self) -> SqlJobClientBase | None:
-        """The client of dlt for a SQL database, not connected; None if it is not one."""
+    @contextmanager
+    def connect(self) -> Iterator[SqlJobClientBase | None]:
+        """Connect dlt's client for a SQL database; None if the destination is not one.
+
+        Raises:
+            DestinationException: a connection could not be opened, or what dlt says of a failure.
+            MixpanelError: a connection could not be opened, and dlt does not say so.
+        """
         client = self._client
-        return client if isinstance(client, SqlJobClientBase) else None
+        if not isinstance(client, SqlJobClientBase):
+            yield None
+            return
+        try:
+            client.sql_client.open_connection()
+        except DestinationException:
+            raise
+        except Exception as error:
+            # an error of the driver, of whatever type
+            raise self.connection_error() from error
+        try:
+            yield client
+        finally:
+            client.sql_client.close_connection()
 
     def acquire(self) -> ExclusiveAccess:
         """Acquire exclusive access to the dataset, as far as the destination offers it.

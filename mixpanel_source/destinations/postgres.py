@@ -53,6 +53,14 @@ class Postgres(Destination):
         "WHERE n.nspname = {schema} AND a.attnum > 0 AND NOT a.attisdropped"
     )
 
+    def connection_error(self) -> MixpanelError:
+        """Name the server."""
+        server = self._client.config.credentials
+        return MixpanelError(
+            f"destination {self._pipeline.destination.destination_name} cannot be reached at "
+            f"{server.host}:{server.port}. Check its credentials and that it is running."
+        )
+
     def acquire(self) -> ExclusiveAccess:
         """Lock the dataset, with an advisory lock that the session of a connection holds."""
         connection = self._connect()

@@ -135,7 +135,7 @@ def _release_claim(pipeline: dlt.Pipeline) -> None:
     """Leave no claim if the first job loads nothing, for instance for the wrong project."""
     try:
         release_claim(pipeline)
-    except DestinationException as error:
+    except (DestinationException, MixpanelError) as error:
         # such a claim also gives way to the next one
         logger.debug("The claim of the dataset could not be removed: %s.", type(error).__name__)
 

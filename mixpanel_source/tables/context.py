@@ -26,8 +26,9 @@ from .window_requests import WindowRequests
 class LoadContext:
     """The settings and services of one run, over as many load packages as it takes.
 
-    Nothing here changes during a run but `package`, which `start_package` sets, and `record`, which
-    the runner of the packages writes. Building a context reads no clock and sends no request.
+    Nothing here changes during a run but `package` and `forgotten`, which `start_package` sets, and
+    `record`, which the runner of the packages writes. Building a context reads no clock and sends
+    no request.
     """
 
     def __init__(
@@ -75,9 +76,9 @@ class LoadContext:
 
     @property
     def forgotten(self) -> ForgottenIds:
-        """The persons whose rows are not loaded; read once per run, from within a resource."""
+        """The persons whose rows are not loaded; known once a package was started."""
         if self._forgotten is None:
-            self._forgotten = read_forgotten(dlt.current.pipeline())
+            raise RuntimeError("no package was started")
         return self._forgotten
 
     def start_package(self, table: str) -> LoadPackage:
@@ -85,9 +86,13 @@ class LoadContext:
 
         Raises:
             ConfigError: the dataset belongs to another project or another pipeline.
+            MixpanelError: the destination cannot be reached.
         """
         claim_dataset(dlt.current.pipeline(), project_id=self.config.project_id)
         _check_project(self.config.project_id)
+        if self._forgotten is None:
+            # before any request: what is fetched then is kept if the destination goes away
+            self._forgotten = read_forgotten(dlt.current.pipeline())
         began_at = self.clock.time()
         self.package = LoadPackage(table, began_at, self.checkpoint, self.progress)
         return self.package

@@ -27,6 +27,8 @@ def read_forgotten(pipeline: dlt.Pipeline) -> ForgottenIds:
     Raises:
         MixpanelError: the destination cannot be reached.
     """
+    if getattr(pipeline, "destination", None) is None:  # the pipeline extracts only
+        return NOBODY
     target = destination_of(pipeline)
     if not target.deletes_rows or not target.exists:
         return NOBODY

@@ -49,14 +49,14 @@ def claim_dataset(pipeline: dlt.Pipeline, *, project_id: int) -> None:
     Raises:
         ConfigError: the dataset belongs to another project or another pipeline.
         DestinationException: the destination cannot be reached or written.
+        MixpanelError: the destination cannot be reached.
     """
     if getattr(pipeline, "destination", None) is None:  # the pipeline extracts only
         return
-    job_client = destination_of(pipeline).sql_job_client
-    if job_client is None:
-        return
     claimant = Owner(project_id, pipeline.pipeline_name)
-    with job_client:
+    with destination_of(pipeline).connect() as job_client:
+        if job_client is None:
+            return
         table = _OwnerTable(job_client)
         owner = table.read() or _claim(table, claimant)
         if owner != claimant and not table.holds_loads():
@@ -71,11 +71,11 @@ def release_claim(pipeline: dlt.Pipeline) -> None:
 
     Raises:
         DestinationException: the destination cannot be reached or written.
+        MixpanelError: the destination cannot be reached.
     """
-    job_client = destination_of(pipeline).sql_job_client
-    if job_client is None:
-        return
-    with job_client:
+    with destination_of(pipeline).connect() as job_client:
+        if job_client is None:
+            return
         table = _OwnerTable(job_client)
         owner = table.read()
         if owner and owner.pipeline == pipeline.pipeline_name and not table.holds_loads():
