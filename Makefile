@@ -12,7 +12,7 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo notebook notebook-setup test test-fast check torture fmt lint types imports build package clean
+.PHONY: help demo notebook notebook-setup test test-fast coverage check torture fmt lint types imports build package clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,8 +32,10 @@ test: $(VENV)/.dev-$(VERSION)  ## run all tests
 test-fast: $(VENV)/.dev-$(VERSION)  ## run the tests that take less than five seconds each
 	@$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
 
-check: COVERAGE := --cov --cov-report=term
-check: lint types imports test  ## everything a change has to pass; measures the coverage
+coverage: COVERAGE := --cov --cov-report=term
+coverage: test  ## run all tests and measure which lines they reach; takes twice as long
+
+check: lint types imports test  ## everything a change has to pass
 
 torture: $(VENV)/.dev-$(VERSION)  ## kill a sync a hundred times, for each destination; takes a while
 	@$(BIN)/python -m tests.support.random_kills duckdb
