@@ -3,7 +3,8 @@
 
 PYTHON  ?= python3
 VENV    ?= .venv
-WORKERS ?= 2
+# tests also wait, for servers and disks: on two cores a third worker is well used
+WORKERS ?= 3
 
 BIN     := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)

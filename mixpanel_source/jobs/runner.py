@@ -35,7 +35,7 @@ from .column_comments import write_comments
 from .dlt_errors import unwrap_errors
 from .history import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .lock import job_access
-from .pipeline import claim_for, reset_local_state
+from .pipeline import reset_local_state
 from .source import build_source
 
 logger = logging.getLogger("mixpanel_source")
@@ -183,7 +183,8 @@ def _load_table(
     table: str, pipeline: dlt.Pipeline, context: LoadContext, *, access: ExclusiveAccess
 ) -> None:
     """Load one package of a table after another, until there is nothing left to fetch."""
-    claim_for(pipeline, context.config)
+    with unwrap_errors():
+        context.claim(pipeline)
     while True:
         if context.cancelled.is_set():
             raise CancelledError("Cancelled.")

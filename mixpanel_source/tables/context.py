@@ -26,9 +26,8 @@ from .window_requests import WindowRequests
 class LoadContext:
     """The settings and services of one run, over as many load packages as it takes.
 
-    Nothing here changes during a run but `package` and `forgotten`, which `start_package` sets, and
-    `record`, which the runner of the packages writes. Building a context reads no clock and sends
-    no request.
+    Nothing here changes during a run but what `claim` and `start_package` set, and `record`, which
+    the runner of the packages writes. Building a context reads no clock and sends no request.
     """
 
     def __init__(
@@ -72,6 +71,7 @@ class LoadContext:
         self.package: LoadPackage | None = None
         """The package being filled."""
         self.max_wait_s = max_wait_s
+        self._is_claimed = False
         self._forgotten: ForgottenIds | None = None
 
     @property
@@ -81,6 +81,18 @@ class LoadContext:
             raise RuntimeError("no package was started")
         return self._forgotten
 
+    def claim(self, pipeline: dlt.Pipeline) -> None:
+        """Claim the dataset of a pipeline for the project, once per run.
+
+        Raises:
+            ConfigError: the dataset belongs to another project or another pipeline.
+            DestinationException: the destination cannot be reached or written.
+            MixpanelError: the destination cannot be reached.
+        """
+        if not self._is_claimed:
+            claim_dataset(pipeline, project_id=self.config.project_id)
+            self._is_claimed = True
+
     def start_package(self, table: str) -> LoadPackage:
         """Start a load package for a table, from within its resource.
 
@@ -88,7 +100,7 @@ class LoadContext:
             ConfigError: the dataset belongs to another project or another pipeline.
             MixpanelError: the destination cannot be reached.
         """
-        claim_dataset(dlt.current.pipeline(), project_id=self.config.project_id)
+        self.claim(dlt.current.pipeline())
         _check_project(self.config.project_id)
         if self._forgotten is None:
             # before any request: what is fetched then is kept if the destination goes away
