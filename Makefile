@@ -30,11 +30,11 @@ notebook-setup: $(VENV)/.run-$(VERSION)
 test: $(VENV)/.dev-$(VERSION)  ## run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(COVERAGE)
 
-test-fast: $(VENV)/.dev-$(VERSION)  ## run the tests that take less than five seconds each
+test-fast: $(VENV)/.dev-$(VERSION)  ## leave out the slowest tests
 	@$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
 
 coverage: COVERAGE := --cov --cov-report=term
-coverage: test  ## run all tests and measure which lines they reach; takes twice as long
+coverage: test  ## run all tests and measure which lines they reach; takes longer
 
 check: lint types imports test  ## everything a change has to pass
 

@@ -52,6 +52,7 @@ def project() -> Project:
     return made_up_project(last_day=today - timedelta(days=1), days=3)
 
 
+@pytest.mark.slow
 def test_python_examples_run(sandbox: Sandbox) -> None:
     """Each Python example runs as written, on what `sync` has loaded."""
     assert cli.main(["sync", "--tables", "export"]) == cli.DONE

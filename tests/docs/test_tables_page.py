@@ -33,6 +33,7 @@ def shop(any_lab: Lab) -> Lab:
     return any_lab
 
 
+@pytest.mark.slow
 def test_sql_of_the_page_runs(shop: Lab) -> None:
     """Each query returns rows, once all tables are loaded."""
     tables = [table for table, *_ in COSTS]

@@ -151,6 +151,7 @@ def test_a_purge_takes_nothing(any_lab: Lab) -> None:
     assert any_lab.count_by_day() == {str(day): 2 if day in days[:20] else 4 for day in days[10:]}
 
 
+@pytest.mark.slow
 def test_any_history_of_a_day(lab: Lab) -> None:
     """Whatever a settled day serves, read by read, the table is what the rule says."""
     chance = random.Random(7)  # noqa: S311 - the same histories every time

@@ -440,6 +440,7 @@ def test_module_runs_as_a_program() -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_database_is_where_the_command_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

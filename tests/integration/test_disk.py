@@ -62,6 +62,7 @@ def incompressible(size: int) -> str:
     return base64.b64encode(random.Random(7).randbytes(size * 3 // 4)).decode()  # noqa: S311
 
 
+@pytest.mark.slow
 def test_full_disk() -> None:
     """A day that does not fit fails, earlier days stay; with room, a rerun loads all days."""
     project = make_project(ANCHOR, YESTERDAY)

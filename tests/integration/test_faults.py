@@ -178,6 +178,7 @@ def test_what_passes_is_retried(run: Run, place: str) -> None:
 
 @each_job
 @each_place
+@pytest.mark.slow
 def test_what_stays_is_refused(run: Run, place: str) -> None:
     """Whatever is wrong with a window, it is refused, and all before it is there and stays."""
     day = DAYS[place]
@@ -288,6 +289,7 @@ def test_pages_that_pass_are_retried(lab: Lab, place: str) -> None:
 
 
 @each_place
+@pytest.mark.slow
 def test_profiles_are_replaced_whole_or_not_at_all(lab: Lab, place: str) -> None:
     """As long as one page fails, in whatever way, the profiles of the run before stay."""
     assert run_profiles(lab).failures == {}
@@ -304,6 +306,7 @@ def kinds_on_page(place: str, names: Sequence[str]) -> list[str]:
     return [kind for kind in kinds_of("engage", names) if kind != excluded]
 
 
+@pytest.mark.slow
 def test_cohorts_are_replaced_whole_or_not_at_all(lab: Lab) -> None:
     """What passes is tried again; what stays leaves the cohorts of the run before."""
     kinds = kinds_of("cohorts", PASSING)

@@ -95,6 +95,7 @@ def test_the_first_property_may_look_like_a_moment() -> None:
     events=st.lists(property_sets(), min_size=20, max_size=30),
     profiles=st.lists(property_sets(), max_size=10),
 )
+@pytest.mark.slow
 def test_made_up_json_is_kept(
     mode: str, events: list[dict[str, Any]], profiles: list[dict[str, Any]]
 ) -> None:

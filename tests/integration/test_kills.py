@@ -25,6 +25,7 @@ from tests.support.tables import select_all
 pytestmark = pytest.mark.timeout(180)
 
 
+@pytest.mark.slow
 def test_duckdb_survives_kills(tmp_path: Path) -> None:
     """Killed at random instants, nothing is lost in DuckDB and nothing is there twice."""
     url = str(tmp_path / "killed.duckdb")
@@ -32,6 +33,7 @@ def test_duckdb_survives_kills(tmp_path: Path) -> None:
     assert done.kills.total() == 6
 
 
+@pytest.mark.slow
 def test_postgres_survives_kills(tmp_path: Path, postgres: str) -> None:
     """Killed at random instants, nothing is lost in PostgreSQL and nothing is there twice."""
     done = kill_at_random(tmp_path, "postgres", postgres, kills=4, days=12, seed=4)
@@ -54,6 +56,7 @@ def test_history_survives_kills(lab: Lab, before: list[str]) -> None:
 
 
 @pytest.mark.parametrize("tables", [("segmentation",), ("funnels", "funnel_steps")], ids=" ".join)
+@pytest.mark.slow
 def test_reports_survive_kills(tables: tuple[str, ...]) -> None:
     """Killed at whatever moment, numbers of new days come, and what is replaced is there once."""
     table = tables[0]

@@ -167,6 +167,7 @@ def test_every_selected_table_has_a_line_that_ends_as_done() -> None:
 
 
 @pytest.mark.usefixtures("sandbox")
+@pytest.mark.slow
 def test_results_have_columns() -> None:
     """A terminal shows results below headers, without breaking a name in two."""
     with on_terminal("sync", "--progress", "off", with_output=True) as terminal:
