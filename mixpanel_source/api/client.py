@@ -18,8 +18,10 @@ from threading import Event
 from typing import Any, TypeVar
 
 import requests
+from requests import codes
 
 from .. import constants
+from ..catalog.endpoints import QUOTAS
 from ..config.model import Config
 from ..errors import (
     CancelledError,
@@ -31,9 +33,11 @@ from ..errors import (
 from ..progress import Progress
 from .clock import Clock
 from .error_mapping import error_from_refusal
-from .rate_limit import Pace, request_logs
+from .gate import Gate, Turn
+from .rate_limit import pace_of, parse_hourly_limit
 from .reply import Reply
 from .request import Request
+from .request_log import open_request_log
 from .retry import RetryBudget, parse_retry_after
 from .transport import Transport, mapped_errors, never_arrived
 
@@ -42,6 +46,8 @@ T = TypeVar("T")
 logger = logging.getLogger("mixpanel_source")
 
 MAX_REFUSAL_BYTES = 16 * 1024
+UNCOUNTED = (401, 402, 429)
+"""Statuses of replies that do not count against the quota."""
 
 
 class Client:
@@ -55,26 +61,26 @@ class Client:
         directory: Path,
         progress: Progress | None = None,
         cancelled: Event | None = None,
-        pace: Pace | None = None,
+        gate: Gate | None = None,
     ) -> None:
         """Prepare; nothing is sent.
 
         Args:
             config: credentials, hosts, pace and retries.
             clock: the time, and how to wait.
-            directory: where requests are logged, for runs within the next hour.
+            directory: where requests are logged, unless `quota_store` says otherwise.
             progress: receives requests, bytes and waits.
             cancelled: once set, nothing more is requested or read.
-            pace: kept together with another client; its own if not given.
+            gate: shared with another client; its own if not given.
+
+        Raises:
+            ConfigError: `quota_store` cannot be used.
         """
         self._config = config
         self._directory = directory
         self._clock = clock
-        self._pace = pace or Pace(
-            per_second=config.requests_per_second, per_hour=config.requests_per_hour
-        )
+        self._gate = gate or Gate(pace_of(config), open_request_log(config, directory), clock)
         self._transport = Transport(config)
-        self._logs = request_logs(config, directory)
         self._progress = progress or Progress()
         self._cancelled = cancelled or Event()
         self.requests = 0
@@ -82,7 +88,14 @@ class Client:
 
     def for_hosts_of(self, config: Config) -> Client:
         """A client for other hosts that shares this one's pace."""
-        return Client(config, clock=self._clock, directory=self._directory, pace=self._pace)
+        return Client(config, clock=self._clock, directory=self._directory, gate=self._gate)
+
+    def requests_left(self) -> dict[str, int]:
+        """Quota -> requests that the hour still allows; empty if there is no limit."""
+        if not self._config.requests_per_hour:
+            return {}
+        now = self._clock.time()
+        return {quota: self._gate.pace.left(quota, now) for quota in QUOTAS}
 
     def new_budget(self) -> RetryBudget:
         """The retries that the settings allow one unit of work, see `RetryBudget`."""
@@ -118,10 +131,9 @@ class Client:
         budget = budget or self.new_budget()
         tries = 0
         while True:
-            self._wait_for_turn(request, give_up_at)
             tries += 1
             try:
-                result = self._try(request, read, tries)
+                result = self._try(request, read, tries, give_up_at)
             except UnavailableError as error:
                 resume_at = self._resume_at(request, error, budget)
                 if tries == max_tries and not isinstance(error, RateLimitedError):
@@ -131,13 +143,13 @@ class Client:
                 budget.note_success()
                 return result
 
-    def _try(self, request: Request, read: Callable[[Reply], T], number: int) -> T:
-        started_at = self._clock.time()
-        self._progress.request_sent(request.table, request.scope)
+    def _try(
+        self, request: Request, read: Callable[[Reply], T], number: int, give_up_at: float
+    ) -> T:
         with mapped_errors(request):
-            response = self._open(request)
+            response, started_at = self._open(request, give_up_at)
             with response:
-                if response.status_code != requests.codes.ok:
+                if response.status_code != codes.ok:
                     raise self._refusal(request, response)
                 on_chunk = partial(self._note_bytes, request)
                 reply = Reply(response, started_at=started_at, tries=number, on_chunk=on_chunk)
@@ -152,24 +164,34 @@ class Client:
         if self._cancelled.is_set():
             raise CancelledError("Cancelled.")
 
-    def _open(self, request: Request) -> requests.Response:
+    def _open(self, request: Request, give_up_at: float) -> tuple[requests.Response, float]:
+        """Send a request when it may start; returns the response, and when it was sent."""
+        while True:
+            with self._gate.try_turn(request) as turn:
+                if turn.is_open:
+                    return self._send_in_turn(request, turn), turn.now
+            self._wait_for_turn(request, turn, give_up_at)
+
+    def _send_in_turn(self, request: Request, turn: Turn) -> requests.Response:
+        turn.record()
+        self.requests += 1
+        self._progress.request_sent(request.table, request.scope)
         try:
             response = self._transport.open(request)
         except requests.RequestException as error:
-            self._record(request, metered=request.metered and not never_arrived(error))
+            turn.settle(self._clock.time(), counts=not never_arrived(error))
             raise
-        # a refusal for the quota does not count against it
-        limited = response.status_code == requests.codes.too_many_requests
-        self._record(request, metered=request.metered and not limited)
-        return response
-
-    def _record(self, request: Request, *, metered: bool) -> None:
-        # only now is it certain that Mixpanel has the request: the next must not arrive too soon
         now = self._clock.time()
-        self.requests += 1
-        self._pace.record(request.quota, now, metered=metered)
-        if metered:
-            self._logs[request.quota].append(now)
+        wait_s = parse_retry_after(response.headers, now)
+        turn.settle(
+            now,
+            counts=response.status_code not in UNCOUNTED,
+            limit=parse_hourly_limit(response.headers),
+            closed_until=now + wait_s
+            if wait_s and response.status_code == codes.too_many_requests
+            else 0,
+        )
+        return response
 
     def _refusal(self, request: Request, response: requests.Response) -> MixpanelError:
         text = error_text(next(response.iter_content(MAX_REFUSAL_BYTES), b""))
@@ -191,17 +213,22 @@ class Client:
         if delay_s is None:
             raise error
         if limited:
-            self._pace.close(request.quota, now + delay_s)
+            self._gate.close(request, now + delay_s)
         return now + delay_s
 
-    def _wait_for_turn(self, request: Request, give_up_at: float) -> None:
-        now = self._clock.time()
-        if request.metered:
-            self._pace.restore(request.quota, self._logs[request.quota].recent(now))
-        paced = self._pace.next_at(request.quota, now, metered=False)
-        turn = self._pace.next_at(request.quota, now, metered=request.metered)
+    def _wait_for_turn(self, request: Request, turn: Turn, give_up_at: float) -> None:
+        if turn.is_taken:
+            if turn.at > give_up_at:
+                raise PausedError(
+                    f"another process is sending a request for project_id "
+                    f"{self._config.project_id}, and has had no answer yet. Run again later.",
+                    subject=request.label,
+                )
+            self._clock.sleep(turn.at - turn.now)
+            self._check_cancelled()
+            return
         # the second between two requests is not a wait for the quota
-        self._wait(request, turn, give_up_at if turn > paced else float("inf"))
+        self._wait(request, turn.at, give_up_at if turn.at > turn.paced_at else float("inf"))
 
     def _wait(
         self,

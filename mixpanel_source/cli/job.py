@@ -97,12 +97,15 @@ def run_job(
 
 def _forecast(config: Config) -> Callable[[str, int], float]:
     from ..api.rate_limit import minimum_seconds
+    from ..api.request_log import open_request_log
     from ..commands.plan import quota_of
     from ..paths import data_directory
 
+    log = open_request_log(config, data_directory())
+
     def forecast(table: str, requests: int) -> float:
         needed = [(quota_of(table), requests)]
-        return minimum_seconds(config, data_directory(), needed, time.time())
+        return minimum_seconds(config, log.read(), needed, time.time())
 
     return forecast
 

@@ -13,7 +13,8 @@ from typing_extensions import Unpack
 
 from .. import constants
 from ..api.clock import Clock
-from ..api.rate_limit import minimum_seconds, requests_used
+from ..api.rate_limit import minimum_seconds
+from ..api.request_log import open_request_log
 from ..catalog.tables import DEFAULT_TABLES, find_table
 from ..config.model import Config
 from ..config.providers import load_config
@@ -122,13 +123,14 @@ def make_plan(
     ]
     best = [(quota_of(plan.table), plan.requests) for plan in plans]
     worst = [(quota_of(plan.table), plan.max_requests) for plan in plans]
+    log = open_request_log(config, data_directory())
     return Plan(
         config=config,
         tables=plans,
-        used=requests_used(config, data_directory(), now),
+        used=log.read().used(now),
         began_at=now,
-        min_s=minimum_seconds(config, data_directory(), best, now),
-        max_s=minimum_seconds(config, data_directory(), worst, now),
+        min_s=minimum_seconds(config, log.read(), best, now),
+        max_s=minimum_seconds(config, log.read(), worst, now),
     )
 
 

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from .. import constants
 from ..api.clock import Clock
-from ..api.rate_limit import requests_used
+from ..api.request_log import open_request_log
 from ..catalog.tables import TABLE_NAMES
 from ..config.model import Config
 from ..config.providers import load_config
@@ -127,9 +127,13 @@ def read_status(
         loads=_newest_loads(reader),
         last_run=run,
         outcome=outcome,
-        used=requests_used(config, data_directory(), clock.time()) if config else {},
+        used=_requests_used(config, clock.time()),
         per_hour=config.requests_per_hour if config else 0,
     )
+
+
+def _requests_used(config: Config | None, now: float) -> dict[str, int]:
+    return open_request_log(config, data_directory()).read().used(now) if config else {}
 
 
 def _table_status(table: str, reader: DestinationReader) -> TableStatus:

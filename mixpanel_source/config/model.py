@@ -24,6 +24,7 @@ from .parsers import (
     parse_json,
     parse_range,
     parse_region,
+    parse_store,
     parse_text,
     parse_url,
     parse_zone,
@@ -218,6 +219,14 @@ class Config:
         number_from(int, 0, 1_000_000),
         "Maximum requests per hour to each host; 0: no limit",
         default=constants.REQUESTS_PER_HOUR,
+    )
+    quota_store: str | None = setting(
+        parse_store,
+        "Where requests are logged for all who share the project's quota: a directory, or the "
+        "address of a Postgres database",
+        default=None,
+        default_text="dlt's data directory",
+        example="/mnt/shared/mixpanel",
     )
     retries: int = setting(
         number_from(int, 0, 100), "Maximum retries of a failed request", default=5

@@ -146,6 +146,14 @@ def _show_url(value: object) -> str:
     return repr(re.sub(r"(?s)^([a-z]+://)?.*@|(?<=[?#]).*", r"\1...", str(value)))
 
 
+def _store(value: object) -> str:
+    text = str(value).strip()
+    scheme, colon, rest = text.partition("://")
+    if colon and not (scheme in ("postgresql", "postgres") and rest):
+        raise ValueError
+    return text
+
+
 def _items(value: object) -> Sequence[Any]:
     if isinstance(value, str):
         return [item.strip() for item in value.split(",")]
@@ -201,6 +209,14 @@ parse_url = Parser(
     show=_show_url,
 )
 """Base address of a host, without a trailing slash."""
+parse_store = Parser(
+    _store,
+    "a directory, or the address of a Postgres database",
+    "str",
+    hint=" such as postgresql://user:password@host:5432/database",
+    show=type_of,
+)
+"""A place that several processes share. A refused value is not shown: it may hold a password."""
 parse_ids = Parser(
     _ids,
     "whole numbers",

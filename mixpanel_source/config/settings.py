@@ -44,6 +44,7 @@ class Settings(TypedDict, total=False):
     data_group_ids: Sequence[int | str] | int | str | None
     requests_per_second: float | str | None
     requests_per_hour: int | str | None
+    quota_store: str | None
     retries: int | str | None
     retry_base_seconds: float | str | None
     workers: int | str | None

@@ -19,12 +19,11 @@ import dlt
 from dlt.common.destination.exceptions import DestinationException
 
 from ..api.clock import Clock
-from ..api.rate_limit import requests_left
 from ..catalog.tables import find_table
 from ..destinations.exclusive import ExclusiveAccess
 from ..destinations.registry import destination_of
 from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
-from ..paths import data_directory, last_run_file
+from ..paths import last_run_file
 from ..tables.context import LoadContext, pipeline_spool
 from ..tables.events import loading as events
 from ..tables.events.archive_guard import count_held
@@ -127,7 +126,7 @@ def run_job(
             # what is still spooled was fetched with other settings, or loaded just before a crash
             pipeline_spool(pipeline.pipeline_name).clear()
     result.requests = context.client.requests
-    result.requests_left = requests_left(context.config, data_directory(), context.clock.time())
+    result.requests_left = context.client.requests_left()
     return result
 
 

@@ -52,6 +52,7 @@ def mixpanel_source(
     data_group_ids: Sequence[int | str] | int | str | None = None,
     requests_per_second: float | str | None = None,
     requests_per_hour: int | str | None = None,
+    quota_store: str | None = None,
     retries: int | str | None = None,
     retry_base_seconds: float | str | None = None,
     workers: int | str | None = None,
@@ -116,6 +117,9 @@ def mixpanel_source(
             `1`).
         requests_per_hour: Maximum requests per hour to each host; 0: no limit (a whole number from
             0 to 1,000,000; default: `60`).
+        quota_store: Where requests are logged for all who share the project's quota: a directory,
+            or the address of a Postgres database (a directory, or the address of a Postgres
+            database; default: dlt's data directory).
         retries: Maximum retries of a failed request (a whole number from 0 to 100; default: `5`).
         retry_base_seconds: Seconds before the first retry; doubled for each one after (a number
             from 0 to 3,600; default: `10`).

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.api.rate_limit import Pace
+from mixpanel_source.api.rate_limit import Pace, parse_hourly_limit
 from mixpanel_source.api.retry import HOUR_S, MAX_RETRY_AFTER_S, RetryBudget, parse_retry_after
+from mixpanel_source.api.usage import Usage, usage_from_json
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc).timestamp()
 
@@ -132,11 +133,58 @@ def test_closed_family() -> None:
 def test_restored_requests_count() -> None:
     """Requests of an earlier run are counted in place of what was known of the family."""
     pace = filled_pace()
-    pace.restore("export", [NOW - 3_000, NOW - 20])
-    pace.restore("query", [NOW - HOUR_S, NOW - 3_500, NOW - 3_000, NOW - 2_000, NOW - 1_000])
+    pace.usage.metered["export"] = [NOW - 3_000, NOW - 20]
+    pace.usage.metered["query"] = [NOW - ago for ago in (HOUR_S, 3_500, 3_000, 2_000, 1_000)]
 
     assert pace.next_at("export", NOW + 10) == NOW + 10
     assert pace.next_at("query", NOW + 10) == NOW + 600
+
+
+def test_request_is_corrected_once_it_is_answered() -> None:
+    """It counts from when it was answered, or not at all if Mixpanel does not count it."""
+    pace = Pace(per_second=1, per_hour=1)
+    pace.record("export", NOW)
+    pace.settle("export", NOW, NOW + 5, counts=True)
+    assert pace.next_at("export", NOW + 5) == NOW + 5 + HOUR_S
+    pace.settle("export", NOW + 5, NOW + 6, counts=False)
+    assert pace.next_at("export", NOW + 7) == NOW + 7
+
+
+@pytest.mark.parametrize(
+    ("setting", "stated", "limit"),
+    [(60, 240, 240), (60, 30, 30), (20, 240, 20), (400, 240, 240), (0, 240, 0), (60, 0, 60)],
+)
+def test_stated_limit(setting: int, stated: int, limit: int) -> None:
+    """Mixpanel's own number replaces the default and any higher setting, but no lower one."""
+    usage = Usage(limits={"query": stated})
+    pace = Pace(per_second=1, per_hour=setting, usage=usage)
+    assert pace.limit("query") == limit
+    assert pace.limit("export") == setting
+
+
+@pytest.mark.parametrize(
+    ("policy", "limit"),
+    [
+        ("", None),
+        ('"project";q=240;w=3600, "project-concurrency";q=10;qu="concurrent-requests"', 240),
+        ('"project"; q=240; w=3600', 240),
+        ('"project";q=5;w=60', None),
+        ('"a";q=100;w=3600, "b";q=90;w=3600', 90),
+        ('"project";q=0;w=3600', None),
+        (f'"project";q={"9" * 400};w=3600', None),
+        ("rubbish;q=;w=3600", None),
+    ],
+)
+def test_hourly_limit_of_a_reply(policy: str, limit: int | None) -> None:
+    """Of all that the header may say, only the limit of an hour counts."""
+    assert parse_hourly_limit({"RateLimit-Policy": policy}) == limit
+
+
+@given(st.binary() | st.text())
+def test_damaged_log_is_empty(text: bytes | str) -> None:
+    """Nothing in the log keeps a request from being made."""
+    usage = usage_from_json(text)
+    assert Pace(per_second=1, per_hour=1, usage=usage).next_at("export", NOW) >= NOW
 
 
 def test_clock_set_back() -> None:
