@@ -32,6 +32,7 @@ from ..errors import (
 )
 from ..progress import Progress
 from .clock import Clock
+from .connection_errors import check_certificates, mapped_errors, never_arrived
 from .error_mapping import error_from_refusal
 from .gate import Gate, Turn
 from .rate_limit import pace_of, parse_hourly_limit
@@ -39,7 +40,7 @@ from .reply import Reply
 from .request import Request
 from .request_log import open_request_log
 from .retry import RetryBudget, parse_retry_after
-from .transport import Transport, mapped_errors, never_arrived
+from .transport import Transport
 
 T = TypeVar("T")
 
@@ -122,11 +123,13 @@ class Client:
             patience_s: maximum seconds to wait for the quota.
 
         Raises:
+            ConfigError: a setting of the network is wrong, such as a proxy or certificates.
             RequestError: Mixpanel refused, and would refuse again.
             UnavailableError: the last try failed as well.
             PausedError: the quota allows no request within `patience_s`.
             CancelledError: the job was cancelled.
         """
+        check_certificates()
         give_up_at = self._clock.time() + patience_s
         budget = budget or self.new_budget()
         tries = 0
@@ -146,7 +149,7 @@ class Client:
     def _try(
         self, request: Request, read: Callable[[Reply], T], number: int, give_up_at: float
     ) -> T:
-        with mapped_errors(request):
+        with mapped_errors(request, self._transport.host(request)):
             response, started_at = self._open(request, give_up_at)
             with response:
                 if response.status_code != codes.ok:

@@ -18,6 +18,7 @@ from ..config.model import Config
 from ..errors import (
     AccessError,
     AuthError,
+    ConfigError,
     MixpanelError,
     PlanError,
     RateLimitedError,
@@ -66,6 +67,10 @@ def error_from_refusal(  # noqa: PLR0911 - one return per cause, in order of pre
             f"too many requests for project_id {config.project_id} (status 429).",
             subject=subject,
             retry_after_s=retry_after_s,
+        )
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return ConfigError(
+            f"{reason} Add the proxy's user and password to HTTP_PROXY.", subject=subject
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or _is_timeout(status, lower):
         return ServerError(reason, subject=subject)

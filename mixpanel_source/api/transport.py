@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import quote
 
 import requests
-import urllib3
 from requests.auth import HTTPBasicAuth
 
 from .. import constants
 from ..catalog.endpoints import QUERY, Endpoint
 from ..config.model import Config
-from ..errors import ServerError, TruncatedError
 from .request import Request
 
 
@@ -37,17 +33,21 @@ class Transport:
         """Send a request and return the response, whose body is still to be read.
 
         Raises:
-            requests.RequestException: there was no response; see `mapped_errors`.
+            requests.RequestException: there was no response; see `connection_errors`.
         """
         return self._session.request(
             request.endpoint.method,
-            self._hosts[request.endpoint.host] + self._path(request),
+            self.host(request) + self._path(request),
             params={**self._scope(request.endpoint), **request.params},
             data=request.form,
             stream=True,
             allow_redirects=False,
             timeout=(constants.CONNECT_TIMEOUT_SECONDS, constants.READ_TIMEOUT_SECONDS),
         )
+
+    def host(self, request: Request) -> str:
+        """The base address of the host that a request is sent to."""
+        return self._hosts[request.endpoint.host]
 
     def _path(self, request: Request) -> str:
         values = {name: quote(value, safe="") for name, value in request.path_params.items()}
@@ -59,34 +59,3 @@ class Transport:
         if self._config.workspace_id is not None and endpoint.path.startswith(QUERY):
             scope["workspace_id"] = str(self._config.workspace_id)
         return scope
-
-
-def never_arrived(error: requests.RequestException) -> bool:
-    """Whether no connection was made, so that Mixpanel cannot have counted the request."""
-    cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)
-
-
-@contextmanager
-def mapped_errors(request: Request) -> Iterator[None]:
-    """Turn errors of the HTTP library, and of readers of the reply, into ours."""
-    subject = request.label
-    try:
-        yield
-    except TruncatedError as error:
-        raise TruncatedError(f"{error.reason}.", subject=subject) from error
-    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise ServerError("Mixpanel did not answer in time.", subject=subject) from error
-    except (
-        requests.exceptions.ChunkedEncodingError,
-        urllib3.exceptions.ProtocolError,
-        urllib3.exceptions.SSLError,
-    ) as error:
-        raise TruncatedError("the connection broke before the end.", subject=subject) from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        host = request.endpoint.host
-        setting = "base_url" if host == "query" else f"{host}_base_url"
-        raise ServerError(
-            f"no connection to the {host} host. Check the network, region and {setting}.",
-            subject=subject,
-        ) from error

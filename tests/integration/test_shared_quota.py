@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -90,18 +90,15 @@ def test_six_processes_on_two_machines(tmp_path: Path, store: str) -> None:
         settings = settings_of(
             sandbox, quota_store=store, requests_per_hour=12, requests_per_second=1 / spacing_s
         )
-        processes = [started(settings, tmp_path / f"machine {n % 2}") for n in range(6)]
-        running = [process.__enter__() for process in processes]
-        try:
+        machines = [tmp_path / f"machine {number % 2}" for number in range(6)]
+        with ExitStack() as stack:
+            running = [stack.enter_context(started(settings, machine)) for machine in machines]
             for process in running:
                 assert process.stdout is not None
                 assert process.stdout.readline()
             for process in running:
                 process.communicate("\n", timeout=50)
                 assert process.returncode == 0
-        finally:
-            for process in processes:
-                process.__exit__(None, None, None)
         assert [record.status for record in sandbox.requests] == [200] * 12
         starts = sorted(record.started for record in sandbox.requests)
         assert all(later - earlier >= spacing_s for earlier, later in pairwise(starts))
