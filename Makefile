@@ -13,7 +13,7 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo notebook notebook-setup test test-fast coverage check torture fmt lint types imports build package clean
+.PHONY: help demo notebook notebook-setup test test-all coverage check torture fmt lint types imports build package clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,14 +27,14 @@ notebook: notebook-setup  ## look at what is in mixpanel.duckdb, in the browser
 notebook-setup: $(VENV)/.run-$(VERSION)
 	@$(PIP) --editable '.[notebook]'
 
-test: $(VENV)/.dev-$(VERSION)  ## run all tests
+test: $(VENV)/.dev-$(VERSION)  ## run the tests, without the slowest
+	@$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow' --durations=25
+
+test-all: $(VENV)/.dev-$(VERSION)  ## run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(COVERAGE)
 
-test-fast: $(VENV)/.dev-$(VERSION)  ## leave out the slowest tests
-	@$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
-
 coverage: COVERAGE := --cov --cov-report=term
-coverage: test  ## run all tests and measure which lines they reach; takes longer
+coverage: test-all  ## run all tests and measure which lines they reach; takes longer
 
 check: lint types imports test  ## everything a change has to pass
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from mixpanel_sandbox import Project, made_up_project
 from mixpanel_source.catalog.endpoints import ENDPOINTS
 from mixpanel_source.catalog.tables import TABLE_NAMES
@@ -40,6 +42,7 @@ def count_repeated(rows: list[dict[str, Any]], key: tuple[str, ...]) -> int:
     return len(rows) - len({tuple(row[column] for column in key) for row in rows})
 
 
+@pytest.mark.slow
 def test_keys_tell_rows_apart() -> None:
     """No two rows of a table agree in the key of its endpoint; what has no table has no key."""
     with open_lab(full_project()) as lab:

@@ -83,7 +83,7 @@ def test_the_first_property_may_look_like_a_moment() -> None:
 
 @pytest.mark.parametrize("mode", ["columns", "both"])
 @settings(
-    max_examples=3,
+    max_examples=1,
     deadline=None,
     derandomize=True,
     database=None,
@@ -92,10 +92,9 @@ def test_the_first_property_may_look_like_a_moment() -> None:
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(
-    events=st.lists(property_sets(), min_size=20, max_size=30),
+    events=st.lists(property_sets(), min_size=30, max_size=40),
     profiles=st.lists(property_sets(), max_size=10),
 )
-@pytest.mark.slow
 def test_made_up_json_is_kept(
     mode: str, events: list[dict[str, Any]], profiles: list[dict[str, Any]]
 ) -> None:

@@ -88,7 +88,6 @@ def test_person_is_removed_from_every_table(town: Lab) -> None:
         assert sorted(map(str, town.rows(table))) == sorted(map(str, kept)), table
 
 
-@pytest.mark.slow
 def test_no_load_brings_a_person_back(town: Lab) -> None:
     """Neither a sync, nor a backfill, nor a catch-up; each counts what it left out."""
     fill(town.project)

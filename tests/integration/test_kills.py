@@ -25,12 +25,12 @@ from tests.support.tables import select_all
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.mark.slow
-def test_duckdb_survives_kills(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.slow)])
+def test_duckdb_survives_kills(tmp_path: Path, kills: int) -> None:
     """Killed at random instants, nothing is lost in DuckDB and nothing is there twice."""
     url = str(tmp_path / "killed.duckdb")
-    done = kill_at_random(tmp_path, "duckdb", url, kills=6, days=12, seed=3)
-    assert done.kills.total() == 6
+    done = kill_at_random(tmp_path, "duckdb", url, kills=kills, days=12, seed=3)
+    assert done.kills.total() == kills
 
 
 @pytest.mark.slow
