@@ -148,8 +148,7 @@ def _show_url(value: object) -> str:
 
 def _store(value: object) -> str:
     text = str(value).strip()
-    scheme, colon, rest = text.partition("://")
-    if colon and not (scheme in ("postgresql", "postgres") and rest):
+    if "://" in text and not re.match("postgres(ql)?://.", text):
         raise ValueError
     return text
 

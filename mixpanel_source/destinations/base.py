@@ -6,7 +6,7 @@ has a subclass in a module of its own, and a row in `registry`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -106,16 +106,38 @@ class Destination:
         return ExclusiveAccess()
 
     @property
-    def appending_note(self) -> str | None:
-        """What to know of a destination that only appends; None if it replaces rows."""
-        strategies = self._client.capabilities.supported_merge_strategies or ()
-        if "delete-insert" in strategies:
-            return None
+    def appends(self) -> bool:
+        """Whether rows are added only, and none replaced."""
+        return "delete-insert" not in self._merge_strategies
+
+    @property
+    def refusal(self) -> str | None:
+        """Why nothing may be loaded here, and what to do; None if it may."""
+        # it merges by a key alone, and dlt would refuse a load only once everything is fetched
+        if self.appends and self._merge_strategies:
+            return f"{self._name} cannot replace the rows of a day. Load into DuckDB or Postgres."
+        return None
+
+    @property
+    def limits(self) -> str | None:
+        """What a loader has to know at each run; None where every promise is tested."""
+        if self.appends:
+            return (
+                f"{self._name} cannot replace rows: what is read again is stored again. Of each "
+                "day, and of all profiles, only the rows with the newest _dlt_load_id count."
+            )
         return (
-            f"{self._pipeline.destination.destination_name} cannot replace rows: what is read "
-            "again is stored again. Of each day, and of all profiles, only the rows with the "
-            "newest _dlt_load_id count."
+            f"{self._name} is not among the tested destinations, DuckDB and Postgres. Compare "
+            "what arrives with mixpanel-source reconcile."
         )
+
+    @property
+    def _merge_strategies(self) -> Sequence[str]:
+        return self._client.capabilities.supported_merge_strategies or ()
+
+    @property
+    def _name(self) -> str:
+        return self._pipeline.destination.destination_name
 
     @property
     def _client(self) -> Any:  # noqa: ANN401 - each destination has a client of its own

@@ -14,6 +14,7 @@ from .duckdb_merge import MergingDuckDb
 class DuckDbSql(Destination):
     """A catalog that takes DuckDB's SQL, such as DuckLake and MotherDuck."""
 
+    limits = None
     takes_views = True
     deletes_rows = True
     # an operator would take a name that begins with $ for a path

@@ -53,6 +53,8 @@ class Postgres(Destination):
         "WHERE n.nspname = {schema} AND a.attnum > 0 AND NOT a.attisdropped"
     )
 
+    limits = None
+
     def connection_error(self) -> MixpanelError:
         """Name the server."""
         server = self._client.config.credentials

@@ -8,7 +8,9 @@ import dlt
 
 from .base import Destination
 from .duckdb import DuckDb, DuckDbSql
+from .files import Files
 from .postgres import Postgres
+from .sqlalchemy import SqlAlchemy
 
 _BUILT_IN = "dlt.destinations."
 """How dlt prefixes the names of its own destinations."""
@@ -16,8 +18,10 @@ _BUILT_IN = "dlt.destinations."
 DESTINATIONS: Mapping[str, type[Destination]] = {
     "duckdb": DuckDb,
     "ducklake": DuckDbSql,
+    "filesystem": Files,
     "motherduck": DuckDbSql,
     "postgres": Postgres,
+    "sqlalchemy": SqlAlchemy,
 }
 """dlt's name of a destination -> what we know of it."""
 

@@ -110,8 +110,11 @@ def run_job(
     """
     record = context.record
     result = JobResult(pipeline, record.windows, record.failures)
-    if note := destination_of(pipeline).appending_note:
-        logger.warning(note)
+    destination = destination_of(pipeline)
+    if destination.refusal:
+        raise ConfigError(f"--destination: {destination.refusal}")
+    if destination.limits:
+        logger.warning(destination.limits)
     run = LastRun(name, tables, began_at=context.clock.time())
     with job_access(pipeline, context) as access, _recorded(run, result, context.clock):
         try:

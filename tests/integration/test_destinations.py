@@ -14,9 +14,11 @@ import mixpanel_source
 from mixpanel_sandbox import made_up_project
 from mixpanel_source.destinations.base import Destination
 from mixpanel_source.destinations.duckdb import DuckDb
+from mixpanel_source.destinations.files import Files
 from mixpanel_source.destinations.postgres import Postgres
 from mixpanel_source.destinations.registry import DESTINATIONS, destination_of, find_destination
-from mixpanel_source.errors import BusyError
+from mixpanel_source.destinations.sqlalchemy import SqlAlchemy
+from mixpanel_source.errors import BusyError, ConfigError
 from tests.support.lab import Lab, load
 from tests.support.tables import read_types
 
@@ -72,6 +74,33 @@ def test_appending_destination_is_announced(
     mixpanel_source.sync(("engage",), pipeline=files, clock=lab.clock, **lab.settings)
     assert "filesystem cannot replace rows" in caplog.text
     assert list((tmp_path / "files").rglob("engage/*.parquet"))
+
+
+def test_destination_that_cannot_replace_a_day_is_refused(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that merges by a key alone is refused before the first request."""
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "files"))
+    files = mixpanel_source.open_pipeline("filesystem", name="files")
+    # files in a table format are such a destination
+    monkeypatch.delattr(Files, "refusal")
+    with pytest.raises(ConfigError, match="filesystem cannot replace the rows of a day"):
+        mixpanel_source.sync(("engage",), pipeline=files, clock=lab.clock, **lab.settings)
+    assert lab.sandbox.requests == []
+    assert not (tmp_path / "files").exists()
+
+
+def test_destination_that_changes_values_is_refused(lab: Lab) -> None:
+    """Databases that dlt reaches through SQLAlchemy get JSON that is encoded twice."""
+    assert find_destination("sqlalchemy") is SqlAlchemy
+    assert "encodes JSON a second time" in SqlAlchemy(lab.pipeline).refusal
+
+
+def test_untested_destination_is_announced(lab: Lab) -> None:
+    """Where dlt's own merge replaces rows, a warning says that this is not tested."""
+    assert destination_of(lab.pipeline).limits is None
+    assert "not among the tested" in str(Destination(lab.pipeline).limits)
+    assert Destination(lab.pipeline).refusal is None
 
 
 def test_destination_is_found_by_its_name() -> None:

@@ -165,6 +165,6 @@ def count_held(pipeline: dlt.Pipeline, table: str, column: str, days: Collection
 
 def _has_table(pipeline: dlt.Pipeline, table: str) -> bool:
     """Whether the pipeline has loaded the table to a destination that replaces rows by SQL."""
-    if destination_of(pipeline).appending_note is not None:
+    if destination_of(pipeline).appends:
         return False
     return any(table in schema.tables for schema in pipeline.schemas.values())
