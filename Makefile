@@ -38,9 +38,11 @@ coverage: test-all  ## run all tests and measure which lines they reach; takes l
 
 check: lint types imports test  ## everything a change has to pass
 
-torture: $(VENV)/.dev-$(VERSION)  ## kill a sync a hundred times, for each destination; takes a while
+torture: $(VENV)/.dev-$(VERSION)  ## kill a hundred syncs and run jobs at once, for each destination; takes long
 	@$(BIN)/python -m tests.support.random_kills duckdb
 	@$(BIN)/python -m tests.support.random_kills postgres
+	@$(BIN)/python -m tests.support.random_writers duckdb
+	@$(BIN)/python -m tests.support.random_writers postgres
 
 fmt: $(VENV)/.dev-$(VERSION)  ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix-only .
