@@ -53,7 +53,7 @@ class Postgres(Destination):
         "WHERE n.nspname = {schema} AND a.attnum > 0 AND NOT a.attisdropped"
     )
 
-    def connection_error(self) -> MixpanelError:
+    def connection_error(self, error: BaseException) -> MixpanelError:  # noqa: ARG002 - see DuckDb
         """Name the server."""
         server = self._client.config.credentials
         return MixpanelError(
@@ -81,7 +81,7 @@ class Postgres(Destination):
                 **_KEEPALIVES,
             )
         except psycopg2.OperationalError as error:
-            raise self.connection_error() from error
+            raise self.connection_error(error) from error
         connection.autocommit = True
         return connection
 
