@@ -8,6 +8,7 @@ from typing import Any
 
 from dlt.common.destination.reference import TDestinationReferenceArg
 from dlt.destinations.exceptions import DatabaseException
+from dlt.destinations.impl.duckdb.exceptions import InvalidInMemoryDuckdbCredentials
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from ..errors import ConfigError, MixpanelError
@@ -64,8 +65,8 @@ class DuckDb(DuckDbSql):
 
     @property
     def location(self) -> str:
-        """The file, whatever link leads to it; a database in memory has none."""
-        return f"duckdb {self._file.resolve() if self._file else ':memory:'}"
+        """The file."""
+        return f"duckdb {self._file or ':memory:'}"
 
     @property
     def view_obstacle(self) -> str | None:
@@ -88,6 +89,11 @@ class DuckDb(DuckDbSql):
         name = self.dataset_name
         if self._file is None:
             return name
+        if self._file.is_relative_to(Path(self._pipeline.working_dir).resolve()):
+            raise ConfigError(
+                "The DuckDB file is :pipeline:, in dlt's working directory, which jobs empty. Give "
+                "the path of a file."
+            )
         if name.casefold() == database_name(self._file).casefold():
             name = MAIN
         try:
@@ -105,9 +111,9 @@ class DuckDb(DuckDbSql):
 
         DuckDB locks its file only while it is open, which a job does for each package.
         """
-        if self._file is None:
+        file = self._file
+        if file is None:
             return ExclusiveAccess()
-        file = self._file.resolve()
         if not file.parent.is_dir():
             raise ConfigError(
                 f"There is no directory {file.parent} for the DuckDB file. Create it."
@@ -142,9 +148,21 @@ class DuckDb(DuckDbSql):
             return _schema_of(name, _stored_datasets(client))
 
     @property
+    def _client(self) -> Any:  # noqa: ANN401 - as overridden
+        try:
+            return super()._client
+        except InvalidInMemoryDuckdbCredentials as error:
+            raise ConfigError(
+                "The DuckDB database is :memory:, which is lost when the command ends. Give the "
+                "path of a file; a script can pass an open connection, as in "
+                'dlt.pipeline("mixpanel", destination=dlt.destinations.duckdb(connection)).'
+            ) from error
+
+    @property
     def _file(self) -> Path | None:
+        """The file, whatever link leads to it; None if the database is in memory."""
         database: str = self._client.config.credentials.database
-        return None if database in {":memory:", ":external:"} else Path(database)
+        return None if database in {":memory:", ":external:"} else Path(database).resolve()
 
 
 def _stored_datasets(client: SqlJobClientBase | None) -> Sequence[Sequence[Any]]:

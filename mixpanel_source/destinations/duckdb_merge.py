@@ -66,8 +66,8 @@ class MergingDuckDb(duckdb):
 
 
 def database_name(file: Path) -> str:
-    """The name that DuckDB gives the database of a file."""
-    name = next((part for part in file.name.split(".") if part), "")
+    """The name that DuckDB gives the database of a file, to which a link may lead."""
+    name = next((part for part in file.resolve().name.split(".") if part), "")
     return f"{name}_db" if name.casefold() in _DATABASES else name
 
 
