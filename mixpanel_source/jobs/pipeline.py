@@ -72,8 +72,9 @@ def make_pipeline(
         ConfigError: a name is not valid.
     """
     check_names(name, dataset)
-    # only a configured destination knows where it is and its rules for names, and only a pipeline
-    # configures one; this one is relative to the current directory, whoever made the other one
+    # Only a configured destination knows where it is and its rules for names, and only a pipeline
+    # configures one. Paths are relative to the current directory, because the draft is new; the
+    # real pipeline may have been made from another directory.
     with TemporaryDirectory(prefix="mixpanel-draft-") as directory:
         draft = _make_pipeline(
             name, find_destination(destination).build(destination), dataset, directory
