@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import astuple, dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 
@@ -15,16 +18,50 @@ def data_directory() -> Path:
     return Path(dlt.current.run_context().data_dir) / "mixpanel_source"
 
 
-def spool_directory(pipeline_name: str) -> Path:
-    """Downloaded windows of a pipeline that are not loaded yet."""
-    return data_directory() / f"{pipeline_name}.spool"
+@dataclass(frozen=True)
+class LoadTarget:
+    """What loads, and where to. Each target has files of its own on this machine.
 
+    Two projects whose pipelines have the same name therefore do not disturb each other.
+    """
 
-def lock_file(pipeline_name: str) -> Path:
-    """The file that a running job of a pipeline holds locked."""
-    return data_directory() / f"{pipeline_name}.lock"
+    location: str
+    """Of the destination: its type, and a host and database or an absolute path. No credentials."""
+    dataset: str
+    """As the destination calls it."""
+    pipeline: str
 
+    @property
+    def directory(self) -> Path:
+        """The directory of the files; it may not exist yet."""
+        digest = blake2b(json.dumps(astuple(self)).encode(), digest_size=6).hexdigest()
+        return data_directory() / f"{self.pipeline}-{digest}"
 
-def last_run_file(pipeline_name: str) -> Path:
-    """The record of how the last run of a pipeline ended."""
-    return data_directory() / f"{pipeline_name}.last-run.json"
+    def create_directory(self) -> None:
+        """Create the directory, which only its owner may enter.
+
+        Raises:
+            OSError: it cannot be created.
+        """
+        for directory in (data_directory(), self.directory):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def spool(self) -> Path:
+        """Directory of the downloaded windows that are not loaded yet."""
+        return self.directory / "spool"
+
+    @property
+    def lock_file(self) -> Path:
+        """The file that a running job holds locked."""
+        return self.directory / "lock"
+
+    @property
+    def last_run_file(self) -> Path:
+        """The record of how the last run ended."""
+        return self.directory / "last-run.json"
+
+    @property
+    def pipelines_dir(self) -> Path:
+        """Where dlt keeps the working directory of the pipeline, unless a script sets another."""
+        return self.directory / "dlt"

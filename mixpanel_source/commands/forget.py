@@ -66,7 +66,7 @@ def forget(
     with dataset_lock(pipeline), destination_errors(destination):
         _check_destination(pipeline)
         # what is on disk here goes first: if the deletion fails, it is only fetched again
-        pipeline_spool(name).clear()
+        pipeline_spool(pipeline).clear()
         # includes the load packages, which keep their files after they are loaded
         pipeline.drop()
         return _forget(pipeline, persons, datetime.fromtimestamp(clock.time(), timezone.utc))
@@ -121,7 +121,7 @@ def _forget(pipeline: dlt.Pipeline, persons: list[str], now: datetime) -> Forget
                 remembered = remember_forgotten(client, persons, now=now)
             return ForgetResult(removed, remembered)
     except DestinationConnectionError as error:
-        raise target.connection_error() from error
+        raise target.connection_error(error) from error
     except DatabaseException as error:
         # only the type: the text may contain an id
         raise MixpanelError(

@@ -48,14 +48,15 @@ class PersonRows:
             The rows deleted from each table of the dataset that has a column `distinct_id`.
         """
         for table in _with_ids(self._staged):
-            self._delete_from(self._client.staging_dataset_name, table, self._staged[table], ids)
+            with self._client.with_staging_dataset():
+                self._delete_from(table, self._staged[table], ids)
         return {
-            table: self._delete_from(self._client.dataset_name, table, self._columns[table], ids)
+            table: self._delete_from(table, self._columns[table], ids)
             for table in _with_ids(self._columns)
         }
 
-    def _delete_from(self, schema: str, table: str, columns: set[str], ids: Sequence[str]) -> int:
-        name = f"{quote_name(schema)}.{quote_name(table)}"
+    def _delete_from(self, table: str, columns: set[str], ids: Sequence[str]) -> int:
+        name = self._client.make_qualified_table_name(table)
         condition = " OR ".join(self._conditions(table, columns, ids))
         # not every database counts the rows of a DELETE in the same way
         rows = self._select(f"SELECT count(*) FROM {name} WHERE {condition}")  # noqa: S608 - quoted

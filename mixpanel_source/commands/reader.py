@@ -12,9 +12,10 @@ import dlt
 from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from ..destinations.registry import destination_of
+from ..destinations.registry import destination_of, target_of
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.pipeline import make_pipeline
+from ..paths import LoadTarget
 from ..tables.load_log import LOADS_TABLE
 from ..tables.ownership import SOURCE_NAME
 from ..windows import Window
@@ -32,6 +33,11 @@ class DestinationReader:
         self._pipeline = pipeline
         self.is_there = is_there
         self.dataset: str = pipeline.dataset_name
+
+    @property
+    def target(self) -> LoadTarget:
+        """What loads the dataset, with its files on this machine."""
+        return target_of(self._pipeline)
 
     @property
     def project_id(self) -> int | None:
@@ -116,6 +122,6 @@ def open_reader(destination: str, *, dataset: str, name: str) -> Iterator[Destin
                 pipeline.sync_destination()
             yield DestinationReader(pipeline, is_there=is_there and bool(pipeline.schemas))
         except (DestinationConnectionError, PipelineStepFailed) as error:
-            raise target.connection_error() from error
+            raise target.connection_error(error) from error
         finally:
             pipeline.deactivate()

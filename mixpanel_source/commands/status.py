@@ -19,8 +19,8 @@ from ..config.providers import load_config
 from ..config.settings import Settings
 from ..errors import ConfigError
 from ..jobs.history import RUNNING, LastRun, read_last_run
-from ..jobs.lock import is_locked
-from ..paths import data_directory, last_run_file
+from ..jobs.lock import is_job_running
+from ..paths import data_directory
 from ..tables.events.downloads import NAME as EXPORT
 from ..tables.events.ledger import Ledger
 from ..tables.load_log import LOADS_TABLE, KeptDay
@@ -103,23 +103,20 @@ def status(
         # what is loaded can be reported without knowing the account
         config = None
     with open_reader(destination, dataset=dataset, name=name) as reader:
-        return read_status(name, reader, config, clock)
+        return read_status(reader, config, clock)
 
 
-def read_status(
-    name: str, reader: DestinationReader, config: Config | None, clock: Clock
-) -> Status:
+def read_status(reader: DestinationReader, config: Config | None, clock: Clock) -> Status:
     """The status of what `reader` finds loaded; see `status`.
 
     Args:
-        name: of the pipeline.
-        reader: its destination.
+        reader: the destination of a pipeline.
         config: the settings; None if they are incomplete.
         clock: the current time.
     """
-    run = read_last_run(last_run_file(name))
+    run = read_last_run(reader.target.last_run_file)
     outcome = run.outcome if run else None
-    if outcome == RUNNING and not is_locked(name):
+    if outcome == RUNNING and not is_job_running(reader.target):
         outcome = KILLED
     return Status(
         project_id=reader.project_id,

@@ -7,11 +7,12 @@ has a subclass in a module of its own, and a row in `registry`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import dlt
-from dlt.common.destination.exceptions import DestinationException
+from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.destination.reference import TDestinationReferenceArg
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
@@ -57,16 +58,45 @@ class Destination:
 
     @property
     def dataset_name(self) -> str:
+        """The dataset of the pipeline, as the destination calls it."""
+        client = self._client
+        named = client.sql_client if isinstance(client, SqlJobClientBase) else client
+        name: str = getattr(named, "dataset_name", None) or self._pipeline.dataset_name
+        return name
+
+    def find_dataset(self) -> str:
         """The dataset to use where the user wants that of the pipeline."""
-        return self._pipeline.dataset_name
+        return self.dataset_name
+
+    @property
+    def location(self) -> str:
+        """Where the datasets are: the same for the same place, and without credentials."""
+        config = self._client.config
+        place = urlsplit(getattr(config, "bucket_url", None) or "")
+        parts = (
+            self._pipeline.destination.destination_type,
+            f"{place.scheme}://{place.hostname or ''}{place.path}" if place.path else "",
+            _data_location(config),
+            getattr(config.credentials, "database", None),
+        )
+        return " ".join(str(part) for part in parts if part)
+
+    @property
+    def view_obstacle(self) -> str | None:
+        """Why no views can be created of the tables, and what to do; None if they can."""
+        return None
 
     @property
     def exists(self) -> bool:
         """Whether there is something to connect to: connecting to a missing file may create it."""
         return True
 
-    def connection_error(self) -> MixpanelError:
-        """What it means that no connection could be opened, and what to do."""
+    def connection_error(self, error: BaseException) -> MixpanelError:  # noqa: ARG002 - see DuckDb
+        """What it means that no connection could be opened, and what to do.
+
+        Args:
+            error: of the driver or of dlt.
+        """
         return MixpanelError(
             f"destination {self._pipeline.destination.destination_name} cannot be reached. Check "
             "its credentials and that it is running."
@@ -77,8 +107,7 @@ class Destination:
         """Connect dlt's client for a SQL database; None if the destination is not one.
 
         Raises:
-            DestinationException: a connection could not be opened, or what dlt says of a failure.
-            MixpanelError: a connection could not be opened, and dlt does not say so.
+            MixpanelError: a connection could not be opened.
         """
         client = self._client
         if not isinstance(client, SqlJobClientBase):
@@ -86,11 +115,9 @@ class Destination:
             return
         try:
             client.sql_client.open_connection()
-        except DestinationException:
-            raise
         except Exception as error:
-            # an error of the driver, of whatever type
-            raise self.connection_error() from error
+            # of dlt or of the driver, of whatever type
+            raise self.connection_error(error) from error
         try:
             yield client
         finally:
@@ -142,3 +169,9 @@ class Destination:
     @property
     def _client(self) -> Any:  # noqa: ANN401 - each destination has a client of its own
         return self._pipeline.destination_client()
+
+
+def _data_location(config: Any) -> str:  # noqa: ANN401 - each destination has one of its own
+    with suppress(ConfigurationValueError):  # it is not known
+        return config.data_location() or ""
+    return ""

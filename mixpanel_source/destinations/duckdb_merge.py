@@ -11,10 +11,11 @@ with the extension `.sql`, replaces the rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.destination.client import (
     FollowupJobRequest,
     HasFollowupJobs,
@@ -22,13 +23,23 @@ from dlt.common.destination.client import (
     RunnableLoadJob,
 )
 from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.schema import Schema
+from dlt.common.schema.typing import TSchemaTables
 from dlt.common.storages.load_package import PackageStorage, ParsedLoadJobFileName
 from dlt.destinations import duckdb
+from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.job_impl import FollowupJobRequestImpl
 
 from .. import constants
+from ..sql import quote_text
 from .replacement import Conditions, conditions_of
+
+MAIN = "main"
+"""The schema that every database has."""
+_DATABASES = {MAIN, "system", "temp"}
+"""Names that DuckDB gives no database of a file; the last two are databases of its own."""
 
 
 class MergingDuckDb(duckdb):
@@ -43,13 +54,75 @@ class MergingDuckDb(duckdb):
         """The type that goes into the pipeline's state."""
         return "dlt.destinations.duckdb"
 
+    @staticmethod
+    def comment(dataset: str) -> str:
+        """The comment that names the dataset in the schema `main`."""
+        return f"dataset {dataset.casefold()}"
+
     @property
     def client_class(self) -> type[DuckDbClient]:
         """The client that creates the load jobs."""
         return _Client
 
 
+def database_name(file: Path) -> str:
+    """The name that DuckDB gives the database of a file, to which a link may lead."""
+    name = next((part for part in file.resolve().name.split(".") if part), "")
+    return f"{name}_db" if name.casefold() in _DATABASES else name
+
+
+def is_ambiguous(schema: str, file: Path) -> bool:
+    """Whether DuckDB takes the name of a schema for that of a database."""
+    names = {database_name(file).casefold(), *_DATABASES} - {MAIN}
+    return schema.casefold() in names
+
+
+class _SqlClient(DuckDbSqlClient):
+    def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:  # noqa: ARG002 - as overridden
+        """The database, where DuckDB takes the name of the dataset for that of a database."""
+        file = Path(self.credentials.database)
+        if not is_ambiguous(self.dataset_name, file):
+            return None
+        name = database_name(file)
+        return self.capabilities.escape_identifier(name) if quote else name
+
+
 class _Client(DuckDbClient):
+    def __init__(
+        self,
+        schema: Schema,
+        config: DuckDbClientConfiguration,
+        capabilities: DestinationCapabilitiesContext,
+    ) -> None:
+        super().__init__(schema, config, capabilities)
+        names = (self.sql_client.dataset_name, self.sql_client.staging_dataset_name)
+        self.sql_client = _SqlClient(*names, config.credentials, capabilities)
+
+    def update_stored_schema(
+        self,
+        only_tables: Iterable[str] = None,  # type: ignore[assignment] # noqa: RUF013 - as overridden
+        expected_update: TSchemaTables = None,  # type: ignore[assignment]
+        force: bool = False,
+    ) -> TSchemaTables | None:
+        update = super().update_stored_schema(only_tables, expected_update, force)
+        if self.sql_client.dataset_name == MAIN:
+            self._name_dataset()
+        return update
+
+    def _name_dataset(self) -> None:
+        """Store which dataset `main` is, because the file may be renamed later."""
+        table = self.schema.version_table_name
+        rows = self.sql_client.execute_sql(
+            "SELECT current_database() FROM duckdb_tables() WHERE schema_name = %s "
+            "AND database_name = current_database() AND table_name = %s AND comment IS NULL",
+            MAIN,
+            table,
+        )
+        for (database,) in rows or ():
+            name = self.sql_client.make_qualified_table_name(table)
+            comment = quote_text(MergingDuckDb.comment(database))
+            self.sql_client.execute_sql(f"COMMENT ON TABLE {name} IS {comment}")
+
     def should_load_data_to_staging_dataset(self, table_name: str) -> bool:
         table = self.prepare_load_table(table_name)
         return conditions_of(table) is None and super().should_load_data_to_staging_dataset(

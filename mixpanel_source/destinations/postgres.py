@@ -55,7 +55,7 @@ class Postgres(Destination):
 
     limits = None
 
-    def connection_error(self) -> MixpanelError:
+    def connection_error(self, error: BaseException) -> MixpanelError:  # noqa: ARG002 - see DuckDb
         """Name the server."""
         server = self._client.config.credentials
         return MixpanelError(
@@ -83,7 +83,7 @@ class Postgres(Destination):
                 **_KEEPALIVES,
             )
         except psycopg2.OperationalError as error:
-            raise self.connection_error() from error
+            raise self.connection_error(error) from error
         connection.autocommit = True
         return connection
 

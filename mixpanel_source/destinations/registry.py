@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import dlt
 
+from ..paths import LoadTarget
 from .base import Destination
-from .duckdb import DuckDb, DuckDbSql
+from .duckdb import DuckDb, DuckDbSql, MotherDuck
 from .files import Files
 from .postgres import Postgres
 from .sqlalchemy import SqlAlchemy
@@ -19,7 +20,7 @@ DESTINATIONS: Mapping[str, type[Destination]] = {
     "duckdb": DuckDb,
     "ducklake": DuckDbSql,
     "filesystem": Files,
-    "motherduck": DuckDbSql,
+    "motherduck": MotherDuck,
     "postgres": Postgres,
     "sqlalchemy": SqlAlchemy,
 }
@@ -34,3 +35,11 @@ def find_destination(name: str) -> type[Destination]:
 def destination_of(pipeline: dlt.Pipeline) -> Destination:
     """The destination of a pipeline, whatever name and configuration the user gave it."""
     return find_destination(pipeline.destination.destination_type)(pipeline)
+
+
+def target_of(pipeline: dlt.Pipeline) -> LoadTarget:
+    """What a pipeline loads and where to, which finds its files on this machine."""
+    if getattr(pipeline, "destination", None) is None:  # the pipeline extracts only
+        return LoadTarget("", pipeline.dataset_name or "", pipeline.pipeline_name)
+    destination = destination_of(pipeline)
+    return LoadTarget(destination.location, destination.dataset_name, pipeline.pipeline_name)

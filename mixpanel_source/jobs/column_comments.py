@@ -58,7 +58,7 @@ def write_comments(pipeline: dlt.Pipeline) -> int:
                 if column in existing and existing[column] != text
             ]
             for (table, column), text in new:
-                name = ".".join(map(quote_name, (client.dataset_name, table, column)))
+                name = f"{client.make_qualified_table_name(table)}.{quote_name(column)}"
                 statement = destination.comment_statement
                 client.execute_sql(statement.format(column=name, text=quote_text(text)))
             return len(new)
@@ -79,7 +79,7 @@ def _read_comments(client: Any, query: str) -> dict[ColumnName, str | None]:  # 
 
 
 def _read_descriptions(client: Any) -> dict[ColumnName, str]:  # noqa: ANN401 - any SQL client
-    schema = quote_name(client.dataset_name)
+    schema = client.fully_qualified_dataset_name()
     lexicon = _rows(
         client,
         "SELECT entity_type, coalesce(entity, entity_type), property, description "

@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import dlt
 from dlt.common.configuration.exceptions import (
     ConfigFieldMissingException,
     ConfigurationException,
 )
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from ..destinations.registry import destination_of
 from ..errors import ConfigError, MixpanelError
 
 
@@ -52,9 +55,13 @@ def unwrap_errors() -> Iterator[None]:
     try:
         yield
     except PipelineStepFailed as failure:
-        own = next((e for e in _iter_causes(failure) if isinstance(e, MixpanelError)), None)
+        causes = [*_iter_causes(failure)]
+        own = next((e for e in causes if isinstance(e, MixpanelError)), None)
         if own is not None:
             raise own from None
+        lost = next((e for e in causes if isinstance(e, DestinationConnectionError)), None)
+        if lost is not None and isinstance(failure.pipeline, dlt.Pipeline):
+            raise destination_of(failure.pipeline).connection_error(lost) from failure
         raise _step_error(failure.step, failure.exception) from failure
     except DestinationException as failure:
         raise _step_error("sync", failure) from failure

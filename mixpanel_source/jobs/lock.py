@@ -1,22 +1,25 @@
-"""Locks, so that only one job at a time works on a pipeline's files and loads into a dataset."""
+"""Locks, so that only one job at a time works on a target's files and loads into a dataset."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import dlt
-from filelock import FileLock, Timeout
 
 from .. import constants
 from ..destinations.exclusive import ExclusiveAccess
-from ..destinations.registry import destination_of
+from ..destinations.file_lock import LockedFile, is_locked, lock_file
+from ..destinations.registry import destination_of, target_of
 from ..errors import BusyError, CancelledError, MixpanelError
-from ..paths import lock_file
+from ..paths import LoadTarget
 from ..tables.context import LoadContext
 
 logger = logging.getLogger("mixpanel_source")
+
+_REMEDY = "Set DLT_DATA_DIR to a directory on a local disk."
 
 
 @contextmanager
@@ -28,7 +31,7 @@ def job_access(pipeline: dlt.Pipeline, context: LoadContext) -> Iterator[Exclusi
     Raises:
         BusyError: another job still holds one of them.
         CancelledError: the job was cancelled while waiting.
-        MixpanelError: the lock file cannot be created, or the destination cannot be reached.
+        MixpanelError: a lock file cannot be used, or the destination cannot be reached.
     """
     held, access = _wait_for_access(pipeline, context)
     with held:
@@ -55,7 +58,7 @@ def _wait_for_access(
 
 
 def _acquire(pipeline: dlt.Pipeline) -> tuple[ExitStack, ExclusiveAccess]:
-    """Acquire the lock of the pipeline and access to its dataset, or neither."""
+    """Acquire the locks of the pipeline and access to its dataset, or nothing."""
     with ExitStack() as stack:
         stack.enter_context(pipeline_lock(pipeline))
         access = destination_of(pipeline).acquire()
@@ -69,7 +72,7 @@ def dataset_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
 
     Raises:
         BusyError: a job holds one of them.
-        MixpanelError: the lock file cannot be used, or the destination cannot be reached.
+        MixpanelError: a lock file cannot be used, or the destination cannot be reached.
     """
     held, _ = _acquire(pipeline)
     with held:
@@ -78,48 +81,39 @@ def dataset_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
 
 @contextmanager
 def pipeline_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
-    """Hold the lock of a pipeline; the operating system releases it when the process ends.
+    """Hold the files of a pipeline's target, and dlt's working directory.
 
     Raises:
-        BusyError: another job holds it, in this process or another.
-        MixpanelError: the lock file cannot be created or locked.
+        BusyError: another job holds them, in this process or another.
+        MixpanelError: a lock file cannot be created or locked.
     """
-    lock = _lock_of(pipeline.pipeline_name)
-    path = lock_file(pipeline.pipeline_name)
+    with ExitStack() as stack:
+        for target in _targets(pipeline):
+            stack.callback(_lock(target).release)
+        yield
+
+
+def _lock(target: LoadTarget) -> LockedFile:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise BusyError(
-            f"Another job of the pipeline {pipeline.pipeline_name} is under way. Wait until it "
-            "has ended; if it hangs, kill its process."
-        ) from None
+        target.create_directory()
     except OSError as error:
         raise MixpanelError(
-            f"The lock file {path} cannot be used: {error.strerror}. Make its directory writable, "
-            "or set DLT_DATA_DIR to a directory on a local disk, where files can be locked."
+            f"The directory {target.directory} cannot be created: {error.strerror}. Make the "
+            f"directory above it writable. {_REMEDY}"
         ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    subject = f"Another job of the pipeline {target.pipeline}"
+    return lock_file(target.lock_file, subject=subject, remedy=_REMEDY)
 
 
-def is_locked(pipeline_name: str) -> bool:
-    """Whether a job of the pipeline is under way."""
-    if not lock_file(pipeline_name).exists():
-        return False
-    lock = _lock_of(pipeline_name)
-    try:
-        lock.acquire()
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    lock.release()
-    return False
+def _targets(pipeline: dlt.Pipeline) -> Iterator[LoadTarget]:
+    target = target_of(pipeline)
+    yield target
+    working_directory = Path(pipeline.working_dir).absolute()
+    if working_directory.parent != target.pipelines_dir.absolute():
+        # a script's own pipeline: others of its name use the directory for other targets
+        yield LoadTarget(str(working_directory), "", pipeline.pipeline_name)
 
 
-def _lock_of(pipeline_name: str) -> FileLock:
-    # jobs end on other threads than they begin on, and never wait inside the library
-    return FileLock(lock_file(pipeline_name), timeout=0, mode=0o600, thread_local=False)
+def is_job_running(target: LoadTarget) -> bool:
+    """Whether a job of the target is under way on this machine."""
+    return is_locked(target.lock_file)

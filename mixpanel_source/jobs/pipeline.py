@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dlt
+from dlt.common.destination.reference import TDestinationReferenceArg
 from dlt.common.exceptions import DltException
 
 from .. import constants
 from ..config.model import Config
+from ..config.names import check_names
 from ..destinations.registry import destination_of, find_destination
 from ..errors import MixpanelError
-from ..tables.ownership import claim_dataset
+from ..paths import LoadTarget
+from ..tables.ownership import SOURCE_NAME, claim_dataset
 from .dlt_errors import destination_errors, unwrap_errors
 from .lock import pipeline_lock
 
@@ -32,19 +35,20 @@ def open_pipeline(
         destination: name of a dlt destination, whose credentials dlt looks up. DuckDB without
             credentials is the file `mixpanel.duckdb` in the working directory.
         dataset: the dataset, or schema, of the tables.
-        name: of the pipeline. Pipelines with different names can run at the same time.
+        name: of the pipeline.
 
     Raises:
-        ConfigError: the destination does not exist or has no credentials.
-        BusyError: a job of this pipeline is under way that was started in another directory.
+        ConfigError: the destination does not exist or has no credentials, or a name is not valid.
+        BusyError: dlt's files of this pipeline are damaged, and a job of it is under way.
         MixpanelError: the pipeline's working directory cannot be created or read.
     """
     try:
         with destination_errors(destination):
-            _prepare_working_directory(_make_pipeline(name, destination, dataset))
             pipeline = make_pipeline(name, destination, dataset)
-            # only a client looks up the credentials: missing ones are reported here
-            pipeline.destination_client()
+            if not _is_sound(pipeline):
+                # nothing is lost: the destination holds the state too
+                with pipeline_lock(pipeline):
+                    pipeline.drop()
             return pipeline
     except OSError as error:
         raise MixpanelError(
@@ -62,19 +66,36 @@ def make_pipeline(
         name: of the pipeline.
         destination: name of a dlt destination.
         dataset: as the user gave it.
-        working_directory: for dlt's local state; dlt's own directory if empty.
+        working_directory: for dlt's local state; that of the load target if empty.
+
+    Raises:
+        ConfigError: a name is not valid.
     """
-    # only a configured destination knows its rules for names, and only a pipeline configures one
-    draft = _make_pipeline(name, destination, dataset, working_directory)
-    return _make_pipeline(name, destination, destination_of(draft).dataset_name, working_directory)
+    check_names(name, dataset)
+    # Only a configured destination knows where it is and its rules for names, and only a pipeline
+    # configures one. Paths are relative to the current directory, because the draft is new; the
+    # real pipeline may have been made from another directory.
+    with TemporaryDirectory(prefix="mixpanel-draft-") as directory:
+        draft = _make_pipeline(
+            name, find_destination(destination).build(destination), dataset, directory
+        )
+        target = destination_of(draft)
+        dataset = target.find_dataset()
+        there = target.build_beside()
+        files = LoadTarget(target.location, dataset, name)
+    if not working_directory:
+        files.create_directory()
+        working_directory = str(files.pipelines_dir)
+    return _make_pipeline(name, there, dataset, working_directory)
 
 
 def open_beside(pipeline: dlt.Pipeline, purpose: str) -> dlt.Pipeline:
     """Another pipeline to the same dataset, with schemas and state of its own."""
-    return dlt.pipeline(
+    return _make_pipeline(
         f"{pipeline.pipeline_name}_{purpose}",
-        destination=destination_of(pipeline).build_beside(),
-        dataset_name=pipeline.dataset_name,
+        destination_of(pipeline).build_beside(),
+        pipeline.dataset_name,
+        pipeline.pipelines_dir,
     )
 
 
@@ -106,33 +127,31 @@ def reset_local_state(pipeline: dlt.Pipeline) -> None:
 
 
 def _make_pipeline(
-    name: str, destination: str, dataset: str, working_directory: str = ""
+    name: str, destination: TDestinationReferenceArg, dataset: str, directory: str
 ) -> dlt.Pipeline:
     if dlt.config.get("load.workers") is None:
         dlt.config["load.workers"] = constants.LOAD_WORKERS
     return dlt.pipeline(
         name,
-        # a new one each time: it keeps what it was configured with, such as the working directory
-        destination=find_destination(destination).build(destination),
+        destination=destination,
         dataset_name=dataset,
-        pipelines_dir=working_directory,
+        pipelines_dir=directory,
+        _impl_cls=_Pipeline,
     )
 
 
-def _prepare_working_directory(pipeline: dlt.Pipeline) -> None:
-    """Recreate the working directory if it is damaged or was created from another directory.
+class _Pipeline(dlt.Pipeline):
+    """A pipeline whose name need not be a name of a schema, such as `mixpanel-eu`."""
 
-    dlt resolves relative paths, such as that of a DuckDB file, from where a pipeline first ran;
-    here they are relative to the current directory. Nothing is lost: the destination holds the
-    state too.
-    """
-    here = str(Path(dlt.current.run_context().local_dir).absolute())
-    if pipeline.get_local_state_val("initial_cwd") != here or not _is_sound(pipeline):
-        with pipeline_lock(pipeline):
-            pipeline.drop()
+    def _get_schema_or_create(self, schema_name: str | None = None) -> dlt.Schema:
+        if schema_name or self.default_schema_name:
+            return super()._get_schema_or_create(schema_name)
+        with self._maybe_destination_capabilities():
+            return dlt.Schema(SOURCE_NAME)
 
 
 def _is_sound(pipeline: dlt.Pipeline) -> bool:
+    """Whether dlt can read the files in the working directory."""
     try:
         return all(pipeline.schemas[name].name == name for name in pipeline.schema_names)
     except (DltException, OSError, ValueError):

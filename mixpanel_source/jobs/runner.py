@@ -21,9 +21,8 @@ from dlt.common.destination.exceptions import DestinationException
 from ..api.clock import Clock
 from ..catalog.tables import find_table
 from ..destinations.exclusive import ExclusiveAccess
-from ..destinations.registry import destination_of
+from ..destinations.registry import destination_of, target_of
 from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
-from ..paths import last_run_file
 from ..tables.context import LoadContext, pipeline_spool
 from ..tables.events import loading as events
 from ..tables.events.archive_guard import count_held
@@ -127,7 +126,7 @@ def run_job(
             write_comments(pipeline)
         if not result.failures:
             # what is still spooled was fetched with other settings, or loaded just before a crash
-            pipeline_spool(pipeline.pipeline_name).clear()
+            pipeline_spool(pipeline).clear()
     result.requests = context.client.requests
     result.requests_left = context.client.requests_left()
     return result
@@ -208,7 +207,7 @@ def _load_table(
 @contextmanager
 def _recorded(run: LastRun, result: JobResult, clock: Clock) -> Iterator[None]:
     """Record, for `status`, that a run is in progress and how it ends."""
-    path = last_run_file(result.pipeline.pipeline_name)
+    path = target_of(result.pipeline).last_run_file
     write_last_run(path, run)
     failures: dict[str, str] = {}
     outcome = FAILED

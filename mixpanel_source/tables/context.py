@@ -13,8 +13,9 @@ from ..api.client import Client
 from ..api.clock import Clock
 from ..config.model import Config
 from ..decode.forgotten import ForgottenIds
+from ..destinations.registry import target_of
 from ..errors import ConfigError
-from ..paths import data_directory, spool_directory
+from ..paths import data_directory
 from ..progress import Progress
 from .forgotten_ids import read_forgotten
 from .ownership import claim_dataset
@@ -147,14 +148,14 @@ class LoadContext:
         return datetime.fromtimestamp(self.clock.time(), timezone.utc)
 
 
-def pipeline_spool(name: str) -> Spool:
-    """The spool of the pipeline of that name."""
-    return Spool(spool_directory(name))
+def pipeline_spool(pipeline: dlt.Pipeline) -> Spool:
+    """The spool of a pipeline's target."""
+    return Spool(target_of(pipeline).spool)
 
 
 def open_spool() -> Spool:
     """The spool of the pipeline that is running."""
-    return pipeline_spool(dlt.current.pipeline().pipeline_name)
+    return pipeline_spool(dlt.current.pipeline())
 
 
 def _check_project(project_id: int) -> None:

@@ -38,7 +38,7 @@ def read_forgotten(pipeline: dlt.Pipeline) -> ForgottenIds:
     except DatabaseUndefinedRelation:
         return NOBODY
     except DestinationConnectionError as error:
-        raise target.connection_error() from error
+        raise target.connection_error(error) from error
 
 
 def remember_forgotten(client: Any, ids: Iterable[str], *, now: datetime) -> int:  # noqa: ANN401 - any SQL client

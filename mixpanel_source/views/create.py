@@ -11,7 +11,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from ..destinations.registry import DESTINATIONS, destination_of
 from ..errors import ConfigError
 from ..jobs.pipeline import open_pipeline
-from ..sql import quote_name, quote_text
+from ..sql import quote_text
 from .build import build_views
 from .fivetran import RAW_COLUMN
 from .funnel import FUNNEL_DAYS
@@ -41,16 +41,20 @@ def create_views(
             funnel has a single step, or a step twice.
     """
     pipeline = pipeline or open_pipeline()
-    if not destination_of(pipeline).takes_views:
+    destination = destination_of(pipeline)
+    if not destination.takes_views:
         supported = [name for name, kind in DESTINATIONS.items() if kind.takes_views]
         raise ConfigError(
             f"The views are for {', '.join(supported)}; "
             f"this pipeline loads to {pipeline.destination.destination_name}."
         )
+    if destination.view_obstacle is not None:
+        raise ConfigError(destination.view_obstacle)
     with pipeline.sql_client() as client:
-        # without the database name, which changes when a DuckDB file is renamed
-        tables = quote_name(client.dataset_name)
-        target = quote_name(schema) if schema else tables
+        # only where DuckDB needs it with the database name, which changes when a file is renamed
+        tables = client.fully_qualified_dataset_name()
+        with client.with_alternative_dataset_name(schema or client.dataset_name):
+            target = client.fully_qualified_dataset_name()
         views = build_views(
             tables,
             _read_properties(client, tables),

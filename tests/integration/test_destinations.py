@@ -121,7 +121,9 @@ def test_destination_under_a_configured_name(
     assert mixpanel_source.open_pipeline("warehouse", dataset="other").dataset_name == "other"
     destination = destination_of(pipeline)
     assert not destination.exists
-    assert isinstance(destination.connection_error(), BusyError)
+    assert isinstance(
+        destination.connection_error(OSError("Could not set lock on file")), BusyError
+    )
     assert destination.takes_views
 
 
@@ -132,7 +134,7 @@ def test_destination_without_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     destination = destination_of(pipeline)
     assert pipeline.dataset_name == destination.dataset_name == "mixpanel"
     assert destination.exists
-    assert "filesystem cannot be reached" in str(destination.connection_error())
+    assert "filesystem cannot be reached" in str(destination.connection_error(OSError()))
     assert not destination.takes_views
     assert destination.comments_query is None
 

@@ -108,7 +108,7 @@ def assert_nothing_told(desk: Desk) -> None:
 
 def assert_spool_is_private(desk: Desk) -> Path:
     """Nobody else may look into the spool."""
-    (spool,) = desk.directory.glob("dlt-data/mixpanel_source/*.spool")
+    (spool,) = desk.directory.glob("dlt-data/mixpanel_source/*/spool")
     for directory in (spool, spool.parent):
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     return spool

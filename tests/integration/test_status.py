@@ -12,11 +12,11 @@ import pytest
 from mixpanel_sandbox import Fault
 from mixpanel_source.commands.status import Status, find_gaps
 from mixpanel_source.commands.status import status as read_status
+from mixpanel_source.destinations.registry import target_of
 from mixpanel_source.errors import BusyError, MixpanelError
 from mixpanel_source.jobs.history import LastRun, read_last_run, write_last_run
 from mixpanel_source.jobs.lock import pipeline_lock
 from mixpanel_source.jobs.pipeline import open_pipeline
-from mixpanel_source.paths import last_run_file
 from mixpanel_source.windows import Window
 from tests.support.clock import NOON
 from tests.support.lab import Lab, open_lab
@@ -117,7 +117,7 @@ def test_status_tells_what_ended_a_run_as_a_whole(lab: Lab) -> None:
     assert failed.outcome == "failed"
     assert failed.last_run is not None
     assert "Check username and secret" in failed.last_run.failures[""]
-    assert "not-the-secret" not in last_run_file("mixpanel").read_text()
+    assert "not-the-secret" not in target_of(lab.pipeline).last_run_file.read_text()
     lab.sync("export", requests_per_hour=2, max_wait_s=0)
     assert status(lab).outcome == "stopped"
 
@@ -125,7 +125,9 @@ def test_status_tells_what_ended_a_run_as_a_whole(lab: Lab) -> None:
 def test_status_tells_a_run_that_was_killed(lab: Lab) -> None:
     """A run that never said how it ended is under way while it holds the lock, and killed after."""
     lab.sync("engage")
-    write_last_run(last_run_file("mixpanel"), LastRun("sync", ["engage"], began_at=NOON))
+    write_last_run(
+        target_of(lab.pipeline).last_run_file, LastRun("sync", ["engage"], began_at=NOON)
+    )
     with pipeline_lock(lab.pipeline):
         assert status(lab).outcome == "running"
     assert status(lab).outcome == "killed"
@@ -134,7 +136,7 @@ def test_status_tells_a_run_that_was_killed(lab: Lab) -> None:
 def test_damaged_note_is_no_note(lab: Lab) -> None:
     """A file that is no note of a run, as a full disk leaves it, is as if there were none."""
     lab.sync("engage")
-    path = last_run_file("mixpanel")
+    path = target_of(lab.pipeline).last_run_file
     for text in ("", "{", "[]", '{"other": 1}'):
         path.write_text(text)
         assert read_last_run(path) is None

@@ -16,10 +16,10 @@ import duckdb
 import pytest
 
 from mixpanel_sandbox import Fault, Sandbox, made_up_project
-from mixpanel_source import cli
+from mixpanel_source import cli, open_pipeline
 from mixpanel_source.cli.progress_view import Board
+from mixpanel_source.destinations.registry import target_of
 from mixpanel_source.jobs.history import STOPPED, read_last_run
-from mixpanel_source.paths import last_run_file
 from tests.support.clock import NOON, wait_until
 from tests.support.lab import open_lab
 from tests.support.projects import ALL_DAYS, YESTERDAY
@@ -98,7 +98,7 @@ def test_ctrl_c_loads_what_came_and_the_next_run_goes_on(sandbox: Sandbox) -> No
         assert "Cancelled. What is loaded stays. Run the same command" in terminal.text
         assert re.search(r"export +2 of 4 days .* cancelled", terminal.text)
     assert days_loaded() == ALL_DAYS[:2]
-    run = read_last_run(last_run_file("mixpanel"))
+    run = read_last_run(target_of(open_pipeline()).last_run_file)
     assert run is not None
     assert (run.outcome, run.rows) == (STOPPED, 6)
     sandbox.forget_requests()

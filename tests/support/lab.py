@@ -15,8 +15,8 @@ from mixpanel_sandbox import Project, Record, Sandbox
 from mixpanel_source import JobResult, backfill, catch_up, open_pipeline, sync
 from mixpanel_source.catalog.tables import DEFAULT_TABLES, TABLES
 from mixpanel_source.config.providers import load_config
+from mixpanel_source.destinations.registry import target_of
 from mixpanel_source.jobs.source import build_source
-from mixpanel_source.paths import spool_directory
 from mixpanel_source.tables.context import LoadContext
 from mixpanel_source.windows import DAY
 from tests.support.clock import Clock, noon
@@ -111,7 +111,7 @@ class Lab:
     @property
     def spool(self) -> Path:
         """Directory of downloaded windows that are not loaded yet."""
-        return spool_directory(self.pipeline.pipeline_name)
+        return target_of(self.pipeline).spool
 
     def spooled_files(self) -> list[str]:
         """Return the names of the files in the spool."""

@@ -97,9 +97,9 @@ class Place:
         }
 
     @property
-    def spool(self) -> Path:
-        """Directory of downloaded windows that are not loaded yet."""
-        return self.directory / f"data/mixpanel_source/{PIPELINE}.spool"
+    def spooled(self) -> list[Path]:
+        """Files of downloaded windows that are not loaded yet."""
+        return [*self.directory.glob("data/mixpanel_source/*/spool/*")]
 
     def read_tables(self) -> Tables:
         """Return all rows of all tables, without the varying columns."""
@@ -115,14 +115,14 @@ class Place:
 
     def find_step(self) -> str:
         """Return what a stopped process was doing, judged by its files."""
-        packages = self.directory / f"data/pipelines/{PIPELINE}"
-        for step, directory, pattern in (
-            ("load", packages, "load/normalized/*"),
-            ("normalize", packages, "load/new/*"),
-            ("download", self.spool, "*.part"),
-            ("extract", packages, "normalize/*/*"),
+        packages = f"dlt/{PIPELINE}"
+        for step, pattern in (
+            ("load", f"{packages}/load/normalized/*"),
+            ("normalize", f"{packages}/load/new/*"),
+            ("download", "spool/*.part"),
+            ("extract", f"{packages}/normalize/*/*"),
         ):
-            if any(directory.glob(pattern)):
+            if any(self.directory.glob(f"data/mixpanel_source/*/{pattern}")):
                 return step
         return "start or end"
 
@@ -169,7 +169,7 @@ def kill_at_random(
             else:
                 assert start(place).wait() == 0
             assert_same(expected, place.read_tables())
-            assert [*place.spool.glob("*")] == []
+            assert place.spooled == []
             outcome.completed += 1
             logger.info("%d kills, %d syncs completed", outcome.kills.total(), outcome.completed)
     return outcome

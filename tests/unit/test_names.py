@@ -1,0 +1,54 @@
+"""Which names are valid, and which name DuckDB gives a database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from mixpanel_source.config.names import check_names
+from mixpanel_source.destinations.duckdb_merge import database_name
+from mixpanel_source.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", ["mixpanel-eu", "_", "1", "données", "日本", "x" * 64])
+def test_names_of_pipelines(name: str) -> None:
+    """Letters and digits of any script, underscores and hyphens are valid."""
+    check_names(name, "mixpanel")
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "a/b", "..", "a.b", "-x", "x" * 65, "a\n", "%"])
+def test_wrong_names_of_pipelines(name: str) -> None:
+    """Other names are refused, saying which are valid."""
+    with pytest.raises(ConfigError, match="letters, digits, underscores and hyphens"):
+        check_names(name, "mixpanel")
+
+
+@pytest.mark.parametrize("dataset", ["", " ", "--", "_", "Information_Schema", "pg_catalog"])
+def test_wrong_names_of_datasets(dataset: str) -> None:
+    """Names that no dataset can have are refused."""
+    with pytest.raises(ConfigError, match="--dataset"):
+        check_names("mixpanel", dataset)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Mixpanel.duckdb", "mixpanel.v2.duckdb", ".duckdb", ".a.duckdb", "a..b.db", "noext"),
+        *("main.duckdb", "Temp.db", "SYSTEM.x.y", "export.duckdb", "memory.duckdb", "-x.duckdb"),
+        *("a b.duckdb", "quo'te\".duckdb", "日本.duckdb"),
+    ],
+)
+def test_name_of_a_database(tmp_path: Path, name: str) -> None:
+    """It is the one that DuckDB reports."""
+    with duckdb.connect(str(tmp_path / name)) as connection:
+        assert connection.execute("SELECT current_database()").fetchone() == (
+            database_name(tmp_path / name),
+        )
+
+
+def test_name_of_a_linked_database(tmp_path: Path) -> None:
+    """It is that of the file to which a link leads."""
+    (tmp_path / "link.duckdb").symlink_to(tmp_path / "file.duckdb")
+    assert database_name(tmp_path / "link.duckdb") == "file"
