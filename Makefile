@@ -38,9 +38,11 @@ coverage: test  ## run all tests and measure which lines they reach; takes longe
 
 check: lint types imports test  ## everything a change has to pass
 
-torture: $(VENV)/.dev-$(VERSION)  ## kill a sync a hundred times, for each destination; takes a while
+torture: $(VENV)/.dev-$(VERSION)  ## kill syncs and cut their power, for each destination; takes a while
 	@$(BIN)/python -m tests.support.random_kills duckdb
 	@$(BIN)/python -m tests.support.random_kills postgres
+	@$(BIN)/python -m tests.support.power_cuts duckdb
+	@$(BIN)/python -m tests.support.power_cuts postgres
 
 fmt: $(VENV)/.dev-$(VERSION)  ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix-only .

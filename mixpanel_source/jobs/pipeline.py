@@ -7,6 +7,7 @@ from typing import Any
 
 import dlt
 from dlt.common.exceptions import DltException
+from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from .. import constants
 from ..config.model import Config
@@ -15,6 +16,7 @@ from ..errors import MixpanelError
 from ..tables.ownership import claim_dataset
 from .dlt_errors import destination_errors, unwrap_errors
 from .lock import pipeline_lock
+from .working_directory import discard_damaged_state
 
 
 def open_pipeline(
@@ -110,6 +112,7 @@ def _make_pipeline(
 ) -> dlt.Pipeline:
     if dlt.config.get("load.workers") is None:
         dlt.config["load.workers"] = constants.LOAD_WORKERS
+    discard_damaged_state(Path(working_directory or get_dlt_pipelines_dir()) / name)
     return dlt.pipeline(
         name,
         # a new one each time: it keeps what it was configured with, such as the working directory

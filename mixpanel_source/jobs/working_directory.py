@@ -1,0 +1,47 @@
+"""The directory in which dlt keeps the local state, schemas and load packages of a pipeline.
+
+All of it is derived from the destination, so what is damaged is removed, and dlt makes it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import orjson
+
+logger = logging.getLogger("mixpanel_source")
+
+
+def discard_damaged_state(directory: Path) -> None:
+    """Remove a working directory whose state or schemas are not JSON, as after a power cut.
+
+    dlt replaces these files at once or not at all, so a job under way does not look damaged.
+
+    Args:
+        directory: of one pipeline; it may not exist.
+
+    Raises:
+        OSError: a file cannot be read, or the directory cannot be removed.
+    """
+    damaged = [path for path in _state_files(directory) if not _is_json_object(path)]
+    if damaged:
+        names = ", ".join(path.name for path in damaged)
+        logger.warning("dlt's local state is damaged (%s) and is made again.", names)
+        shutil.rmtree(directory)
+
+
+def _state_files(directory: Path) -> list[Path]:
+    return [
+        path
+        for path in (directory / "state.json", *directory.glob("schemas/*.json"))
+        if path.is_file()
+    ]
+
+
+def _is_json_object(path: Path) -> bool:
+    try:
+        return isinstance(orjson.loads(path.read_bytes()), dict)
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return False
