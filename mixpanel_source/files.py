@@ -17,6 +17,8 @@ from .errors import MixpanelError
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
+ROOT = 0
+"""User whose files are trusted."""
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
@@ -38,7 +40,7 @@ def make_private(directory: Path) -> None:
     found = directory.stat()
     if not stat.S_IMODE(found.st_mode) & _OTHERS:
         return
-    if found.st_uid not in {os.geteuid(), 0} and os.geteuid() != 0:
+    if found.st_uid not in {os.geteuid(), ROOT} and os.geteuid() != ROOT:
         raise MixpanelError(
             f"The directory {directory} belongs to another user and can be read by others. Set "
             "DLT_DATA_DIR to a directory that belongs to you."
@@ -56,7 +58,7 @@ def refuse_foreign_links(directory: Path) -> None:
         MixpanelError: one of them is.
     """
     for path in (directory, *directory.iterdir()):
-        if path.is_symlink() and path.lstat().st_uid not in {os.geteuid(), 0}:
+        if path.is_symlink() and path.lstat().st_uid not in {os.geteuid(), ROOT}:
             raise MixpanelError(
                 f"{path} is a symbolic link that another user made. Remove it, or set DLT_DATA_DIR "
                 "to a directory that belongs to you."

@@ -13,6 +13,7 @@ from .. import constants
 from ..destinations.exclusive import ExclusiveAccess
 from ..destinations.registry import destination_of
 from ..errors import BusyError, CancelledError, MixpanelError
+from ..files import make_private
 from ..paths import lock_file
 from ..tables.context import LoadContext
 
@@ -87,7 +88,7 @@ def pipeline_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
     lock = _lock_of(pipeline.pipeline_name)
     path = lock_file(pipeline.pipeline_name)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         lock.acquire()
     except Timeout:
         raise BusyError(

@@ -13,6 +13,7 @@ from .. import constants
 from ..config.model import Config
 from ..destinations.registry import destination_of, find_destination
 from ..errors import MixpanelError
+from ..files import make_private
 from ..tables.ownership import claim_dataset
 from .dlt_errors import destination_errors, unwrap_errors
 from .lock import pipeline_lock
@@ -45,6 +46,7 @@ def open_pipeline(
         with destination_errors(destination):
             _prepare_working_directory(_make_pipeline(name, destination, dataset))
             pipeline = make_pipeline(name, destination, dataset)
+            make_private(Path(pipeline.working_dir))
             # only a client looks up the credentials: missing ones are reported here
             pipeline.destination_client()
             return pipeline
@@ -103,6 +105,7 @@ def reset_local_state(pipeline: dlt.Pipeline) -> None:
     Resuming an interrupted package would load some of its rows twice.
     """
     pipeline.drop()
+    make_private(Path(pipeline.working_dir))
     # overrides the setting, which also decides whether state is stored in the destination at all
     pipeline.config.restore_from_destination = True
 

@@ -1,6 +1,7 @@
 """The directory in which dlt keeps the local state, schemas and load packages of a pipeline.
 
-All of it is derived from the destination, so what is damaged is removed, and dlt makes it again.
+State and schemas are derived from the destination, so what is damaged is removed, and dlt makes it
+again. The packages hold events and profiles, so they are removed once they are loaded.
 """
 
 from __future__ import annotations
@@ -45,3 +46,9 @@ def _is_json_object(path: Path) -> bool:
         return isinstance(orjson.loads(path.read_bytes()), dict)
     except (FileNotFoundError, orjson.JSONDecodeError):
         return False
+
+
+def remove_loaded_packages(directory: Path) -> None:
+    """Remove the packages that are in the destination: dlt would keep them until the next job."""
+    for package in directory.glob("load/loaded/*"):
+        shutil.rmtree(package, ignore_errors=True)
