@@ -38,11 +38,12 @@ coverage: test-all  ## run all tests and measure which lines they reach; takes l
 
 check: lint types imports test  ## everything a change has to pass
 
-torture: $(VENV)/.dev-$(VERSION)  ## kill a hundred syncs and run jobs at once, for each destination; takes long
-	@$(BIN)/python -m tests.support.random_kills duckdb
-	@$(BIN)/python -m tests.support.random_kills postgres
-	@$(BIN)/python -m tests.support.random_writers duckdb
-	@$(BIN)/python -m tests.support.random_writers postgres
+torture: $(VENV)/.dev-$(VERSION)  ## kill syncs, cut their power, run them at once, for each destination
+	@for destination in duckdb postgres; do \
+		for kind in random_kills power_cuts random_writers; do \
+			$(BIN)/python -m tests.support.$$kind $$destination || exit 1; \
+		done; \
+	done
 
 fmt: $(VENV)/.dev-$(VERSION)  ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix-only .

@@ -37,15 +37,6 @@ class LoadTarget:
         digest = blake2b(json.dumps(astuple(self)).encode(), digest_size=6).hexdigest()
         return data_directory() / f"{self.pipeline}-{digest}"
 
-    def create_directory(self) -> None:
-        """Create the directory, which only its owner may enter.
-
-        Raises:
-            OSError: it cannot be created.
-        """
-        for directory in (data_directory(), self.directory):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-
     @property
     def spool(self) -> Path:
         """Directory of the downloaded windows that are not loaded yet."""

@@ -134,7 +134,11 @@ def load_response(response: ApiResponse, table: str, pipeline: dlt.Pipeline) -> 
     beside = open_beside(pipeline, "request")
     with pipeline_lock(beside), unwrap_errors():
         reset_local_state(beside)
-        beside.run(_source(rows), loader_file_format="parquet")
+        try:
+            beside.run(_source(rows), loader_file_format="parquet")
+        finally:
+            # the load package holds what the response held
+            reset_local_state(beside)
     return number
 
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from typing import Any
 
@@ -24,15 +25,21 @@ import pyarrow.compute as pc
 
 from .. import constants
 from .decoded import ALL_PROPERTIES, ARROW_TYPES, Decoded, Selection, concat
-from .json_values import INT64_END, Repairs, content_digest, dump_json, repair_row
+from .json_values import (
+    INT64_END,
+    Repairs,
+    compact_json,
+    content_digest,
+    dump_json,
+    repair_row,
+)
 from .value_types import JsonType, Row, RowKind, Typed
 
 SMALL_GROUP = 64
 """Event types with fewer rows than this in a block are decoded together."""
 
-_INEXACT_NUMBER = r"[:,\[]-?[0-9.]+e\+?[0-9]{2}"
-"""Matches a number as `orjson` writes a large float, which may have been read from an integer that
-does not fit in 64 bits."""
+_INEXACT_NUMBER = r"[0-9]{19}"
+"""Matches an integer that may not fit in 64 bits, which `orjson` reads as a float."""
 
 _JSON_TYPES: dict[type, JsonType] = {
     bool: JsonType.BOOL,
@@ -54,6 +61,37 @@ class _Line:
     properties: Row
     exact: bool
     """Whether `repair_row` has read it, so that every value is exact."""
+    kind: RowKind
+
+    def json_text(self, name: str, value: object) -> str:
+        """The JSON text of a list or an object: as it was sent, or repaired if it had to be.
+
+        Like the compiled code, this keeps the digits of numbers and keys that are there twice.
+
+        Args:
+            name: of the property.
+            value: as it was read.
+        """
+        raw = self._members.get(name)
+        if raw is None:
+            return dump_json(value)
+        text = bytes(raw)
+        if self.exact:
+            repairs: Repairs = Counter()
+            repaired = repair_row(b'{"value":%b}' % text, repairs)["value"]
+            if repairs:
+                return dump_json(repaired)
+        return compact_json(text)
+
+    @cached_property
+    def _members(self) -> dict[str, msgspec.Raw]:
+        """The JSON text of each property; empty if only `repair_row` can read the line."""
+        try:
+            beside = _decode_raw(self.text)
+            properties = _decode_raw(beside.pop(self.kind.properties_key, b"{}"))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return {}
+        return {**beside, **properties}
 
 
 @dataclass(frozen=True)
@@ -91,7 +129,7 @@ class RowDecoder:
         name = row[self.kind.name_key]
         if isinstance(name, float):  # perhaps an integer that does not fit in 64 bits
             name = repair_row(text, Counter())[self.kind.name_key]
-        return _Line(text, position, str(name), self.kind.properties(row), exact)
+        return _Line(text, position, str(name), self.kind.properties(row), exact, self.kind)
 
     def _groups(self, lines: list[_Line]) -> Iterator[list[_Line]]:
         """Lines with similar properties, so that few arrays are mostly null."""
@@ -106,12 +144,12 @@ class RowDecoder:
 
     def _decode_group(self, lines: list[_Line], repairs: Repairs) -> Decoded:
         rows = [line.properties for line in lines]
-        arrays, inexact = self._to_arrays(rows)
+        arrays, inexact = self._to_arrays(lines, rows)
         inexact = {number for number in inexact if not lines[number].exact}
         if inexact:
             for number in inexact:
                 rows[number] = self.kind.properties(repair_row(lines[number].text, repairs))
-            arrays, _ = self._to_arrays(rows)
+            arrays, _ = self._to_arrays(lines, rows)
         pairs = [*zip(lines, rows, strict=True)]
         digests = [_digest(line, row) for line, row in pairs] if self.selection.digest else None
         raw = [self._raw_properties(*pair) for pair in pairs] if self.selection.raw else None
@@ -124,7 +162,9 @@ class RowDecoder:
             repairs,
         )
 
-    def _to_arrays(self, rows: list[Row]) -> tuple[dict[Typed, pa.Array], set[int]]:
+    def _to_arrays(
+        self, lines: list[_Line], rows: list[Row]
+    ) -> tuple[dict[Typed, pa.Array], set[int]]:
         """The arrays, and the numbers of the rows that may have lost digits when they were read."""
         arrays: dict[Typed, pa.Array] = {}
         doubtful: set[int] = set()
@@ -135,6 +175,11 @@ class RowDecoder:
             kinds = {_JSON_TYPES[kind] for kind in set(map(type, values)) if kind in _JSON_TYPES}
             for kind in kinds:
                 mine = values if len(kinds) == 1 else _of_kind(values, kind)
+                if kind is JsonType.JSON:
+                    mine = [
+                        None if value is None else line.json_text(name, value)
+                        for line, value in zip(lines, mine, strict=True)
+                    ]
                 arrays[Typed(name, kind)], inexact = _BUILDERS[kind](mine)
                 doubtful.update(inexact)
         return arrays, doubtful
@@ -191,8 +236,8 @@ def _build_double(values: list[Any]) -> Built:
     return array, pc.indices_nonzero(is_doubtful).to_pylist()
 
 
-def _build_json(values: list[Any]) -> Built:
-    array = pa.array([None if v is None else dump_json(v) for v in values], pa.string())
+def _build_json(texts: list[Any]) -> Built:
+    array = pa.array(texts, pa.string())
     return array, pc.indices_nonzero(pc.match_substring_regex(array, _INEXACT_NUMBER)).to_pylist()
 
 

@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from ..files import replace_durably
+
 logger = logging.getLogger("mixpanel_source")
 
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
@@ -39,10 +41,8 @@ class LastRun:
 
 def write_last_run(path: Path, run: LastRun) -> None:
     """Replace the record at `path`; failing to write it is logged, not raised."""
-    beside = path.with_suffix(".new")
     try:
-        beside.write_text(json.dumps(asdict(run)))
-        beside.replace(path)
+        replace_durably(path, json.dumps(asdict(run)).encode())
     except OSError as error:
         logger.warning("The record of this run could not be written: %s.", error.strerror)
 

@@ -16,6 +16,7 @@ from ..destinations.registry import destination_of, target_of
 from ..errors import BusyError, CancelledError, MixpanelError
 from ..paths import LoadTarget
 from ..tables.context import LoadContext
+from .working_directory import make_target_directory
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -95,7 +96,7 @@ def pipeline_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
 
 def _lock(target: LoadTarget) -> LockedFile:
     try:
-        target.create_directory()
+        make_target_directory(target)
     except OSError as error:
         raise MixpanelError(
             f"The directory {target.directory} cannot be created: {error.strerror}. Make the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -14,10 +15,12 @@ from ..config.model import Config
 from ..config.names import check_names
 from ..destinations.registry import destination_of, find_destination
 from ..errors import MixpanelError
+from ..files import make_private
 from ..paths import LoadTarget
 from ..tables.ownership import SOURCE_NAME, claim_dataset
 from .dlt_errors import destination_errors, unwrap_errors
 from .lock import pipeline_lock
+from .working_directory import discard_damaged_state, make_target_directory
 
 
 def open_pipeline(
@@ -49,6 +52,7 @@ def open_pipeline(
                 # nothing is lost: the destination holds the state too
                 with pipeline_lock(pipeline):
                     pipeline.drop()
+            make_private(Path(pipeline.working_dir))
             return pipeline
     except OSError as error:
         raise MixpanelError(
@@ -84,7 +88,7 @@ def make_pipeline(
         there = target.build_beside()
         files = LoadTarget(target.location, dataset, name)
     if not working_directory:
-        files.create_directory()
+        make_target_directory(files)
         working_directory = str(files.pipelines_dir)
     return _make_pipeline(name, there, dataset, working_directory)
 
@@ -122,6 +126,7 @@ def reset_local_state(pipeline: dlt.Pipeline) -> None:
     Resuming an interrupted package would load some of its rows twice.
     """
     pipeline.drop()
+    make_private(Path(pipeline.working_dir))
     # overrides the setting, which also decides whether state is stored in the destination at all
     pipeline.config.restore_from_destination = True
 
@@ -131,6 +136,7 @@ def _make_pipeline(
 ) -> dlt.Pipeline:
     if dlt.config.get("load.workers") is None:
         dlt.config["load.workers"] = constants.LOAD_WORKERS
+    discard_damaged_state(Path(directory) / name)
     return dlt.pipeline(
         name,
         destination=destination,

@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
+from pathlib import Path
 
 import dlt
 from dlt.common.destination.exceptions import DestinationException
@@ -35,6 +36,7 @@ from .history import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .lock import job_access
 from .pipeline import reset_local_state
 from .source import build_source
+from .working_directory import remove_loaded_packages
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -115,7 +117,11 @@ def run_job(
     if destination.limits:
         logger.warning(destination.limits)
     run = LastRun(name, tables, began_at=context.clock.time())
-    with job_access(pipeline, context) as access, _recorded(run, result, context.clock):
+    with (
+        job_access(pipeline, context) as access,
+        _recorded(run, result, context.clock),
+        _cleaned_up(pipeline, result),
+    ):
         try:
             _load_tables(tables, pipeline, context, access=access)
         finally:
@@ -196,12 +202,29 @@ def _load_table(
             pipeline.normalize()
             access.check()
             pipeline.load()
+        remove_loaded_packages(Path(pipeline.working_dir))
         package = context.finish_package()
         context.progress.package_loaded(table)
         if package.failure is not None:
             raise package.failure
         if not package.has_more:
             return
+
+
+@contextmanager
+def _cleaned_up(pipeline: dlt.Pipeline, result: JobResult) -> Iterator[None]:
+    """Leave no events or profiles in dlt's working directory after a failure.
+
+    The next job would not use them. Local state goes with them, because it is that of the packages.
+    """
+    failed = True
+    try:
+        yield
+        failed = bool(result.failures)
+    finally:
+        if failed:
+            with suppress(OSError):
+                reset_local_state(pipeline)
 
 
 @contextmanager

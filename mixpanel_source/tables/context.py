@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 from threading import Event
 
 import dlt
@@ -15,6 +16,7 @@ from ..config.model import Config
 from ..decode.forgotten import ForgottenIds
 from ..destinations.registry import target_of
 from ..errors import ConfigError
+from ..files import make_private
 from ..paths import data_directory
 from ..progress import Progress
 from .forgotten_ids import read_forgotten
@@ -99,13 +101,18 @@ class LoadContext:
 
         Raises:
             ConfigError: the dataset belongs to another project or another pipeline.
-            MixpanelError: the destination cannot be reached.
+            MixpanelError: the destination cannot be reached, or another user has access to the
+                files of the pipeline.
         """
-        self.claim(dlt.current.pipeline())
+        pipeline = dlt.current.pipeline()
+        # dlt writes the rows there with the permissions of the umask
+        make_private(Path(pipeline.working_dir))
+        make_private(data_directory())
+        self.claim(pipeline)
         _check_project(self.config.project_id)
         if self._forgotten is None:
             # before any request: what is fetched then is kept if the destination goes away
-            self._forgotten = read_forgotten(dlt.current.pipeline())
+            self._forgotten = read_forgotten(pipeline)
         began_at = self.clock.time()
         self.package = LoadPackage(table, began_at, self.checkpoint, self.progress)
         return self.package

@@ -4,6 +4,9 @@ A reply is written as it arrives, compressed if Mixpanel compressed it, under a 
 Once it is verified, `Spool.keep` gives the file its name and its description. What is spooled and
 not yet loaded is found again after a crash, so that nothing is requested from Mixpanel twice.
 
+A power cut may leave any part of a file unwritten. So files are flushed to the disk before their
+description, which holds their size and checksum; both are compared whenever a file is read.
+
 The directory is readable by its owner only. It holds data, never credentials.
 """
 
@@ -13,13 +16,31 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from glob import escape
 from hashlib import blake2b
 from pathlib import Path
+from typing import NamedTuple
+
+from isal import isal_zlib
 
 from ..decode.framing import inflate, iter_row_blocks
-from ..errors import MixpanelError
+from ..errors import MixpanelError, TruncatedError
+from ..files import create_private, flush_to_disk, make_private, replace_durably
 
 CHUNK_BYTES = 256 * 1024
+
+
+class Fingerprint(NamedTuple):
+    """Tells a file from what a power cut may leave of it."""
+
+    size: int = 0
+    """Bytes."""
+    checksum: int = 0
+    """CRC-32."""
+
+    def extended(self, chunk: bytes) -> Fingerprint:
+        """The fingerprint of the file with another chunk at its end."""
+        return Fingerprint(self.size + len(chunk), isal_zlib.crc32(chunk, self.checksum))
 
 
 @dataclass(frozen=True)
@@ -27,6 +48,8 @@ class Spooled:
     """The file of a verified window, and its description."""
 
     path: Path
+    fingerprint: Fingerprint
+    """Of the file."""
     gzipped: bool
     fetched_at: float
     """When the reply that was spooled began, in seconds since the epoch."""
@@ -36,10 +59,20 @@ class Spooled:
     """Uncompressed bytes of the lines."""
 
     def chunks(self) -> Iterator[bytes]:
-        """The bytes as they were received."""
+        """The bytes as they were received.
+
+        Raises:
+            TruncatedError: at the end, if they are not those that were written.
+        """
+        read = Fingerprint()
         with self.path.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
+                read = read.extended(chunk)
                 yield chunk
+        if read != self.fingerprint:
+            raise TruncatedError(
+                f"{self.path.name} changed on disk after it was verified. Run again."
+            )
 
     def row_blocks(self) -> Iterator[bytes]:
         """Blocks of rows in the order Mixpanel sent them, see `framing.iter_row_blocks`."""
@@ -52,18 +85,21 @@ class Spool:
     def __init__(self, directory: Path) -> None:
         """Use `directory`, which is created when the first window arrives."""
         self._directory = directory
+        self._written: dict[str, Fingerprint] = {}
+        """Provisional file -> its fingerprint, once it is complete."""
 
     def find(self, name: str) -> Spooled | None:
         """The window of that name, or None if it is not here."""
         try:
-            described = json.loads(self._description(name).read_text())
-            found = Spooled(**described | {"path": self._bytes(name)})
-        except (OSError, ValueError, TypeError):
+            described = json.loads(self._description(name).read_bytes())
+            fingerprint = Fingerprint(*described.pop("fingerprint"))
+            found = Spooled(**described, path=self._bytes(name), fingerprint=fingerprint)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
         return found if found.path.exists() else None
 
     def write(self, name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Yields `chunks` while writing them to disk under a provisional name.
+        """Yields `chunks` while writing them under a provisional name, then flushes them to disk.
 
         The file is deleted if the iteration ends early.
 
@@ -71,16 +107,19 @@ class Spool:
             MixpanelError: the disk is full or not writable.
         """
         with self._writing():
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = self._provisional(name).open("wb")
-        whole = False
+            make_private(self._directory)
+            file = create_private(self._provisional(name))
+        written, whole = Fingerprint(), False
         try:
             with file:
                 for chunk in chunks:
                     with self._writing():
                         file.write(chunk)
+                    written = written.extended(chunk)
                     yield chunk
-            whole = True
+                with self._writing():
+                    flush_to_disk(file)
+            self._written[name], whole = written, True
         finally:
             if not whole:
                 self._provisional(name).unlink(missing_ok=True)
@@ -100,19 +139,20 @@ class Spool:
         Raises:
             MixpanelError: the disk is full or not writable.
         """
-        spooled = Spooled(self._bytes(name), gzipped, fetched_at, requests, lines_bytes)
-        description = asdict(spooled) | {"path": spooled.path.name}
+        fingerprint = self._written.pop(name)
+        path = self._bytes(name)
+        spooled = Spooled(path, fingerprint, gzipped, fetched_at, requests, lines_bytes)
+        description = {key: value for key, value in asdict(spooled).items() if key != "path"}
         with self._writing():
             self._description(name).unlink(missing_ok=True)
-            self._provisional(name).replace(spooled.path)
+            self._provisional(name).replace(path)
             # the description comes last, and at once or not at all: only with it a window counts
-            self._provisional(name).write_text(json.dumps(description))
-            self._provisional(name).replace(self._description(name))
+            replace_durably(self._description(name), json.dumps(description).encode())
         return spooled
 
     def remove(self, name: str) -> None:
         """Delete a window, if it is here."""
-        for path in (self._description(name), self._bytes(name), self._provisional(name)):
+        for path in self._directory.glob(f"{escape(name)}.*"):
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:

@@ -35,6 +35,7 @@ def find_verified(
     if spooled is None or spooled.fetched_at <= after:
         return None
     try:
-        return SpooledWindow(spooled, verify(spooled.row_blocks(), reader))
+        verified = verify(spooled.row_blocks(), reader)
     except (OSError, TruncatedError):
         return None
+    return SpooledWindow(spooled, verified) if verified.lines_bytes == spooled.lines_bytes else None

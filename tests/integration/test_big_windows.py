@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from mixpanel_source.decode.verify import verify
 from mixpanel_source.errors import TruncatedError
 from mixpanel_source.jobs.pipeline import open_pipeline
 from mixpanel_source.tables.emit import iter_tables
-from mixpanel_source.tables.spool import Spooled
+from mixpanel_source.tables.spool import Spool
 from mixpanel_source.windows import Window
 from tests.support.fidelity import assert_kept
 from tests.support.lab import load
@@ -111,12 +112,12 @@ def test_of_a_window_that_is_too_big_little_is_kept(
 def test_a_window_that_changed_on_the_disk_is_refused(tmp_path: Path) -> None:
     """Rows that were not verified are not loaded."""
     lines = [line + b"\n" for line in make_lines()[:10]]
-    path = tmp_path / "window.jsonl"
-    path.write_bytes(b"".join(lines))
-    spooled = Spooled(path, gzipped=False, fetched_at=0.0)
+    spool = Spool(tmp_path)
+    deque(spool.write("window", lines), maxlen=0)
+    spooled = spool.keep("window", gzipped=False, fetched_at=0.0, requests=1, lines_bytes=0)
     verified = verify(spooled.row_blocks(), BlockReader(EventIdentifier(Window(DAY, DAY))))
     verified.blocks.clear()
-    path.write_bytes(b"".join(lines[1:]))
+    spooled.path.write_bytes(b"".join(lines[1:]))
     lay = partial(export_layout, index=verified.index, zone="UTC")
     with pytest.raises(TruncatedError, match="changed on disk"):
         [*iter_tables(spooled, verified, BlockDecoder(EVENT), lay, ColumnMap(EXPORT_COLUMNS))]

@@ -413,6 +413,16 @@ def test_window_that_is_damaged_in_the_spool_is_fetched_again(lab: Lab) -> None:
     lab.assert_events_kept()
 
 
+def test_dump_that_is_cut_in_the_spool_is_fetched_again(lab: Lab) -> None:
+    """Half of the profiles, each of them whole, are not taken for all of them."""
+    lab.leave_pending_package("engage")
+    (path,) = lab.spool.glob("engage-*.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: len(lines) // 2]))
+    assert lab.sync("engage").failures == {}
+    lab.assert_profiles_kept()
+
+
 def test_loads_tell_of_each_window(any_lab: Lab) -> None:
     """`_mixpanel_loads` has a row for each window: days, rows, bytes, requests, what was odd."""
     lines = any_lab.project.events[MIDDLE]

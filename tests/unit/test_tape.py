@@ -354,3 +354,65 @@ def test_profiles_are_plain_too() -> None:
     assert tape.odd == []
     assert to_dict(decoder.decode(tape, start=0)) == to_dict(decoder.decode(rows, start=0))
     assert np.array_equal(scan(block, PROFILE).lines, [0])
+
+
+SPACES = st.sampled_from(["", "", " ", "\t", " \r "])
+NUMBERS = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,3})?", fullmatch=True
+)
+STRINGS = st.sampled_from(
+    [
+        *("a", "é", "日", "🙂", "/", "{", "[ ,", "\u2028", "\x7f", "\\u00e9", "\\/", "\\n"),
+        *("\\u000b", "\\u0022", "\\\\", "\\ud83d\\ude42", "\\u0000", "\\ud800"),
+    ]
+)
+
+
+@st.composite
+def nested_texts(draw: st.DrawFn, depth: int = 3) -> str:
+    """JSON text of a list or object, in any legal form; keys may be there twice."""
+    spaces = [draw(SPACES) for _ in range(4)]
+    items = []
+    is_object = draw(st.booleans())
+    for _ in range(draw(st.integers(0, 3))):
+        string = f'"{"".join(draw(st.lists(STRINGS, max_size=3)))}"'
+        inner = st.sampled_from([string, "true", "null"]) | NUMBERS
+        value = draw(inner | nested_texts(depth - 1) if depth else inner)
+        key = draw(st.sampled_from(['"k"', '"k"', string]))
+        items.append(f"{key}{spaces[0]}:{spaces[1]}{value}" if is_object else value)
+    inside = f"{spaces[2]},{spaces[3]}".join(items)
+    opened, closed = "{}" if is_object else "[]"
+    return f"{opened}{spaces[0]}{inside}{spaces[1]}{closed}"
+
+
+@given(st.lists(nested_texts(), min_size=1, max_size=4), st.sampled_from(["1", "1e300", "[NaN]"]))
+@example(["[0.1234567890123456789,-0,1E5,1.0e+2]", '{"k":1,"k":2}'], "1")
+@example(["[0.1234567890123456789,18446744073709551617]", '["\\u00e9 \\/"]'], str(2**64))
+def test_nested_json_is_the_same_text(texts: list[str], beside: str) -> None:
+    """Lists and objects are the same bytes, compiled or row by row, whatever is beside them."""
+    lines = b"".join(line(f'{{"x":{text},"b":{beside}}}') for text in texts)
+    typed = Typed("x", JsonType.JSON)
+    found = [
+        values_at(BlockDecoder(EVENT).decode(read_block(lines, EVENT, small=small), start=0), typed)
+        for small in (0, 10**9)
+    ]
+    assert found[0] == found[1]
+    assert all(json.loads(text) is not None for text in found[0].values())
+
+
+@pytest.mark.parametrize("small", [0, 10**9], ids=["compiled", "by line"])
+@pytest.mark.parametrize("beside", ["1", str(2**64), '"\\u0000"'])
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("[0.1234567890123456789, -0, 1E5]", "[0.1234567890123456789,-0,1E5]"),
+        ('{"k": 1, "k": 2}', '{"k":1,"k":2}'),
+        ("[123456789012345678901234567890]", "[123456789012345678901234567890]"),
+        (r'["\u00e9\/\u000b", " , "]', '["é/\\u000b"," , "]'),
+    ],
+)
+def test_nested_json_keeps_what_was_sent(text: str, stored: str, beside: str, small: int) -> None:
+    """Digits and repeated keys stay; spaces between the parts and needless escapes go."""
+    block = read_block(line(f'{{"x":{text},"b":{beside}}}'), EVENT, small=small)
+    found = values_at(BlockDecoder(EVENT).decode(block, start=0), Typed("x", JsonType.JSON))
+    assert found == {0: stored}

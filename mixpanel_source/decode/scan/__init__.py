@@ -13,6 +13,6 @@ How memory is accessed, in all modules here:
   go past the edge, into the padding.
 - Words are little-endian, as on x86-64 and arm64: the first byte in memory is the lowest.
 
-Numba caches the machine code beside each module, and compiles again when that module changes, but
-not when a function it calls in another module does. Delete `*.nbi` in `__pycache__` after an edit.
+The machine code is cached for all modules together, see `machine_code`: after an edit of any of
+them, all of it is compiled again.
 """

@@ -13,6 +13,8 @@ from llvmlite import ir
 from numba import extending, njit, types
 from numba.core import cgutils
 
+from .machine_code import enable_cache
+
 intrinsic: Any = extending.intrinsic
 """Untyped: what it makes is called with other arguments than the function it decorates."""
 
@@ -29,10 +31,9 @@ def compiled(function: Callable[..., Any]) -> Any:
 
     The compiled function releases the GIL, so threads run it in parallel.
     """
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # neither beside this file nor in the user's cache may be written
-        return njit(nogil=True)(function)
+    dispatcher = njit(nogil=True)(function)
+    enable_cache(dispatcher)
+    return dispatcher
 
 
 def _at_address(builder: Any, arguments: Any, bits: int) -> Any:
