@@ -76,8 +76,9 @@ def is_locked(path: Path) -> bool:
 
 
 def _lock_of(path: Path) -> FileLock:
-    # jobs end on other threads than they begin on, and never wait inside the library
-    return FileLock(path, timeout=0, thread_local=False)
+    # jobs end on other threads than they begin on, and never wait inside the library; without the
+    # operating system, a lock would outlive a process that is killed
+    return FileLock(path, timeout=0, thread_local=False, fallback_to_soft=False)
 
 
 def _describe_holder(lock: FileLock) -> None:

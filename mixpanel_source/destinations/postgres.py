@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BusyError, MixpanelError
 from .base import Destination
 from .exclusive import ExclusiveAccess
+from .postgres_waits import WaitWatch, name_sessions, session_name
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
@@ -75,11 +74,11 @@ class Postgres(Destination):
     def _connect(self) -> Connection:
         import psycopg2  # noqa: PLC0415 - an extra
 
-        name = f"mixpanel-source, process {os.getpid()} on {platform.node()}"
+        name_sessions()
         try:
             connection: Connection = psycopg2.connect(
                 self._client.config.credentials.to_native_representation(),
-                application_name=name[:63],
+                application_name=session_name(),
                 **_KEEPALIVES,
             )
         except psycopg2.OperationalError as error:
@@ -115,6 +114,14 @@ class _SessionLock(ExclusiveAccess):
         self._connection = connection
         self._key = key
         self._dataset = dataset
+        self._waits: WaitWatch | None = None
+
+    @property
+    def interruption(self) -> BusyError | None:
+        return self._waits.interruption if self._waits else None
+
+    def watch(self, max_wait_s: float) -> None:
+        self._waits = WaitWatch(self._connection, max_wait_s)
 
     def check(self) -> None:
         import psycopg2  # noqa: PLC0415 - an extra
@@ -132,6 +139,8 @@ class _SessionLock(ExclusiveAccess):
         ) from cause
 
     def release(self) -> None:
+        if self._waits is not None:
+            self._waits.end()
         self._connection.close()
 
 

@@ -33,7 +33,7 @@ class LastRun:
     ended_at: float | None = None
     """Seconds since the epoch; None while it is running."""
     outcome: str = RUNNING
-    """`running`, `done`, `failed`, or `stopped` by the user or by the quota."""
+    """`running`, `done`, `failed`, or `stopped` by the user, the quota or another program."""
     rows: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
     """Table -> error message; the table is empty if the whole run failed."""

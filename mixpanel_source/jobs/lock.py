@@ -36,6 +36,7 @@ def job_access(pipeline: dlt.Pipeline, context: LoadContext) -> Iterator[Exclusi
     """
     held, access = _wait_for_access(pipeline, context)
     with held:
+        access.watch(context.max_wait_s)
         yield access
 
 

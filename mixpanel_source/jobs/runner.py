@@ -23,7 +23,7 @@ from ..api.clock import Clock
 from ..catalog.tables import find_table
 from ..destinations.exclusive import ExclusiveAccess
 from ..destinations.registry import destination_of, target_of
-from ..errors import AuthError, CancelledError, ConfigError, MixpanelError, PausedError
+from ..errors import AuthError, BusyError, CancelledError, ConfigError, MixpanelError, PausedError
 from ..tables.context import LoadContext, pipeline_spool
 from ..tables.events import loading as events
 from ..tables.events.archive_guard import count_held
@@ -45,7 +45,7 @@ UNCHANGED = 3
 """Exit code of a backfill that changed nothing, because Mixpanel no longer serves the days."""
 _EXIT_CODES = (130, 1, 2, 75)
 """Exit codes of failures, the one that matters most first."""
-_STOPS = (CancelledError, PausedError)
+_STOPS = (BusyError, CancelledError, PausedError)
 
 
 @dataclass
@@ -180,6 +180,8 @@ def _load_tables(
         except MixpanelError as failure:
             is_clean = False
             context.abandon_package()
+            if type(failure) is MixpanelError and access.interruption is not None:
+                failure = access.interruption
             context.record.failures[TablePart(table)] = failure
             context.window_requests.cancel_prefetch()
             if isinstance(failure, CancelledError):

@@ -160,3 +160,23 @@ def test_lost_lock_ends_the_job(lab: Lab, postgres: str) -> None:
     connection.close()
     assert lab.sync().failures == {}
     lab.assert_events_kept()
+
+
+@pytest.mark.slow
+def test_lock_of_another_program(lab: Lab, postgres: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A table that another session has locked ends the job for now, saying which session."""
+    lab.sync("engage")
+    with psycopg2.connect(postgres, application_name="report") as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            [(number,)] = cursor.fetchall()
+            cursor.execute("LOCK TABLE mixpanel.engage IN ACCESS EXCLUSIVE MODE")
+        with caplog.at_level(logging.WARNING):
+            failures = lab.sync("engage", max_wait_s=1).failures
+    connection.close()
+    (failure,) = failures.values()
+    assert isinstance(failure, BusyError)
+    assert f"session {number} (report, user postgres, idle in transaction)" in failure.reason
+    assert "lock on mixpanel.engage" in failure.reason
+    assert "for which this job waits" in caplog.text
+    assert lab.sync("engage").failures == {}
