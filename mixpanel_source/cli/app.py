@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import gc
-import os
-import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
@@ -12,18 +11,31 @@ from typing import Any
 from ..errors import MixpanelError
 from . import commands
 from .exit_codes import FAILED, INTERRUPTED
-from .output import print_errors, print_traceback
+from .output import complain, print_errors, print_traceback
 from .parser import HelpFormatter, Parser, VersionAction
 from .startup import set_up_logging
+from .streams import flush_streams, replace_closed_streams
 
 SUMMARY = (
     "Load Mixpanel events, profiles, cohorts and reports into DuckDB, Postgres or any other "
     "destination of dlt."
 )
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    replace_closed_streams()
+    try:
+        code = _run_command(arguments)
+    finally:
+        # also where argparse exits; what cannot be written would be a traceback at exit
+        is_written = flush_streams()
+    return code if is_written else FAILED
+
+
+def _run_command(arguments: Sequence[str] | None) -> int:
     options = build_parser().parse_args(arguments)
     set_up_logging(options)
     run: Callable[[Any], int] = options.run
@@ -33,20 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_errors([error], debug=options.debug)
         return error.exit_code
     except KeyboardInterrupt:
-        print("Cancelled.", file=sys.stderr)
+        complain("Cancelled.")
         return INTERRUPTED
-    except BrokenPipeError:
-        # the reader of a pipe has closed it: discard the rest, also when Python flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of a pipe has closed it
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last resort: one line, and an exit code
+        if isinstance(error, OSError) and error.errno in _FULL:
+            complain(f"error: {error.strerror}. Make room, and run again.")
+            return FAILED
         if options.debug:
             print_traceback(error)
         # only the type: the text may contain a value
-        print(
+        complain(
             f"error: unexpected {type(error).__name__}; this is a bug, please report it. What is "
-            "loaded is safe; --debug shows where it happened.",
-            file=sys.stderr,
+            "loaded is safe; --debug shows where it happened."
         )
         return FAILED
     finally:

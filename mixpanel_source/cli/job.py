@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CancelledError
 from .options import add_accept_deletions, add_json, add_max_wait, add_progress, add_target
-from .output import Column, print_errors, print_table
+from .output import Column, complain, print_errors, print_table
 from .parser import Parser
 from .progress_view import Board, shown
 from .signals import CancellableClock, run_cancellable
@@ -91,7 +91,7 @@ def run_job(
         result = run_cancellable(run, on_cancel=_announce_cancel, before_exit=_show_cursor)
     print_result(result, as_json=options.json, debug=options.debug)
     if any(isinstance(error, CancelledError) for error in result.failures.values()):
-        print("Cancelled. What is loaded stays. Run the same command to continue.", file=sys.stderr)
+        complain("Cancelled. What is loaded stays. Run the same command to continue.")
     return result.exit_code
 
 
@@ -111,11 +111,7 @@ def _forecast(config: Config) -> Callable[[str, int], float]:
 
 
 def _announce_cancel() -> None:
-    print(
-        "Cancelling: loading what was fetched. Press Ctrl-C again to end at once.",
-        file=sys.stderr,
-        flush=True,
-    )
+    complain("Cancelling: loading what was fetched. Press Ctrl-C again to end at once.")
 
 
 def _show_cursor() -> None:

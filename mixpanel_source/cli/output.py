@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
 from ..errors import CancelledError, MixpanelError
@@ -97,6 +98,12 @@ def _print_aligned(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) ->
     return True
 
 
+def complain(text: str) -> None:
+    """Print on standard error, if anything still reads it."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def print_errors(errors: Iterable[MixpanelError], *, debug: bool = False) -> None:
     """Print one line per reason, with everything that failed for it; cancellations are no errors.
 
@@ -112,7 +119,7 @@ def print_errors(errors: Iterable[MixpanelError], *, debug: bool = False) -> Non
             subjects.setdefault(error.reason, []).append(error.subject)
     for reason, failed in subjects.items():
         named = ", ".join(filter(None, failed))
-        print(f"error: {named}: {reason}" if named else f"error: {reason}", file=sys.stderr)
+        complain(f"error: {named}: {reason}" if named else f"error: {reason}")
 
 
 def print_traceback(error: BaseException) -> None:
@@ -125,7 +132,6 @@ def print_traceback(error: BaseException) -> None:
     for link in reversed(chain):
         frames = "".join(traceback.format_tb(link.__traceback__))
         message = f": {link}" if isinstance(link, MixpanelError) else ""
-        print(
-            f"Traceback (most recent call last):\n{frames}{type(link).__qualname__}{message}\n",
-            file=sys.stderr,
+        complain(
+            f"Traceback (most recent call last):\n{frames}{type(link).__qualname__}{message}\n"
         )
