@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import dlt
 from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.destination.reference import TDestinationReferenceArg
+from dlt.common.schema.exceptions import InvalidSchemaName
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
-from ..errors import MixpanelError
+from ..errors import ConfigError, MixpanelError
 from .exclusive import ExclusiveAccess
 
 
@@ -168,7 +169,14 @@ class Destination:
 
     @property
     def _client(self) -> Any:  # noqa: ANN401 - each destination has a client of its own
-        return self._pipeline.destination_client()
+        try:
+            return self._pipeline.destination_client()
+        except InvalidSchemaName as error:
+            name = self._pipeline.pipeline_name
+            raise ConfigError(
+                f"dlt cannot use the name {name} for a new pipeline. Open the pipeline with "
+                f"open_pipeline(name={name!r}), or give it a name without hyphens."
+            ) from error
 
 
 def _data_location(config: Any) -> str:  # noqa: ANN401 - each destination has one of its own

@@ -140,6 +140,12 @@ class DuckDb(DuckDbSql):
         name = self._find_stored(self._pipeline.dataset_name)
         if isinstance(self._pipeline.destination, MergingDuckDb):
             self._pipeline.dataset_name = name
+        elif self._file is not None and is_ambiguous(self.dataset_name, self._file):
+            raise ConfigError(
+                f"The dataset {self.dataset_name} has the name of a database, which DuckDB cannot "
+                "tell apart. Open the pipeline with open_pipeline(), or rename the dataset or the "
+                "file."
+            )
 
     def _find_stored(self, name: str) -> str:
         """The schema that holds a dataset; `name` itself if none does."""

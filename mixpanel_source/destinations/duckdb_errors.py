@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import BusyError, ConfigError, MixpanelError
 
 _HOLDER = re.compile(r"held in (?P<program>[^\n]*?)\s*\(PID (?P<pid>\d+)\)")
+_BUSY = r"set lock on file|used by another process"
 _DAMAGED = (
     r"not read enough bytes|corrupt|checksum|failed to load metadata|deseriali|"
     r"replaying WAL|read from file"
@@ -20,7 +21,7 @@ _REASONS: tuple[tuple[str, type[MixpanelError], str], ...] = (
         "is open in this process with other settings. Close that connection",
     ),
     (
-        r"set lock on file|used by another process",
+        _BUSY,
         BusyError,
         "is open in another process{holder}, and DuckDB allows one process at a time. Wait until "
         "it has closed the file",
@@ -73,7 +74,7 @@ def explain(error: BaseException, file: Path | None) -> MixpanelError:
         error: DuckDB's, or one of dlt that was raised because of it.
         file: that was to be opened; None for a database in memory.
     """
-    text = "\n".join(map(str, _iter_causes(error)))
+    text = _text(error)
     subject = file or "The DuckDB database"
     for pattern, kind, reason in _REASONS:
         if re.search(pattern, text, re.IGNORECASE):
@@ -82,6 +83,15 @@ def explain(error: BaseException, file: Path | None) -> MixpanelError:
         f"{subject} cannot be opened ({type(_cause(error)).__name__}). Check the file, or move it "
         "away and load again."
     )
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another process has the file open."""
+    return re.search(_BUSY, _text(error), re.IGNORECASE) is not None
+
+
+def _text(error: BaseException) -> str:
+    return "\n".join(map(str, _iter_causes(error)))
 
 
 def _holder(text: str) -> str:

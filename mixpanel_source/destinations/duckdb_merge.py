@@ -11,6 +11,7 @@ with the extension `.sql`, replaces the rows.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,17 +28,22 @@ from dlt.common.schema import Schema
 from dlt.common.schema.typing import TSchemaTables
 from dlt.common.storages.load_package import PackageStorage, ParsedLoadJobFileName
 from dlt.destinations import duckdb
+from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.job_impl import FollowupJobRequestImpl
+from duckdb import DuckDBPyConnection
 
 from .. import constants
 from ..sql import quote_text
+from .duckdb_errors import is_busy
 from .replacement import Conditions, conditions_of
 
 MAIN = "main"
 """The schema that every database has."""
+_OPEN_PATIENCE_SECONDS = 1.0
+_OPEN_POLL_SECONDS = 0.02
 _DATABASES = {MAIN, "system", "temp"}
 """Names that DuckDB gives no database of a file; the last two are databases of its own."""
 
@@ -78,6 +84,20 @@ def is_ambiguous(schema: str, file: Path) -> bool:
 
 
 class _SqlClient(DuckDbSqlClient):
+    def open_connection(self) -> DuckDBPyConnection:
+        """Open the file, once another process that has it open for a moment has closed it.
+
+        Every command opens it for some milliseconds to find the dataset.
+        """
+        give_up_at = time.monotonic() + _OPEN_PATIENCE_SECONDS
+        while True:
+            try:
+                return super().open_connection()
+            except DestinationConnectionError as error:
+                if not is_busy(error) or time.monotonic() > give_up_at:
+                    raise
+            time.sleep(_OPEN_POLL_SECONDS)  # noqa: TID251 - dlt calls this, without our clock
+
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:  # noqa: ARG002 - as overridden
         """The database, where DuckDB takes the name of the dataset for that of a database."""
         file = Path(self.credentials.database)

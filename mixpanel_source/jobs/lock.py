@@ -73,12 +73,18 @@ def dataset_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
     """Hold a pipeline and its dataset, as a job does, without waiting for others.
 
     Raises:
-        BusyError: a job holds one of them.
+        BusyError: a job holds one of them, or another program a lock of the database.
         MixpanelError: a lock file cannot be used, or the destination cannot be reached.
     """
-    held, _ = _acquire(pipeline)
+    held, access = _acquire(pipeline)
     with held:
-        yield
+        access.watch(constants.SHORT_WAIT_SECONDS)
+        try:
+            yield
+        except MixpanelError as error:
+            if access.interruption is not None:
+                raise access.interruption from error
+            raise
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,3 +128,14 @@ def test_texts_of_duckdb(text: str, kind: type[MixpanelError], reason: str) -> N
     assert type(error) is kind
     assert reason in error.reason
     assert "secret" not in error.reason
+
+
+def test_file_open_for_a_moment(lab: Lab) -> None:
+    """A process that opens the file briefly, as `status` does, does not end a job."""
+    assert lab.sync("engage").failures == {}
+    hold = "import duckdb, time; c = duckdb.connect('mixpanel.duckdb'); print(flush=True); "
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", f"{hold}time.sleep(0.3)"], stdout=pipe) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert lab.sync("engage", max_wait_s=0).failures == {}

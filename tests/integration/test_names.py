@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dlt
+import duckdb
 import pytest
 
 from mixpanel_sandbox import Project
@@ -150,3 +152,26 @@ def test_two_folders_have_files_of_their_own(
     for path in ("../mixpanel.duckdb", str(tmp_path / "mixpanel.duckdb"), "../link.duckdb"):
         monkeypatch.setenv(FILE_VARIABLE, str(Path.cwd() / path))
         assert target_of(open_pipeline()) == first
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "reason"),
+    [("mixpanel-eu", "mixpanel", r"open_pipeline\(name='mixpanel-eu'\)"), ("a", "x", "rename")],
+)
+def test_pipelines_of_scripts(small_lab: Lab, name: str, dataset: str, reason: str) -> None:
+    """What dlt cannot load is refused with the way out."""
+    destination = dlt.destinations.duckdb("x.duckdb")
+    small_lab.pipeline = dlt.pipeline(name, destination=destination, dataset_name=dataset)
+    with pytest.raises(ConfigError, match=reason):
+        small_lab.sync("engage")
+    assert small_lab.sandbox.requests == []
+
+
+def test_database_in_memory(small_lab: Lab) -> None:
+    """A script can load into a database that it has open in memory."""
+    with duckdb.connect() as connection:
+        small_lab.pipeline = dlt.pipeline(
+            "memory", destination=dlt.destinations.duckdb(connection), dataset_name="mixpanel"
+        )
+        assert small_lab.sync("engage").failures == {}
+        assert connection.execute("SELECT count(*) FROM mixpanel.engage").fetchall() == [(1,)]
