@@ -79,6 +79,16 @@ CHECKPOINT_SECONDS: Final = 120.0
 
 BLOCK_BYTES: Final = 12 * 1024 * 1024
 """Uncompressed bytes decoded at once; bounds memory, whatever the size of a day."""
+MAX_ROW_BYTES: Final = 64 * 1024 * 1024
+"""Maximum bytes of one row. An event may have a megabyte; profiles may have more."""
+MAX_BODY_BYTES: Final = 1024 * 1024 * 1024
+"""Maximum uncompressed bytes of a reply that is read into memory: a page of profiles, a report."""
+MAX_SCAN_BYTES: Final = 1024 * 1024 * 1024
+"""Maximum bytes of a block for the compiled code, whose offsets have 32 bits."""
+DISK_RESERVE_BYTES: Final = 256 * 1024 * 1024
+"""Free space that a download leaves on the disk, so that an endless reply does not fill it."""
+DISK_CHECK_BYTES: Final = 64 * 1024 * 1024
+"""Bytes that a download writes between two looks at the free space."""
 WORKERS_MAX: Final = 4
 """Maximum decoder threads with `workers = auto`; the thread that loads cannot keep up with more."""
 SMALL_BLOCK_BYTES: Final = 1024 * 1024

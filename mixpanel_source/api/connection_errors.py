@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from ..errors import ConfigError, MixpanelError, ServerError, TruncatedError
+from ..errors import ConfigError, MixpanelError, RequestError, ServerError, TruncatedError
 from .request import Request
 
 E = TypeVar("E", bound=BaseException)
@@ -67,12 +67,17 @@ def mapped_errors(request: Request, host: str) -> Iterator[None]:
         ConfigError: a retry would fail in the same way.
         ServerError: there was no reply, or none in time.
         TruncatedError: the reply is incomplete.
+        RequestError: the reply is too big.
     """
     subject = request.label
     try:
         yield
     except TruncatedError as error:
         raise TruncatedError(f"{error.reason}.", subject=subject) from error
+    except RequestError as error:
+        if error.subject:
+            raise
+        raise RequestError(error.reason, subject=subject) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _map(error, request, host) from error
 

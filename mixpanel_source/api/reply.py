@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from .. import constants
 from ..decode.framing import inflate
 from ..decode.json_values import Repairs, read_json
-from ..errors import TruncatedError
+from ..errors import RequestError, TruncatedError
 
 if TYPE_CHECKING:
     import requests  # noqa: TID251 - for the type alone
@@ -65,10 +66,21 @@ class Reply:
         return inflate(self.chunks()) if self.gzipped else self.chunks()
 
     def body(self) -> bytes:
-        """The whole body, decompressed."""
-        body = b"".join(self.inflated())
-        self.size = len(body)
-        return body
+        """The whole body, decompressed.
+
+        Raises:
+            RequestError: it has more than `constants.MAX_BODY_BYTES`.
+        """
+        self.size, pieces = 0, []
+        for piece in self.inflated():
+            self.size += len(piece)
+            if self.size > constants.MAX_BODY_BYTES:
+                raise RequestError(
+                    f"the reply has more than {constants.MAX_BODY_BYTES:,} bytes, which do not fit "
+                    "in memory. Request less at once: fewer days, or a smaller engage_page_size."
+                )
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def json(self) -> Any:  # noqa: ANN401 - any JSON value
         """The body as JSON, with values repaired that no database can store.

@@ -58,12 +58,13 @@ def read_block(
     Args:
         block: from `framing.iter_row_blocks`.
         kind: of the rows.
-        small: blocks of fewer bytes are kept as lines.
+        small: blocks of fewer bytes are kept as lines, and so are those of more than the compiled
+            code takes.
 
     Raises:
         TruncatedError: a torn row is not whole.
     """
-    if len(block) < small:
+    if len(block) < small or len(block) > constants.MAX_SCAN_BYTES:
         return _keep_lines(block)
     rows, tape = _scan(block, kind)
     # spelled with escapes in one row and without in another, a property has two keys on the tape

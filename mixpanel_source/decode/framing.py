@@ -24,7 +24,7 @@ from typing import Any
 from isal import isal_zlib
 
 from .. import constants
-from ..errors import TruncatedError
+from ..errors import RequestError, TruncatedError
 from .json_values import repair_row
 
 _DAMAGED: Any = isal_zlib.error
@@ -70,6 +70,7 @@ def iter_row_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
     Raises:
         TruncatedError: a line is not a JSON object and does not become one with those after it.
+        RequestError: a row is longer than `constants.MAX_ROW_BYTES`.
     """
     torn = _TornRow()
     for block in _iter_line_blocks(pieces):
@@ -152,16 +153,29 @@ def _iter_line_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """
     gathered: list[bytes] = []
     size = 0
+    # a block goes on past `BLOCK_BYTES` only as long as its last row
+    limit = constants.BLOCK_BYTES + constants.MAX_ROW_BYTES
     for given in pieces:
         piece = given
         while cut := piece.find(b"\n", max(0, constants.BLOCK_BYTES - 1 - size)) + 1:
+            if size + cut > limit:
+                raise _too_long()
             gathered.append(piece[:cut])
             yield b"".join(gathered)
             piece = piece[cut:]
             gathered, size = [], 0
         gathered.append(piece)
         size += len(piece)
+        if size > limit:
+            raise _too_long()
     yield b"".join(gathered)
+
+
+def _too_long() -> RequestError:
+    return RequestError(
+        f"a row of the reply has more than {constants.MAX_ROW_BYTES:,} bytes. Mixpanel takes no "
+        "event of more than a megabyte, so check the proxy or gateway that the reply came through."
+    )
 
 
 def _seems_whole(block: bytes) -> bool:
@@ -209,6 +223,8 @@ class _TornRow:
             self._joined += b"\\n" if _is_in_string(self._joined) else b" "
         self._joined += line
         self._lines += 1
+        if len(self._joined) > constants.MAX_ROW_BYTES:
+            raise _too_long()
 
 
 def _looks_whole(line: bytes) -> bool:

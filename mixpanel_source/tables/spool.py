@@ -12,7 +12,10 @@ The directory is readable by its owner only. It holds data, never credentials.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +26,7 @@ from typing import NamedTuple
 
 from isal import isal_zlib
 
+from .. import constants
 from ..decode.framing import inflate, iter_row_blocks
 from ..errors import MixpanelError, TruncatedError
 from ..files import create_private, flush_to_disk, make_private, replace_durably
@@ -109,12 +113,15 @@ class Spool:
         with self._writing():
             make_private(self._directory)
             file = create_private(self._provisional(name))
-        written, whole = Fingerprint(), False
+        written, whole, checked_at = Fingerprint(), False, 0
         try:
             with file:
                 for chunk in chunks:
                     with self._writing():
                         file.write(chunk)
+                        if written.size - checked_at > constants.DISK_CHECK_BYTES:
+                            checked_at = written.size
+                            self._check_room()
                     written = written.extended(chunk)
                     yield chunk
                 with self._writing():
@@ -159,6 +166,10 @@ class Spool:
         """Delete all windows."""
         for path in self._directory.glob("*"):
             path.unlink(missing_ok=True)
+
+    def _check_room(self) -> None:
+        if shutil.disk_usage(self._directory).free < constants.DISK_RESERVE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from ... import constants
 from ..value_types import RowKind
 from .characters import NEWLINE
 from .key_table import GUESSES, MAX_KEYS, SLOTS, KeyTable
@@ -65,9 +66,15 @@ def scan(block: bytes, kind: RowKind) -> Tape:
     r"""Find the values in a block of lines.
 
     Args:
-        block: lines that each end with `\n`; at most 1 GB, because offsets are int32.
+        block: lines that each end with `\n`.
         kind: of the rows.
+
+    Raises:
+        OverflowError: the block has more than `constants.MAX_SCAN_BYTES`. The compiled code checks
+            no bounds, and offsets beyond 32 bits would point outside of the block.
     """
+    if len(block) > constants.MAX_SCAN_BYTES:
+        raise OverflowError(f"a block has {len(block):,} bytes")
     data = _pad(block)
     colons, line_count = count_colons_and_lines(data[: len(block)])
     rows = RowColumns(*(np.empty((line_count, width), np.int32) for width in (1, 2, 3, 2)))
