@@ -128,7 +128,7 @@ class EventDownloads:
 
     def _oldest_usable(self, window: Window, *, reuse: bool) -> float:
         """Seconds since the epoch; a window spooled then or before is fetched again."""
-        oldest = self._context.clock.time() - MAX_SPOOL_AGE_S
+        oldest = self._context.time() - MAX_SPOOL_AGE_S
         if self._context.catches_up:
             # events that the search found may be missing from what was fetched before it
             oldest = max(oldest, self._ledger.searched_at or 0.0)

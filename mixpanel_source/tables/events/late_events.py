@@ -112,7 +112,7 @@ class _Searcher:
         )
         reader = build_reader(config, EventIdentifier())
         self._package.spooled.append((self._spool, name))
-        after = self._context.clock.time() - MAX_SPOOL_AGE_S
+        after = self._context.time() - MAX_SPOOL_AGE_S
         found = find_verified(self._spool, name, reader, after=after)
         if found is None:
             requests = self._context.window_requests

@@ -26,7 +26,7 @@ from ...decode.decoder import BlockDecoder
 from ...decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ...decode.value_types import EVENT
 from ...destinations.replacement import Replacement
-from ...errors import MixpanelError
+from ...errors import MixpanelError, RequestError
 from ...windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
 from ..context import LoadContext, open_spool
 from ..dlt_items import growing_tables
@@ -140,11 +140,15 @@ class _WindowLoader:
             try:
                 unit = self._read(window, queue)
             except MixpanelError as failure:
+                if type(failure) is RequestError and self._is_future(window.last):
+                    self._discard_future(queue, days)
+                    continue
                 if not self._package.end_with(failure):
                     raise
                 return
             if unit is None:
                 continue
+            self._discard_future(queue, days)
             if queue:
                 self._downloads.prefetch(queue.peek())
             try:
@@ -154,6 +158,16 @@ class _WindowLoader:
                 raise
         if not queue and self._config.range is not None:
             self._ledger.end_backfill(self._config.range)
+
+    def _is_future(self, day: date) -> bool:
+        """Whether a day turns out not to be over yet, by Mixpanel's time."""
+        zone, include_today = self._config.project_timezone, self._config.include_today
+        return day > newest_day(self._context.now(), zone=zone, include_today=include_today)
+
+    def _discard_future(self, queue: WindowQueue, days: Sequence[date]) -> None:
+        """Remove days that the clock of this machine had planned too early."""
+        for day in filter(self._is_future, days):
+            queue.discard(Window(day, day))
 
     def _build_guard(self, days: Sequence[date]) -> ArchiveGuard:
         # days that were read together may have to be read together again
