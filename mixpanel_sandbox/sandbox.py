@@ -111,6 +111,7 @@ class Sandbox:
             dispatcher=self._dispatcher,
             log=self._request_log,
             connections=self._connections,
+            clock=self.clock,
         )
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(POLL_S,), name="mixpanel-sandbox"

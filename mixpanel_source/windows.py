@@ -47,6 +47,17 @@ class Window(NamedTuple):
         middle = self.first + (self.last - self.first) // 2
         return Window(self.first, middle), Window(middle + DAY, self.last)
 
+    def overlaps(self, other: Window) -> bool:
+        """Whether the windows share a day."""
+        return self.first <= other.last and other.first <= self.last
+
+    def without(self, other: Window) -> list[Window]:
+        """What is left of the window without the days of another one, oldest first."""
+        if not self.overlaps(other):
+            return [self]
+        rests = Window(self.first, other.first - DAY), Window(other.last + DAY, self.last)
+        return [rest for rest in rests if rest.first <= rest.last]
+
 
 def iter_days(first: date, last: date) -> Iterator[date]:
     """Yields the days from `first` to `last`, both inclusive; none if `last` is earlier."""
@@ -213,6 +224,11 @@ class WindowQueue:
         if not self._windows:
             self._windows.append(self._sizer.take(self._days))
         return self._windows[0]
+
+    def discard(self, window: Window) -> None:
+        """Remove the days of a window that is read in another way."""
+        self._days = deque(day for day in self._days if not window.first <= day <= window.last)
+        self._windows = deque(rest for queued in self._windows for rest in queued.without(window))
 
     def split(self, window: Window) -> bool:
         """Put the halves of a window that failed at the front; False for a single day."""

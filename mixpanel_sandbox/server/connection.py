@@ -8,7 +8,10 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from ..messages import Ending, Response, parse_request
@@ -65,6 +68,7 @@ class ConnectionHandler(BaseHTTPRequestHandler):
     dispatcher: Dispatcher
     log: RequestLog
     connections: OpenConnections
+    clock: Callable[[], float]
 
     def setup(self) -> None:
         """Register the connection."""
@@ -103,6 +107,8 @@ class ConnectionHandler(BaseHTTPRequestHandler):
         """Send a response except for its last piece, which is returned."""
         self.connections.closing.wait(response.delay_s)
         last = b""
+        date = {"Date": formatdate(self.clock(), usegmt=True)}
+        response = replace(response, headers={**date, **response.headers})
         for piece in encode(response, accepts_gzip=accepts_gzip):
             self.wfile.write(last)
             record.status = response.status
@@ -137,9 +143,11 @@ class HttpServer(ThreadingHTTPServer):
         dispatcher: Dispatcher,
         log: RequestLog,
         connections: OpenConnections,
+        clock: Callable[[], float],
     ) -> None:
         """Listen on an address."""
         shared = {"dispatcher": dispatcher, "log": log, "connections": connections}
+        shared["clock"] = staticmethod(clock)
         super().__init__(address, type("BoundHandler", (ConnectionHandler,), shared))
 
     def server_bind(self) -> None:

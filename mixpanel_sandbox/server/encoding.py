@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
-from email.utils import formatdate
 from http import HTTPStatus
 from itertools import chain
 
@@ -47,7 +46,6 @@ def encode(response: Response, *, accepts_gzip: bool) -> Iterator[bytes]:
 def _head(response: Response, compressed: bool, framing: str) -> bytes:
     lines = [
         f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
-        f"Date: {formatdate(usegmt=True)}",
         f"Content-Type: {response.content_type}",
         framing,
         *(["Content-Encoding: gzip"] if compressed else []),

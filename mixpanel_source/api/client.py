@@ -40,6 +40,7 @@ from .reply import Reply
 from .request import Request
 from .request_log import open_request_log
 from .retry import RetryBudget, parse_retry_after
+from .server_time import ServerTime
 from .transport import Transport
 
 T = TypeVar("T")
@@ -84,6 +85,7 @@ class Client:
         self._transport = Transport(config)
         self._progress = progress or Progress()
         self._cancelled = cancelled or Event()
+        self.server_time = ServerTime()
         self.requests = 0
         """Requests made, failed and unmetered ones included."""
 
@@ -155,6 +157,7 @@ class Client:
                 if response.status_code != codes.ok:
                     raise self._refusal(request, response)
                 on_chunk = partial(self._note_bytes, request)
+                started_at += self.server_time.correction_s
                 reply = Reply(response, started_at=started_at, tries=number, on_chunk=on_chunk)
                 return read(reply)
 
@@ -185,6 +188,7 @@ class Client:
             turn.settle(self._clock.time(), counts=not never_arrived(error))
             raise
         now = self._clock.time()
+        self.server_time.note(response.headers, sent_at=turn.now, received_at=now)
         wait_s = parse_retry_after(response.headers, now)
         turn.settle(
             now,

@@ -94,9 +94,17 @@ class Gate:
             MixpanelError: the log cannot be used.
         """
         with self._threads, self._log.hold() as usage:
-            if usage is not None:
-                self.pace.usage = usage
-            yield Turn(self, request, self._clock.time(), is_taken=usage is None)
+            now = self._clock.time()
+            if usage is None:
+                yield Turn(self, request, now, is_taken=True)
+                return
+            self.pace.usage = usage
+            was_ahead = usage.latest > now
+            turn = Turn(self, request, now, is_taken=False)
+            if was_ahead:
+                # the clock was set back: the wait that begins now must not begin anew with each try
+                self.save()
+            yield turn
 
     def close(self, request: Request, until: float) -> None:
         """Let no metered request of the same quota start before `until`, if nobody has the turn."""

@@ -37,6 +37,15 @@ class ReadBlock:
     odd: list[tuple[int, bytes]]
     """Number in the block, from 0, and line of each row that is not on the tape."""
 
+    def line(self, number: int) -> bytes:
+        """The line of a row by its number in the block, from 0."""
+        if self.tape is None:
+            return self.odd[number][1]
+        place = int(np.searchsorted(self.tape.lines, number))
+        if place < len(self.tape.lines) and self.tape.lines[place] == number:
+            return self.tape.line(place)
+        return next(line for odd, line in self.odd if odd == number)
+
     @property
     def nbytes(self) -> int:
         """Memory in use, approximately."""

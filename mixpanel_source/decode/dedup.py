@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from .event_time import EPOCH_ORDINAL
+from ..windows import Window
+from .event_time import EPOCH_ORDINAL, day_number
 from .identity import KEY_BYTES, Identities
 from .json_values import content_digest
 
@@ -31,22 +32,26 @@ class RowIndex:
 
     keys: bytearray = field(default_factory=bytearray)
     """`KEY_BYTES` bytes for each row."""
-    days: array[int] = field(default_factory=lambda: array("i"))
-    """Days since 1970-01-01."""
+    own_days: array[int] = field(default_factory=lambda: array("i"))
+    """Of the rows' own times, in days since 1970-01-01; `NO_DAY` for a row without a time."""
+    window: Window | None = None
+    """That the rows were requested for, and are filed under days of; see `file_under`."""
     _ranks: array[int] = field(default_factory=lambda: array("q"))
     _numbered: array[int] = field(default_factory=lambda: array("b"))
     dropped: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """Positions of the duplicates to drop, ascending."""
+    """Positions of the rows to drop, ascending."""
+    duplicates: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    """Shape (duplicates, 2): the positions of each, and of the row kept instead."""
 
     def __len__(self) -> int:
         """The number of rows, dropped ones included."""
-        return len(self.days)
+        return len(self.own_days)
 
     def extend(self, identities: Identities) -> None:
         """Append rows."""
         self.keys += identities.keys.tobytes()
         self._numbered.frombytes(identities.numbered.tobytes())
-        self.days.frombytes(identities.days.tobytes())
+        self.own_days.frombytes(identities.days.tobytes())
         self._ranks.frombytes(identities.ranks.tobytes())
 
     def resolve_duplicates(self) -> None:
@@ -62,8 +67,42 @@ class RowIndex:
         # i is a repeat if row i + 1 has the same key as row i, and so outranks it
         repeats = np.flatnonzero((words[:, 1:] == words[:, :-1]).all(axis=0))
         numbered = np.frombuffer(self._numbered, np.int8)[positions[repeats + 1]] == 1
-        self.dropped = np.sort(positions[repeats[~numbered]])
+        repeated = repeats[~numbered]
+        self.dropped = np.sort(positions[repeated])
+        self.duplicates = np.stack((positions[repeated], positions[_ends_of_runs(repeated)]), 1)
         self._number_rows(positions, repeats[numbered])
+
+    @property
+    def days(self) -> NDArray[np.int32]:
+        """The days the rows are filed under, in days since 1970-01-01."""
+        return self.days_within(self.window)
+
+    def days_within(self, window: Window | None) -> NDArray[np.int32]:
+        """The own days of the rows, moved to the nearest day of a window.
+
+        Rows without a time have the first day of the window.
+        """
+        days = np.frombuffer(self.own_days, np.int32)
+        if window is None:
+            return days
+        return np.clip(days, day_number(window.first), day_number(window.last))
+
+    def drop(self, positions: NDArray[np.int64]) -> None:
+        """Drop further rows."""
+        self.dropped = np.union1d(self.dropped, positions)
+
+    def present(self) -> NDArray[np.int64]:
+        """The positions of the rows that are not dropped, ascending."""
+        return np.delete(np.arange(len(self), dtype=np.int64), self.dropped)
+
+    def ranks(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The ranks of the rows at `positions`."""
+        return np.frombuffer(self._ranks, np.int64)[positions]
+
+    def first_words(self, positions: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """The first 64 bits of the keys of the rows at `positions`."""
+        words: NDArray[np.uint64] = self._key_words()[positions, 0]
+        return words
 
     def dropped_between(self, start: int, end: int) -> NDArray[np.int64]:
         """The rows to drop at positions [start, end), counted from `start`."""
@@ -80,12 +119,19 @@ class RowIndex:
 
     def date_array(self, positions: pa.Array) -> pa.Array:
         """The days of the rows at `positions` (int64) as dates (date32)."""
-        days = np.frombuffer(self.days, np.int32)[np.asarray(positions)]
+        days = self.days[np.asarray(positions)]
         return pa.array(days, pa.int32()).cast(pa.date32())
 
-    def rows_by_day(self, positions: NDArray[np.int64] | None = None) -> dict[date, int]:
-        """Day -> rows filed under it, of those at `positions`, or of all but those to drop."""
-        days = np.frombuffer(self.days, np.int32)
+    def rows_by_day(
+        self, positions: NDArray[np.int64] | None = None, *, window: Window | None = None
+    ) -> dict[date, int]:
+        """Day -> rows filed under it, of those at `positions`, or of all but those to drop.
+
+        Args:
+            positions: of the rows to count.
+            window: count the rows as if they were filed under days of it.
+        """
+        days = self.days_within(window or self.window)
         counted = np.delete(days, self.dropped) if positions is None else days[positions]
         days, counts = np.unique(counted, return_counts=True)
         return {
@@ -95,7 +141,7 @@ class RowIndex:
 
     def greatest_ranks(self) -> dict[int, int]:
         """Day, in days since 1970-01-01 -> the greatest rank of the rows filed under it."""
-        days, numbers = np.unique(np.frombuffer(self.days, np.int32), return_inverse=True)
+        days, numbers = np.unique(self.days, return_inverse=True)
         greatest = np.zeros(len(days), np.int64)
         np.maximum.at(greatest, numbers, np.frombuffer(self._ranks, np.int64))
         return dict(zip(days.tolist(), greatest.tolist(), strict=True))
@@ -134,3 +180,15 @@ class RowIndex:
             start = int(positions[row + 1]) * KEY_BYTES
             key = bytes(self.keys[start : start + KEY_BYTES])
             self.keys[start : start + KEY_BYTES] = content_digest([key.hex(), number])
+
+
+def _ends_of_runs(repeats: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each row that repeats in the next one, the last row of its run of equal keys.
+
+    Args:
+        repeats: ascending; i is among them if row i + 1 has the same key as row i.
+    """
+    # a run of consecutive numbers ends where the next one is not greater by one
+    is_last = np.append(np.diff(repeats) > 1, True)
+    ends = np.flatnonzero(is_last)[: repeats.size]
+    return repeats[ends[np.searchsorted(ends, np.arange(repeats.size))]] + 1

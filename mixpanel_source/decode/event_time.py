@@ -12,8 +12,23 @@ import pendulum
 from .json_values import INT64_END
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+REACH_DAYS = 2
+"""Maximum days between the day of an event's `time` and the day Mixpanel files it under.
+
+Both are days of a clock. Time zones are at most 26 hours apart, from UTC-12 to UTC+14, and 26 hours
+touch two other days.
+"""
+NO_DAY = -(2**31)
+"""Stands for the day of an event without a `time`."""
+FIRST_DAY, LAST_DAY = (day.toordinal() - EPOCH_ORDINAL for day in (date.min, date.max))
+"""In days since 1970-01-01."""
 MS_FROM = 30_000_000_000
 """A `time` of this value or more is in milliseconds; in seconds it would lie in the year 2920."""
+
+
+def day_number(day: date) -> int:
+    """Days since 1970-01-01."""
+    return day.toordinal() - EPOCH_ORDINAL
 
 
 def event_day(time: object) -> int | None:

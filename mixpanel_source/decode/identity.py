@@ -19,8 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..windows import Window
-from .event_time import EPOCH_ORDINAL, MS_FROM, event_day
+from .event_time import FIRST_DAY, LAST_DAY, MS_FROM, NO_DAY, event_day
 from .json_values import DIGEST_BYTES, INT64_END, content_digest, repair_row
 from .value_types import EVENT, PROFILE, RowKind
 
@@ -32,7 +31,7 @@ T = TypeVar("T")
 
 KEY_BYTES = DIGEST_BYTES
 
-_VOLATILE = (
+VOLATILE = (
     "distinct_id",
     "mp_processing_time_ms",
     "$distinct_id_before_identity",
@@ -86,7 +85,8 @@ class Identity(NamedTuple):
     numbered: bool
     """Whether rows with the same key are all kept, and numbered."""
     day: int
-    """The day the row is filed under, in days since 1970-01-01; 0 for profiles."""
+    """The day of the row's own time, in days since 1970-01-01, see `EventIdentifier`; 0 for
+    profiles."""
     rank: int
     """Of rows with the same key, the one with the greatest rank is kept: for events the time of
     processing, in milliseconds since the epoch."""
@@ -134,14 +134,17 @@ class RowIdentifier(Protocol):
 
 
 class EventIdentifier:
-    """Identifies the events of a window."""
+    """Identifies the events of a window.
+
+    The day of an event is that of its `time` in UTC, whatever window it came with, within the years
+    1 to 9999; `NO_DAY` without a `time`.
+    """
 
     kind = EVENT
 
-    def __init__(self, window: Window) -> None:
-        """Identify events of an export of `window`."""
+    def __init__(self) -> None:
+        """Identify events."""
         self._decode = msgspec.json.Decoder(_Event).decode
-        self._first, self._last = (day.toordinal() - EPOCH_ORDINAL for day in window)
 
     def of_line(self, line: bytes) -> Identity:
         """See `RowIdentifier`."""
@@ -154,7 +157,7 @@ class EventIdentifier:
             _content(line, sent_id) if numbered else [event.event, row.insert_id, sent_id, own_day]
         )
         return Identity(
-            content_digest(content), numbered, self._day(own_day), _as_rank(row.processed_ms)
+            content_digest(content), numbered, _bounded(own_day), _as_rank(row.processed_ms)
         )
 
     def of_tape(self, tape: Tape) -> RowKeys:
@@ -162,15 +165,8 @@ class EventIdentifier:
         from .scan.keys import event_keys  # noqa: PLC0415 - slow to load, and only for big blocks
 
         keys = event_keys(tape, _IDENTIFYING, ms_from=MS_FROM)
-        outside = (keys.days < self._first) | (keys.days > self._last)
-        keys.days[outside] = self._first
+        np.clip(keys.days, FIRST_DAY, LAST_DAY, out=keys.days)
         return keys
-
-    def _day(self, own_day: int | None) -> int:
-        # a day outside the window would replace a day that was not requested
-        if own_day is None or not self._first <= own_day <= self._last:
-            return self._first
-        return own_day
 
 
 class ProfileIdentifier:
@@ -217,8 +213,12 @@ def _read(line: bytes, decode: Callable[[bytes], T], kind: type[T]) -> T:
 
 def _content(line: bytes, sent_id: object) -> list[object]:
     row = repair_row(line, Counter())
-    properties = {name: value for name, value in row["properties"].items() if name not in _VOLATILE}
+    properties = {name: value for name, value in row["properties"].items() if name not in VOLATILE}
     return [row["event"], sent_id, properties]
+
+
+def _bounded(own_day: int | None) -> int:
+    return NO_DAY if own_day is None else max(FIRST_DAY, min(own_day, LAST_DAY))
 
 
 def _as_rank(processed_ms: object) -> int:

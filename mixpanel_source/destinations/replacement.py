@@ -28,7 +28,7 @@ class Kept(NamedTuple):
     """Column of the scope; its values are dates."""
     values: Sequence[date]
     key: str
-    """Column that identifies a row: staged rows whose key is stored already are not inserted."""
+    """Column that identifies a row: staged rows whose key is kept already are not inserted."""
     table: str
     """Qualified name of the table, as SQL."""
 
@@ -128,7 +128,8 @@ class Replacement:
             return is_row
         column, _, key, table = self.kept
         stored = f"SELECT {key} FROM {table} WHERE {column} IN ({self._kept_values})"  # noqa: S608 - as above
-        return f"{is_row} AND ({column} NOT IN ({self._kept_values}) OR {key} NOT IN ({stored}))"
+        # rows of all days: a kept row may be stored under another day than it has now
+        return f"{is_row} AND {key} NOT IN ({stored})"
 
     @property
     def _kept_values(self) -> str:

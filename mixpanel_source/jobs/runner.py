@@ -35,6 +35,7 @@ from .dlt_errors import unwrap_errors
 from .history import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .lock import job_access
 from .pipeline import reset_local_state
+from .run_notes import notes_on
 from .source import build_source
 from .working_directory import remove_loaded_packages
 
@@ -133,6 +134,8 @@ def run_job(
         if not result.failures:
             # what is still spooled was fetched with other settings, or loaded just before a crash
             pipeline_spool(pipeline).clear()
+    for note in notes_on(result.windows, context.config):
+        logger.warning(note)
     result.requests = context.client.requests
     result.requests_left = context.client.requests_left()
     return result

@@ -151,8 +151,12 @@ class LoadContext:
         return min(self.max_wait_s, constants.SHORT_WAIT_SECONDS)
 
     def now(self) -> datetime:
-        """The current time in UTC."""
-        return datetime.fromtimestamp(self.clock.time(), timezone.utc)
+        """The current time in UTC, corrected if the clock is known to be ahead."""
+        return datetime.fromtimestamp(self.time(), timezone.utc)
+
+    def time(self) -> float:
+        """The current time in seconds since the epoch, corrected like `now`."""
+        return self.clock.time() + self.client.server_time.correction_s
 
 
 def pipeline_spool(pipeline: dlt.Pipeline) -> Spool:

@@ -23,7 +23,8 @@ from ..decode.identity import RowIdentifier
 from ..decode.json_values import Repairs
 from ..decode.layout import Layout
 from ..decode.parallel import available_processors, map_ahead, release_memory
-from ..decode.value_types import PROFILE, RowKind
+from ..decode.same_id import ContentComparison
+from ..decode.value_types import EVENT, PROFILE, RowKind
 from ..decode.verify import VerifiedWindow
 from ..destinations.replacement import Replacement
 from ..errors import TruncatedError
@@ -110,7 +111,11 @@ def iter_items(
         window: the entry of the load log.
         replacement: what this load package replaces, if it is not what the resource declares.
     """
-    tables = iter_tables(rows.spooled, rows.verified, decoder, shape.lay, columns)
+    pairs = rows.verified.index.duplicates
+    comparison = ContentComparison(pairs) if decoder.kind is EVENT else None
+    tables = iter_tables(
+        rows.spooled, rows.verified, decoder, shape.lay, columns, comparison=comparison
+    )
     for table, repairs in tables:
         window.rows += len(table)
         window.repairs.update(repairs)
@@ -118,6 +123,8 @@ def iter_items(
         laid_out = with_schema(table, shape.schema)
         yield with_hints(laid_out, json_columns=names, replacement=replacement)
     index = rows.verified.index
+    if comparison is not None:
+        window.duplicates_differing = comparison.count_differing()
     window.rows_forgotten = len(index) - len(index.dropped) - window.rows
 
 
@@ -127,14 +134,19 @@ def iter_tables(
     decoder: BlockDecoder,
     lay: Lay,
     columns: ColumnMap,
+    *,
+    comparison: ContentComparison | None = None,
 ) -> Iterator[tuple[pa.Table, Repairs]]:
     """Yields the rows of a window as arrow tables with the columns of the destination.
 
-    A table has at most `BATCH_ROWS` rows, of at most about `BLOCK_BYTES` bytes of JSON.
+    A table has at most `BATCH_ROWS` rows, of at most about `BLOCK_BYTES` bytes of JSON. With
+    `comparison` the duplicates are compared on the way.
     """
 
     def prepare(part: tuple[ReadBlock, int]) -> list[tuple[Layout, int, Repairs]]:
         block, start = part
+        if comparison is not None:
+            comparison.note(block, start)
         dropped = verified.index.dropped_between(start, start + block.row_count)
         decoded = decoder.decode(block, start=start, dropped=dropped)
         batches = decoded.iter_batches(constants.BATCH_ROWS)

@@ -35,6 +35,10 @@ class WindowLoad:
     is_final: bool
     rows: int = 0
     duplicates_dropped: int = 0
+    duplicates_differing: int = 0
+    """Duplicates whose content is not that of the row kept instead."""
+    rows_outside_window: int = 0
+    """Rows of days that were not requested, dropped because their own window has them."""
     rows_forgotten: int = 0
     """Rows of forgotten persons, which are not loaded."""
     repairs: Repairs = field(default_factory=Counter)
@@ -72,6 +76,8 @@ class WindowLoad:
             "requests": self.requests,
             "retries": self.requests - 1,
             "duplicates_dropped": self.duplicates_dropped,
+            "duplicates_differing": self.duplicates_differing,
+            "rows_outside_window": self.rows_outside_window,
             "rows_kept": sum(day.held - day.served for day in self.kept_days.values()),
             "days_kept": {str(day): kept._asdict() for day, kept in self.kept_days.items()},
             "rows_forgotten": self.rows_forgotten,
@@ -92,6 +98,10 @@ class WindowLoad:
             notes.append(f"{self.requests} requests")
         if self.duplicates_dropped:
             notes.append(f"{self.duplicates_dropped:,} duplicates dropped")
+        if self.duplicates_differing:
+            notes.append(f"{self.duplicates_differing:,} of them with other content")
+        if self.rows_outside_window:
+            notes.append(f"{self.rows_outside_window:,} of days not requested dropped")
         if self.rows_forgotten:
             notes.append(f"{self.rows_forgotten:,} of forgotten persons left out")
         notes += [f"{count:,} {kind} repaired" for kind, count in sorted(self.repairs.items())]

@@ -19,6 +19,8 @@ class WindowRequests:
         """Start with nothing requested."""
         self.sizer = WindowSizer(config.window_days)
         """Decides how many days a request covers; learns over all packages."""
+        self.serves_other_days: bool | None = None
+        """Whether replies have rows of days that were not requested; None if not known."""
         self._client = client
         self._retries = config.retries
         self._budgets: dict[Window, RetryBudget] = {}

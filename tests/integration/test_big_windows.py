@@ -23,7 +23,6 @@ from mixpanel_source.errors import TruncatedError
 from mixpanel_source.jobs.pipeline import open_pipeline
 from mixpanel_source.tables.emit import iter_tables
 from mixpanel_source.tables.spool import Spool
-from mixpanel_source.windows import Window
 from tests.support.fidelity import assert_kept
 from tests.support.lab import load
 from tests.support.tables import select_all
@@ -104,7 +103,7 @@ def test_of_a_window_that_is_too_big_little_is_kept(
     """A window that fits is kept in memory; of any other window, half of what fits."""
     block = b"".join(line + b"\n" for line in make_lines()[:10])
     monkeypatch.setattr(constants, "KEPT_BYTES", room * read_block(block, EVENT).nbytes)
-    verified = verify([block] * 10, BlockReader(EventIdentifier(Window(DAY, DAY))))
+    verified = verify([block] * 10, BlockReader(EventIdentifier()))
     assert len(verified.blocks) == kept
     assert len(verified.index) == 100
 
@@ -115,7 +114,7 @@ def test_a_window_that_changed_on_the_disk_is_refused(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     deque(spool.write("window", lines), maxlen=0)
     spooled = spool.keep("window", gzipped=False, fetched_at=0.0, requests=1, lines_bytes=0)
-    verified = verify(spooled.row_blocks(), BlockReader(EventIdentifier(Window(DAY, DAY))))
+    verified = verify(spooled.row_blocks(), BlockReader(EventIdentifier()))
     verified.blocks.clear()
     spooled.path.write_bytes(b"".join(lines[1:]))
     lay = partial(export_layout, index=verified.index, zone="UTC")

@@ -353,8 +353,9 @@ def test_every_value_can_be_read_back(batches: list[list[dict[str, Any]]], cap: 
 def load(lines: list[bytes], columns: ColumnMap) -> tuple[pa.Table, list[int]]:
     """The table of a batch, and the number of the line each row is from."""
     index, text = RowIndex(), b"".join(line + b"\n" for line in lines)
-    block, identities = BlockReader(EventIdentifier(Window(DAY, DAY))).read(text)
+    block, identities = BlockReader(EventIdentifier()).read(text)
     index.extend(identities)
+    index.window = Window(DAY, DAY)
     index.resolve_duplicates()
     decoded = BlockDecoder(EVENT).decode(block, start=0, dropped=index.dropped)
     laid = export_layout(decoded, index, zone="UTC")

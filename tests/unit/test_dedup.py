@@ -62,6 +62,7 @@ def test_duplicates(rows: list[Identity], cut: int) -> None:
     for position, row in enumerate(rows):
         positions[row.key].append(position)
     dropped: set[int] = set()
+    pairs: set[tuple[int, int]] = set()
     keys: dict[int, bytes] = {}
     for key, same in positions.items():
         if rows[same[0]].numbered:
@@ -70,8 +71,10 @@ def test_duplicates(rows: list[Identity], cut: int) -> None:
         else:
             kept = max(same, key=lambda position: (rows[position].rank, position))
             dropped |= {*same} - {kept}
+            pairs |= {(position, kept) for position in same if position != kept}
             keys[kept] = key
     assert index.dropped.tolist() == sorted(dropped)
+    assert {(*pair,) for pair in index.duplicates.tolist()} == pairs
     assert hex_keys(index, [*keys]) == [key.hex() for key in keys.values()]
     assert index.dropped_between(5, 15).tolist() == sorted(p - 5 for p in dropped if 5 <= p < 15)
 

@@ -21,10 +21,9 @@ from mixpanel_source.decode.value_types import EVENT
 from mixpanel_source.decode.verify import VerifiedWindow
 from mixpanel_source.tables.emit import iter_tables
 from mixpanel_source.tables.spool import Fingerprint, Spooled
-from mixpanel_source.windows import Window
 
 DAY = date(2026, 11, 20)
-READER = BlockReader(EventIdentifier(Window(DAY, DAY)))
+READER = BlockReader(EventIdentifier())
 NOWHERE = Spooled(Path("none"), Fingerprint(), gzipped=False, fetched_at=0.0)
 COMPILED, BY_LINE = 0, 10**9
 

@@ -23,6 +23,7 @@ from mixpanel_source.decode.identity import (
     RowIdentifier,
     first_given,
 )
+from mixpanel_source.decode.value_types import EVENT
 from mixpanel_source.windows import DAY, Window
 
 DAY_S = 86_400
@@ -50,13 +51,14 @@ NAMES = {
 
 def settled(lines: Iterable[bytes], identifier: RowIdentifier | None = None) -> RowIndex:
     """The index of a window of these lines."""
-    identifier = identifier or EventIdentifier(WINDOW)
+    identifier = identifier or EventIdentifier()
     index = RowIndex()
     rows = [identifier.of_line(line) for line in lines]
     identities = Identities.empty(len(rows))
     for number, row in enumerate(rows):
         identities.put(number, row)
     index.extend(identities)
+    index.window = WINDOW if identifier.kind is EVENT else None
     index.resolve_duplicates()
     return index
 
@@ -194,7 +196,7 @@ def test_alike_events_are_kept_and_numbered(insert_id: str | None) -> None:
         ((NOON + DAY_S) * 1_000, LAST),
         ("2026-11-21T12:00:00Z", LAST),
         (NOON - DAY_S, FIRST),
-        (NOON + 2 * DAY_S, FIRST),
+        (NOON + 2 * DAY_S, LAST),
         (1e300, FIRST),
         (None, FIRST),
         ("rubbish", FIRST),
@@ -203,7 +205,7 @@ def test_alike_events_are_kept_and_numbered(insert_id: str | None) -> None:
 )
 @pytest.mark.parametrize("insert_id", ["i1", None])
 def test_day_lies_in_the_window(time: object, day: int, insert_id: str | None) -> None:
-    """Events are filed under a day of the window; events of any other day under the first."""
+    """Events of other days are filed under the nearest day, those without a day the first."""
     index = settled([event(time=time, insert_id=insert_id)])
     assert [*index.days] == [day]
     dates = index.date_array(pa.array([0])).to_pylist()
@@ -232,7 +234,7 @@ def test_events_of_other_days_stay_apart() -> None:
 )
 def test_rank(processed: object, rank: int) -> None:
     """An invalid processing time counts as the earliest."""
-    assert EventIdentifier(WINDOW).of_line(event(processed=processed)).rank == rank
+    assert EventIdentifier().of_line(event(processed=processed)).rank == rank
 
 
 @pytest.mark.parametrize(
@@ -279,7 +281,7 @@ NO_EVENTS = [
 @pytest.mark.parametrize("line", [*NO_EVENTS, pytest.param(b'{"a":' + b"[" * 9_000, id="deep")])
 def test_no_event(line: bytes) -> None:
     """A line that is not a whole event is a ValueError."""
-    identifier = EventIdentifier(WINDOW)
+    identifier = EventIdentifier()
     with pytest.raises(ValueError, match=r"."):
         identifier.of_line(line)
 

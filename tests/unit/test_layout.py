@@ -42,8 +42,9 @@ EVENTS = BlockDecoder(EVENT)
 def lay(*lines: bytes, zone: str = "UTC", decoder: BlockDecoder = EVENTS) -> Layout:
     """Events of a day, laid out."""
     index, text = RowIndex(), b"".join(line + b"\n" for line in lines)
-    block, identities = BlockReader(EventIdentifier(Window(DAY, DAY))).read(text)
+    block, identities = BlockReader(EventIdentifier()).read(text)
     index.extend(identities)
+    index.window = Window(DAY, DAY)
     index.resolve_duplicates()
     return export_layout(decoder.decode(block, start=0), index, zone=zone)
 

@@ -20,10 +20,9 @@ from mixpanel_source.decode.verify import verify
 from mixpanel_source.errors import TruncatedError
 from mixpanel_source.tables.spool import Spool
 from mixpanel_source.tables.spooled_window import SpooledWindow, find_verified
-from mixpanel_source.windows import Window
 
 DAY = date(2026, 11, 14)
-READER = BlockReader(EventIdentifier(Window(DAY, DAY)))
+READER = BlockReader(EventIdentifier())
 LINES = [
     orjson.dumps({"event": "Order", "properties": {"time": 1_794_614_400, "note": f"{n:0200}"}})
     for n in range(30)

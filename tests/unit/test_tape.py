@@ -106,7 +106,7 @@ def events(draw: st.DrawFn) -> bytes:
 )
 def test_keys_are_those_of_the_lines(lines: list[bytes]) -> None:
     """An event has the same key, day and rank from the tape and from its line."""
-    assert_identified(lines, EventIdentifier(WINDOW))
+    assert_identified(lines, EventIdentifier())
 
 
 @given(st.lists(st.text(max_size=200), max_size=4))
@@ -133,8 +133,8 @@ def test_a_plain_event_is_hashed_as_documented() -> None:
     """The key is BLAKE2b of a JSON list; keys must not change, because tables hold them."""
     text = line(f'{{"time":{NOON},"distinct_id":"u1","$insert_id":"i1"}}')
     wanted = blake2b(b'["e","i1","u1",20777]', digest_size=16).digest()
-    assert_identified([text], EventIdentifier(WINDOW))
-    assert EventIdentifier(WINDOW).of_line(text[:-1]).key == wanted
+    assert_identified([text], EventIdentifier())
+    assert EventIdentifier().of_line(text[:-1]).key == wanted
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_name_of_any_length(size: int) -> None:
 def test_one_name_in_two_spellings() -> None:
     """Rows that write a name with and without escapes have one property, and no value is lost."""
     text = line('{"é":1,"x":0}') + line(r'{"\u00e9":2}') + line(r'{"é":3,"\u00e9":4}')
-    block, identities = BlockReader(EventIdentifier(WINDOW)).read(text, small=0)
+    block, identities = BlockReader(EventIdentifier()).read(text, small=0)
     decoded = BlockDecoder(EVENT).decode(block, start=0)
     values = values_at(decoded, Typed("é", JsonType.BIGINT))
     assert values == {0: 1, 1: 2, 2: 4}
@@ -285,7 +285,7 @@ def test_torn_rows_in_a_block_are_joined() -> None:
     """A line break between braces in a text looks like the end of a row, but is not."""
     torn = line('{"text":"}}\n{"}')
     text = line("{}") + torn + b"\n" + line("{}")
-    block, identities = BlockReader(EventIdentifier(WINDOW)).read(text, small=0)
+    block, identities = BlockReader(EventIdentifier()).read(text, small=0)
     assert block.row_count == len(identities.days) == 3
     decoded = BlockDecoder(EVENT).decode(block, start=0)
     values = values_at(decoded, Typed("text", JsonType.TEXT))
@@ -340,7 +340,7 @@ def test_blocks_come_in_order(workers: int) -> None:
     counts = [*range(50, 30, -1)]
     read = read_blocks(blocks, EVENT, workers=workers)
     assert [block.row_count for block in read] == counts
-    identified = BlockReader(EventIdentifier(WINDOW), workers=workers).read_all(blocks)
+    identified = BlockReader(EventIdentifier(), workers=workers).read_all(blocks)
     assert [(block.row_count, len(identities.days)) for block, identities in identified] == [
         (count, count) for count in counts
     ]

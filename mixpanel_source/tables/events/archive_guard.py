@@ -20,6 +20,7 @@ import dlt
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ...config.model import Config
+from ...decode.event_time import REACH_DAYS
 from ...destinations.registry import destination_of
 from ...destinations.replacement import Kept, Replacement
 from ...windows import Window, settled_on
@@ -85,7 +86,7 @@ class ArchiveGuard:
         self._kept: dict[date, KeptDay] = {}
 
     def check(
-        self, window: Window, served: Mapping[date, int], *, read_on: date
+        self, window: Window, served: Mapping[date, int], *, read_on: date, has_strays: bool
     ) -> dict[date, KeptDay]:
         """The days of a window whose rows stay.
 
@@ -93,12 +94,14 @@ class ArchiveGuard:
             window: that was read.
             served: day -> events, without duplicates.
             read_on: date (UTC) of the request.
+            has_strays: whether rows may be stored under another day than Mixpanel files them under,
+                so that those of the oldest settled days may be of days that are not settled.
         """
         kept = find_kept_days(
             {day: self._held[day] for day in window.days if day in self._held},
             served,
             read_on=read_on,
-            lookback_days=self._config.lookback_days,
+            lookback_days=self._config.lookback_days + (REACH_DAYS if has_strays else 0),
         )
         for day, (held, events) in kept.items():
             logger.warning(
@@ -145,7 +148,7 @@ def count_held(pipeline: dlt.Pipeline, table: str, column: str, days: Collection
         column: which says what day a row belongs to.
         days: no query is made without any.
     """
-    if not days or not _has_table(pipeline, table):
+    if not days or not has_table(pipeline, table):
         return HeldRows({})
     with pipeline.sql_client() as client:
         name = client.make_qualified_table_name(table)
@@ -163,7 +166,7 @@ def count_held(pipeline: dlt.Pipeline, table: str, column: str, days: Collection
     return HeldRows({day: number for day, number in rows if day in wanted}, name)
 
 
-def _has_table(pipeline: dlt.Pipeline, table: str) -> bool:
+def has_table(pipeline: dlt.Pipeline, table: str) -> bool:
     """Whether the pipeline has loaded the table to a destination that replaces rows by SQL."""
     if destination_of(pipeline).appends:
         return False

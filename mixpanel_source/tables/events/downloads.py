@@ -66,12 +66,17 @@ class EventDownloads:
         self._ledger = ledger
         self._spool = spool
 
-    def take(self, window: Window) -> FetchedWindow:
-        """The window, from the prefetch or fetched now."""
+    def take(self, window: Window, *, reuse: bool = False) -> FetchedWindow:
+        """The window, from the prefetch or fetched now.
+
+        Args:
+            window: to take.
+            reuse: whether what is in the spool will do even if it was loaded since.
+        """
         prefetch = self._context.window_requests.take_prefetch(window)
         patience_s = self._context.patience_s(self._package)
         if prefetch is None:
-            fetched = self._fetch(window, patience_s=patience_s)
+            fetched = self._fetch(window, patience_s=patience_s, reuse=reuse)
         else:
             try:
                 fetched = prefetch.result()
@@ -89,13 +94,20 @@ class EventDownloads:
         self._context.window_requests.start_prefetch(window, fetch)
 
     def _fetch(
-        self, window: Window, check: Check = _never_cancelled, *, patience_s: float
+        self,
+        window: Window,
+        check: Check = _never_cancelled,
+        *,
+        patience_s: float,
+        reuse: bool = False,
     ) -> FetchedWindow:
         """The window on disk and verified: left there by an earlier run, or fetched now."""
         config = self._context.config
         name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
-        reader = build_reader(config, EventIdentifier(window))
-        found = find_verified(self._spool, name, reader, after=self._oldest_usable(window))
+        reader = build_reader(config, EventIdentifier())
+        found = find_verified(
+            self._spool, name, reader, after=self._oldest_usable(window, reuse=reuse)
+        )
         if found is None:
             requests = self._context.window_requests
             found = self._context.client.send(
@@ -114,13 +126,13 @@ class EventDownloads:
             )
         return FetchedWindow(name, *found)
 
-    def _oldest_usable(self, window: Window) -> float:
+    def _oldest_usable(self, window: Window, *, reuse: bool) -> float:
         """Seconds since the epoch; a window spooled then or before is fetched again."""
-        oldest = self._context.clock.time() - MAX_SPOOL_AGE_S
+        oldest = self._context.time() - MAX_SPOOL_AGE_S
         if self._context.catches_up:
             # events that the search found may be missing from what was fetched before it
             oldest = max(oldest, self._ledger.searched_at or 0.0)
-        return max(oldest, self._ledger.read_at(window))
+        return oldest if reuse else max(oldest, self._ledger.read_at(window))
 
 
 def receive(

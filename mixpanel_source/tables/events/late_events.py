@@ -110,9 +110,9 @@ class _Searcher:
         name = spool_name(
             "late", window, config.project_id, config.export_base_url, filtered.filters
         )
-        reader = build_reader(config, EventIdentifier(window))
+        reader = build_reader(config, EventIdentifier())
         self._package.spooled.append((self._spool, name))
-        after = self._context.clock.time() - MAX_SPOOL_AGE_S
+        after = self._context.time() - MAX_SPOOL_AGE_S
         found = find_verified(self._spool, name, reader, after=after)
         if found is None:
             requests = self._context.window_requests
@@ -124,6 +124,7 @@ class _Searcher:
                 patience_s=self._context.patience_s(self._package),
             )
         spooled, verified = found
+        verified.index.window = window
         arrived = verified.index.greatest_ranks().items()
         newest = {date.fromordinal(day + EPOCH_ORDINAL): ms / 1000 for day, ms in arrived}
         return _Finding(spooled.fetched_at, newest)

@@ -7,12 +7,16 @@ newest one seen: the late events that this exists for.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timezone
+from hashlib import blake2b
 from typing import Any
 
 from ... import constants
+from ...decode.event_time import REACH_DAYS
 from ...windows import DAY, Window, iter_days
+from .loaded_windows import LoadedWindows
 
 REMEMBERED_DAYS = constants.LOOKBACK_DAYS_MAX
 """Days before the newest synced day for which the time of reading is kept."""
@@ -27,6 +31,24 @@ class Ledger:
     def __init__(self, state: dict[str, Any]) -> None:
         """Read and write `state`, a dict of JSON values."""
         self._state = state
+
+    def record_window(self, window: Window, *, has_strays: bool) -> None:
+        """Record that the days of `window` were read together.
+
+        Args:
+            window: now in the load package.
+            has_strays: whether the own day of a row was not one of these days.
+        """
+        self.windows.record(window, has_strays=has_strays)
+        if has_strays:
+            self._state["has_strays"] = True
+
+    @property
+    def windows(self) -> LoadedWindows:
+        """The days that were read together."""
+        filters = json.dumps(self._state.get("filters") or {}, sort_keys=True)
+        digest = blake2b(filters.encode(), digest_size=4).hexdigest()
+        return LoadedWindows(self._state.setdefault("windows", {}), digest)
 
     @property
     def synced_through(self) -> date | None:
@@ -107,9 +129,13 @@ class Ledger:
             at: when the search began, seconds since the epoch.
             newest: day -> when its newest event arrived, seconds since the epoch.
         """
+        # an event may be filed under another day than that of its time
+        reach = REACH_DAYS if self._state.get("has_strays") else 0
         for day in self.loaded_days(window):
-            if day in newest:
-                self._late[str(day)] = max(newest[day], self._late.get(str(day), 0.0))
+            around = iter_days(day - DAY * reach, day + DAY * reach)
+            arrived = max((newest.get(other, 0.0) for other in around), default=0.0)
+            if arrived:
+                self._late[str(day)] = max(arrived, self._late.get(str(day), 0.0))
         self._state["late"] = {str(day): self._late[str(day)] for day in self.late_days}
         self._state["searched_at"] = at
         self._state["searched_days"] = [str(window.first), str(window.last)]

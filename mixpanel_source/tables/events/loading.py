@@ -10,6 +10,7 @@ Source: https://developer.mixpanel.com/reference/raw-event-export.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
 from functools import partial
@@ -25,7 +26,7 @@ from ...decode.decoder import BlockDecoder
 from ...decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ...decode.value_types import EVENT
 from ...destinations.replacement import Replacement
-from ...errors import MixpanelError, ServerError, TruncatedError
+from ...errors import MixpanelError, RequestError
 from ...windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
 from ..context import LoadContext, open_spool
 from ..dlt_items import growing_tables
@@ -38,12 +39,13 @@ from ..emit import (
     iter_items,
     stored_columns,
 )
-from ..load_log import WindowLoad, date_in_utc
+from ..load_log import KeptDay, WindowLoad, date_in_utc
 from ..package import LoadPackage
 from .archive_guard import ArchiveGuard, count_held, settled_days
-from .downloads import NAME, EventDownloads, FetchedWindow, build_request
+from .downloads import NAME, EventDownloads, build_request
 from .late_events import search_late_events
 from .ledger import Ledger
+from .reading import ReadWindow, Unit, UnitReader
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -127,52 +129,92 @@ class _WindowLoader:
         self._columns = columns
         self._requests = context.window_requests
         self._downloads = EventDownloads(context, package, ledger, open_spool())
+        self._reader = UnitReader(context, self._downloads, ledger)
         self._guard = ArchiveGuard(self._config, REPLACEMENT, {})
 
     def iter_items(self, days: Sequence[date]) -> Iterator[TDataItems]:
-        guarded = settled_days(days, self._context.now().date(), self._config)
-        held = count_held(dlt.current.pipeline(), NAME, DAY_COLUMN, guarded)
-        self._guard = ArchiveGuard(self._config, REPLACEMENT, held.by_day, table=held.table)
+        self._guard = self._build_guard(days)
         queue = WindowQueue(days, self._requests.sizer)
         while queue and not self._context.is_checkpoint_due(self._package):
             window = queue.next()
             try:
-                fetched = self._downloads.take(window)
+                unit = self._read(window, queue)
             except MixpanelError as failure:
-                if self._halve(window, queue, failure):
+                if type(failure) is RequestError and self._is_future(window.last):
+                    self._discard_future(queue, days)
                     continue
                 if not self._package.end_with(failure):
                     raise
                 return
-            self._requests.sizer.note(window, fetched.spooled.lines_bytes)
+            if unit is None:
+                continue
+            self._discard_future(queue, days)
             if queue:
                 self._downloads.prefetch(queue.peek())
             try:
-                yield from self._iter_window(window, fetched)
+                yield from self._iter_unit(unit)
             except GeneratorExit:
                 self._requests.cancel_prefetch()
                 raise
-            self._record(window, fetched.spooled.fetched_at)
         if not queue and self._config.range is not None:
             self._ledger.end_backfill(self._config.range)
 
-    def _halve(self, window: Window, queue: WindowQueue, failure: MixpanelError) -> bool:
-        """Whether to continue with the halves of a window that failed."""
-        if not isinstance(failure, (ServerError, TruncatedError)):
-            return False
-        if not self._requests.halve(window, queue):
-            return False
-        logger.warning("%s Trying fewer days at once.", failure)
-        return True
+    def _is_future(self, day: date) -> bool:
+        """Whether a day turns out not to be over yet, by Mixpanel's time."""
+        zone, include_today = self._config.project_timezone, self._config.include_today
+        return day > newest_day(self._context.now(), zone=zone, include_today=include_today)
 
-    def _iter_window(self, window: Window, fetched: FetchedWindow) -> Iterator[TDataItems]:
-        index = fetched.verified.index
-        load = self._window_load(window, fetched)
-        lay = partial(export_layout, index=index, zone=self._config.project_timezone)
+    def _discard_future(self, queue: WindowQueue, days: Sequence[date]) -> None:
+        """Remove days that the clock of this machine had planned too early."""
+        for day in filter(self._is_future, days):
+            queue.discard(Window(day, day))
+
+    def _build_guard(self, days: Sequence[date]) -> ArchiveGuard:
+        # days that were read together may have to be read together again
+        touched = self._ledger.windows.with_whole_windows(days)
+        guarded = settled_days(touched, self._context.now().date(), self._config)
+        held = count_held(dlt.current.pipeline(), NAME, DAY_COLUMN, guarded)
+        return ArchiveGuard(self._config, REPLACEMENT, held.by_day, table=held.table)
+
+    def _read(self, window: Window, queue: WindowQueue) -> Unit | None:
+        """The unit of a window; None if halves of the window are in the queue instead."""
+        unit = self._reader.read(window, queue)
+        if isinstance(unit, Unit):
+            read = next(part for part in unit.parts if part.window == window)
+            self._requests.sizer.note(window, read.fetched.spooled.lines_bytes)
+            return unit
+        if not self._requests.halve(window, queue):
+            raise unit
+        logger.warning("%s Trying fewer days at once.", unit)
+        return None
+
+    def _iter_unit(self, unit: Unit) -> Iterator[TDataItems]:
+        kept: dict[date, KeptDay] = {}
+        for part in unit.parts:
+            load = self._window_load(part)
+            load.kept_days = self._guard.check(
+                part.window,
+                # by day of the unit: what moved to another part of it is not missing
+                self._count_part(part, part.window) if unit.is_single else self._count_unit(unit),
+                read_on=load.read_on,
+                has_strays=unit.has_strays,
+            )
+            yield from self._iter_window(part, load)
+            kept |= load.kept_days
+        for part in unit.parts:
+            self._record(part.window, part.fetched.spooled.fetched_at)
+            self._ledger.record_window(part.window, has_strays=part.filed.has_strays)
+        if kept and not unit.is_single:
+            # a row that was kept is stored where it was, which may be in another part
+            self._ledger.record_window(unit.span, has_strays=unit.has_strays)
+
+    def _iter_window(self, part: ReadWindow, load: WindowLoad) -> Iterator[TDataItems]:
+        window, fetched = part.window, part.fetched
+        zone = self._config.project_timezone
+        lay = partial(export_layout, index=fetched.verified.index, zone=zone)
         forgotten = self._context.forgotten
         decoder = build_decoder(self._config, EVENT, forgotten=forgotten, identity=EXPORT_IDENTITY)
-        served = self._count_served(window, fetched)
-        load.kept_days = self._guard.check(window, served, read_on=load.read_on)
+        served = self._count_part(part, window)
         load.replaces_days = self._guard.replaces_days(window, served)
         shape = Shape(lay, EXPORT_SCHEMA)
         replacement = self._guard.replacement if load.kept_days else None
@@ -184,21 +226,33 @@ class _WindowLoader:
             yield REPLACEMENT.tombstones(EXPORT_SCHEMA, event_date=empty)
         self._package.add(load)
 
-    def _count_served(self, window: Window, fetched: FetchedWindow) -> dict[date, int]:
-        """Day -> events, without duplicates; and without forgotten persons on guarded days.
+    def _count_unit(self, unit: Unit) -> dict[date, int]:
+        """Day -> events of all parts whose own day, within the unit, it is."""
+        counts: Counter[date] = Counter()
+        for part in unit.parts:
+            counts.update(self._count_part(part, unit.span))
+        return counts
+
+    def _count_part(self, part: ReadWindow, window: Window) -> dict[date, int]:
+        """Day -> events of a part, without duplicates, and without forgotten persons if guarded.
 
         The table holds no rows of these persons. Their events must not hide that Mixpanel no longer
         serves the others.
-        """
-        index, forgotten = fetched.verified.index, self._context.forgotten
-        if not forgotten or not self._guard.guards(window):
-            return index.rows_by_day()
-        decoder = BlockDecoder(EVENT, Selection(only=()), count_workers(self._config), forgotten)
-        return index.rows_by_day(find_positions(fetched, decoder))
 
-    def _window_load(self, window: Window, fetched: FetchedWindow) -> WindowLoad:
-        spooled = fetched.spooled
+        Args:
+            part: whose events are counted.
+            window: whose days they are counted under.
+        """
+        index, forgotten = part.fetched.verified.index, self._context.forgotten
+        if not forgotten or not self._guard.guards(part.window):
+            return index.rows_by_day(window=window)
+        decoder = BlockDecoder(EVENT, Selection(only=()), count_workers(self._config), forgotten)
+        return index.rows_by_day(find_positions(part.fetched, decoder), window=window)
+
+    def _window_load(self, part: ReadWindow) -> WindowLoad:
+        window, spooled = part.window, part.fetched.spooled
         settled = settled_on(window.last, lookback_days=self._config.lookback_days)
+        outside = part.filed.rows_outside
         return WindowLoad(
             table_name=NAME,
             first_day=window.first,
@@ -207,7 +261,8 @@ class _WindowLoader:
             requests=spooled.requests,
             fetched_at=spooled.fetched_at,
             is_final=date_in_utc(spooled.fetched_at) >= settled,
-            duplicates_dropped=len(fetched.verified.index.dropped),
+            duplicates_dropped=len(part.fetched.verified.index.dropped) - outside,
+            rows_outside_window=outside,
             filters=self._config.filters,
         )
 

@@ -122,7 +122,7 @@ def take_dump(
         TruncatedError: every try was incomplete.
     """
     spool, name = open_spool(), query.spool_name(context.config)
-    after = max(after, context.clock.time() - MAX_SPOOL_AGE_S)
+    after = max(after, context.time() - MAX_SPOOL_AGE_S)
     reader = build_reader(context.config, ProfileIdentifier())
     found = find_verified(spool, name, reader, after=after)
     spooled, verified = found or _fetch(context, package, query, reader, spool)
