@@ -7,6 +7,7 @@ import re
 
 from .. import constants
 from ..catalog.tables import ALL_REPORTS, DEFAULT_TABLES, TABLES
+from ..config.lists import ListTextError, parse_list
 from .parser import Parser, name_list
 from .text import DAY_S, HOUR_S, MINUTE_S
 
@@ -26,6 +27,21 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _UNITS_S[match[2]]
 
 
+def parse_names(text: str) -> list[str]:
+    """The names in a list with commas or in JSON; blank ones are left out.
+
+    Raises:
+        argparse.ArgumentTypeError: it begins like JSON, but is not a JSON list of names.
+    """
+    try:
+        names = parse_list(text)
+    except ListTextError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+    if not all(isinstance(name, str) for name in names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names")
+    return [name for name in names if name.strip()]
+
+
 def add_target(parser: Parser) -> None:
     """Add the options that name the destination."""
     for option, default, help_ in (
@@ -43,7 +59,7 @@ def add_tables(parser: Parser) -> None:
     defaults = ",".join(DEFAULT_TABLES)
     parser.add_argument(
         "--tables",
-        type=lambda text: [name.strip() for name in text.split(",") if name.strip()],
+        type=parse_names,
         default=list(DEFAULT_TABLES),
         metavar="NAMES",
         help=f"tables, separated by commas; listed below (default: {defaults})",

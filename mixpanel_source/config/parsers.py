@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from ..constants import REGIONS
 from ..errors import ConfigError
 from ..windows import Window
+from .lists import ListTextError, parse_list
 
 T_co = TypeVar("T_co", covariant=True)
 Number = TypeVar("Number", int, float)
@@ -59,6 +60,8 @@ class Parser(Generic[T_co]):
         """Parse `value`, given for the setting `name`."""
         try:
             return self.convert(value)
+        except ListTextError as error:
+            raise ConfigError(f"{name} is {self.show(value)}, which {error}.") from None
         except (TypeError, ValueError, RecursionError):
             raise ConfigError(
                 f"{name} is {self.show(value)}; it must be {self.values}{self.hint}."
@@ -108,8 +111,8 @@ def _day(value: object) -> date:
 
 
 def _range(value: object) -> Window:
-    ends = value.split(",") if isinstance(value, str) else value
-    if not isinstance(ends, (list, tuple)) or len(ends) != _RANGE_ENDS:
+    ends = _items(value)
+    if len(ends) != _RANGE_ENDS:
         raise ValueError
     first, last = (_day(end) for end in ends)
     if last < first:
@@ -155,7 +158,7 @@ def _store(value: object) -> str:
 
 def _items(value: object) -> Sequence[Any]:
     if isinstance(value, str):
-        return [item.strip() for item in value.split(",")]
+        return parse_list(value)
     if not isinstance(value, (list, tuple)):
         raise TypeError
     return value
@@ -220,7 +223,7 @@ parse_ids = Parser(
     _ids,
     "whole numbers",
     "Sequence[int | str] | int | str",
-    hint=": a list, or text with commas between them",
+    hint=": a list, JSON, or text with commas between them",
 )
 """Whole numbers; they may be negative."""
 
@@ -237,12 +240,12 @@ def choice_of(*valid: str) -> Parser[str]:
 
 
 def names_of(noun: str) -> Parser[tuple[str, ...]]:
-    """A parser of names: a list, or text with commas between them.
+    """A parser of names: a list, JSON text of one, or text with commas between them.
 
     Args:
         noun: what the names are, in the plural: `event names`.
     """
-    hint = ", or text with commas between them; none of them blank"
+    hint = ", JSON, or text with commas between them; none of them blank"
     return Parser(_names, f"a list of {noun}", "Sequence[str] | str", hint=hint)
 
 

@@ -11,19 +11,18 @@ Source: https://dlthub.com/docs/general-usage/credentials/setup.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import ConfigProvider
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.typing import AnyType
 
+from ..errors import ConfigError
 from .build import build_config, check_names
+from .dlt_settings import check_dlt_settings, settings_providers
 from .model import SETTING_NAMES, Config
+from .settings_errors import ENVIRONMENT
 
-ENVIRONMENT = "Environment Variables"
-"""Name of dlt's provider for the environment, which cannot list what it holds."""
 SECTIONS = (("sources", "mixpanel"), ("sources", "mixpanel_source"))
 
 
@@ -34,23 +33,20 @@ def load_config(settings: Mapping[str, object]) -> Config:
         settings: setting name -> value, see `Settings`; None means not passed.
 
     Raises:
-        ConfigError: a setting is missing, unknown or malformed.
+        ConfigError: a setting, of ours or of dlt, is missing, unknown or malformed.
     """
     check_names(settings)
+    check_dlt_settings()
     configured = _configured_names()
     check_names(configured, places=configured)
     looked_up = {name: _look_up(name) for name in SETTING_NAMES if settings.get(name) is None}
     return build_config({**settings, **looked_up})
 
 
-def _providers() -> Iterable[ConfigProvider]:
-    return Container()[PluggableRunContext].providers.providers
-
-
 def _look_up(name: str) -> Any:  # noqa: ANN401 - a provider holds values of any type
     # not through dlt.config: dlt writes what is read there, secrets too, into the trace of the run
     for section in SECTIONS:
-        for provider in _providers():
+        for provider in settings_providers():
             value, _ = provider.get_value(name, AnyType, None, *section)
             if value is not None:
                 return value
@@ -67,11 +63,27 @@ def _configured_names() -> dict[str, str]:
             # deeper names are dlt's own settings, of a table or a file writer
             if variable.startswith(prefix) and "__" not in name:
                 places[name] = variable
-        for provider in _providers():
+        for provider in settings_providers():
             if provider.name == ENVIRONMENT:
                 continue
-            values, _ = provider.get_value(section[-1], AnyType, None, *section[:-1])
-            if isinstance(values, dict):
-                place = f"[{'.'.join(section)}] of {provider.name}"
-                places |= {name: place for name in values if not isinstance(values[name], dict)}
+            place = f"[{'.'.join(section)}] of {provider.name}"
+            values = _section(provider, section, place)
+            places |= {name: place for name in values if not isinstance(values[name], dict)}
     return places
+
+
+def _section(provider: ConfigProvider, section: Sequence[str], place: str) -> Mapping[str, Any]:
+    """What a section holds; empty if it is absent.
+
+    Raises:
+        ConfigError: the section, or the one around it, is a value.
+    """
+    values: Any = {}
+    for depth in range(1, len(section) + 1):
+        values, _ = provider.get_value(section[depth - 1], AnyType, None, *section[: depth - 1])
+        if values is None:
+            return {}
+        if not isinstance(values, dict):
+            raise ConfigError(f"{place} must be a section with a line for each setting.")
+    found: dict[str, Any] = values
+    return found

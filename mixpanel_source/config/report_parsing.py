@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 from ..catalog.endpoints import Endpoint
 from ..catalog.tables import REPORT_TABLES
 from ..errors import ConfigError
+from .lists import JSON_STARTS, ListTextError, parse_list
 from .parsers import Parser, nearest_hint, number_from, parse_day, type_of
 from .report_params import (
     CHOICES,
@@ -127,9 +128,20 @@ class _Declaration:
         if key in NUMBERS:
             parse_number = number_from(int, 1, _LARGEST_NUMBER)
             value = parse_number(f"{self._label}: params: {key}", value)
-        if LISTS.get(table) == key and not _is_json_list(value):
-            value = [value]
+        if LISTS.get(table) == key:
+            value = self._parse_list(key, value)
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def _parse_list(self, key: str, value: object) -> object:
+        """A list, as it was given; a single value is a list of one."""
+        if not isinstance(value, str) or not value.strip().startswith(JSON_STARTS):
+            return value if isinstance(value, list) else [value]
+        try:
+            items = parse_list(value)
+        except ListTextError as error:
+            self._refuse(f"params: {key} {error}")
+        # text of a list stays as it is: the definition of a report must not change
+        return items if value.strip().startswith('"') else value
 
     def _check_known(self, kind: str, names: Iterable[str], known: Sequence[str]) -> None:
         for name in names:
@@ -152,12 +164,3 @@ def _reserved(table: str) -> tuple[str, ...]:
 def _choices(value: object, valid: Sequence[str]) -> str:
     hint = nearest_hint([value], valid) if isinstance(value, str) else ""
     return f"{f':{hint} It' if hint else '; it'} must be one of {', '.join(valid)}"
-
-
-def _is_json_list(value: object) -> bool:
-    if not isinstance(value, str):
-        return isinstance(value, list)
-    try:
-        return isinstance(json.loads(value), list)
-    except ValueError:
-        return False

@@ -7,16 +7,25 @@ from collections.abc import Sequence
 from ..catalog.tables import ALL_REPORTS, REPORT_TABLES, TABLE_NAMES
 from ..errors import ConfigError
 from .model import Config
-from .parsers import nearest_hint
+from .parsers import names_of, nearest_hint
 from .reports import reports_of
 
+_parse_names = names_of("table names")
 
-def check_tables(tables: Sequence[str]) -> None:
+
+def check_tables(tables: Sequence[str]) -> tuple[str, ...]:
     """Refuse names of tables that do not exist.
+
+    Args:
+        tables: names, or text of a list of them.
+
+    Returns:
+        The names.
 
     Raises:
         ConfigError: a name is unknown, or there is none; lists the valid names.
     """
+    tables = _parse_names("tables", tables)
     known = (*TABLE_NAMES, ALL_REPORTS)
     unknown = [name for name in tables if name not in known]
     if unknown or not tables:
@@ -25,6 +34,7 @@ def check_tables(tables: Sequence[str]) -> None:
             f"{', '.join(known)}"
             f"{nearest_hint(unknown, known).replace(' did', ': did') or '.'}"
         )
+    return tables
 
 
 def select_tables(tables: Sequence[str], config: Config) -> tuple[str, ...]:
@@ -33,7 +43,7 @@ def select_tables(tables: Sequence[str], config: Config) -> tuple[str, ...]:
     Raises:
         ConfigError: a table does not exist, or is a table of reports without a declared one.
     """
-    check_tables(tables)
+    tables = check_tables(tables)
     declared = [report.table for report in config.reports]
     if ALL_REPORTS in tables and not declared:
         raise ConfigError(

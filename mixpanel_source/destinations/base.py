@@ -41,6 +41,9 @@ class Destination:
     comment_statement: ClassVar[str] = "COMMENT ON COLUMN {column} IS {text}"
     """Statement that writes a comment: on a column, qualified and quoted, a SQL text."""
 
+    credentials_example: ClassVar[str] = ""
+    """How credentials look; empty if we do not know it."""
+
     def __init__(self, pipeline: dlt.Pipeline) -> None:
         self._pipeline = pipeline
 

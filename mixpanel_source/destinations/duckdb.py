@@ -51,6 +51,8 @@ class DuckDb(DuckDbSql):
     dataset is found where it is.
     """
 
+    credentials_example = "/data/mixpanel.duckdb"
+
     @classmethod
     def build(cls, name: str) -> TDestinationReferenceArg:  # noqa: ARG003 - there is only one
         """DuckDB with our own merge; without credentials the file is in the working directory."""

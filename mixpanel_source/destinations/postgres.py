@@ -43,6 +43,7 @@ _IS_HELD = f"SELECT EXISTS (SELECT 1 {_LOCKS} AND l.pid = pg_backend_pid())"
 class Postgres(Destination):
     """A PostgreSQL database."""
 
+    credentials_example = "postgresql://user:password@host:5432/database"
     takes_views = True
     deletes_rows = True
     comments_query = (

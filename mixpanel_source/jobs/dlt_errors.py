@@ -10,12 +10,14 @@ import dlt
 from dlt.common.configuration.exceptions import (
     ConfigFieldMissingException,
     ConfigurationException,
+    InvalidNativeValue,
 )
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from ..destinations.registry import destination_of
+from ..config.settings_errors import find_setting, missing_keys, settings_error
+from ..destinations.registry import destination_of, find_destination
 from ..errors import ConfigError, MixpanelError
 
 
@@ -31,18 +33,41 @@ def destination_errors(destination: str) -> Iterator[None]:
     """
     try:
         yield
-    except ConfigFieldMissingException as error:
-        raise ConfigError(
-            f"destination {destination} has no credentials: set "
-            f"DESTINATION__{destination.upper()}__CREDENTIALS in the environment, or fill in "
-            f"[destination.{destination}.credentials] of .dlt/secrets.toml."
-        ) from error
-    except (UnknownDestinationModule, DestinationException, ConfigurationException) as error:
+    except (ConfigFieldMissingException, InvalidNativeValue) as error:
+        raise _credentials_error(destination, error) from error
+    except (UnknownDestinationModule, DestinationException) as error:
         raise ConfigError(
             f"destination {destination} cannot be used ({type(error).__name__}). Give the name of "
             "a destination of dlt, such as duckdb, postgres or filesystem, and install what it "
             f'needs: pip install "dlt[{destination}]".'
         ) from error
+    except ConfigurationException as error:
+        raise settings_error(error) from error
+
+
+def _credentials_error(
+    destination: str, error: ConfigFieldMissingException | InvalidNativeValue
+) -> ConfigError:
+    """What is wrong with the credentials of a destination, and what they look like."""
+    example = find_destination(destination).credentials_example
+    form = f", such as {example}" if example else ""
+    variable = f"DESTINATION__{destination.upper()}__CREDENTIALS"
+    place = find_setting("credentials", ("destination", destination))
+    if isinstance(error, InvalidNativeValue):
+        return ConfigError(
+            f"{place or 'The credentials'} cannot be read as credentials of {destination}. Give "
+            f"an address{form}."
+        )
+    missing = ", ".join(key.rpartition("__")[2].lower() for key in missing_keys(error))
+    if place and missing:
+        return ConfigError(
+            f"{place} has no {missing}. Give a complete address{form}; or set {variable}__..., one "
+            "for each part."
+        )
+    return ConfigError(
+        f"destination {destination} has no credentials: set {variable} in the environment{form}, "
+        f"or fill in [destination.{destination}.credentials] of .dlt/secrets.toml."
+    )
 
 
 @contextmanager
@@ -50,6 +75,7 @@ def unwrap_errors() -> Iterator[None]:
     """Raise our own errors without the exceptions that dlt wraps around them.
 
     Raises:
+        ConfigError: a setting of dlt is malformed.
         MixpanelError: our own, or one that names the step of the pipeline that failed.
     """
     try:
@@ -59,12 +85,17 @@ def unwrap_errors() -> Iterator[None]:
         own = next((e for e in causes if isinstance(e, MixpanelError)), None)
         if own is not None:
             raise own from None
+        setting = next((e for e in causes if isinstance(e, ConfigurationException)), None)
+        if setting is not None:
+            raise settings_error(setting) from failure
         lost = next((e for e in causes if isinstance(e, DestinationConnectionError)), None)
         if lost is not None and isinstance(failure.pipeline, dlt.Pipeline):
             raise destination_of(failure.pipeline).connection_error(lost) from failure
         raise _step_error(failure.step, failure.exception) from failure
     except DestinationException as failure:
         raise _step_error("sync", failure) from failure
+    except ConfigurationException as failure:
+        raise settings_error(failure) from failure
 
 
 def _step_error(step: str, error: BaseException | None) -> MixpanelError:

@@ -11,6 +11,7 @@ from dlt.common.destination.reference import TDestinationReferenceArg
 from dlt.common.exceptions import DltException
 
 from .. import constants
+from ..config.dlt_settings import check_dlt_settings
 from ..config.model import Config
 from ..config.names import check_names
 from ..destinations.registry import destination_of, find_destination
@@ -73,9 +74,10 @@ def make_pipeline(
         working_directory: for dlt's local state; that of the load target if empty.
 
     Raises:
-        ConfigError: a name is not valid.
+        ConfigError: a name or a setting of dlt is not valid.
     """
     check_names(name, dataset)
+    check_dlt_settings()
     # Only a configured destination knows where it is and its rules for names, and only a pipeline
     # configures one. Paths are relative to the current directory, because the draft is new; the
     # real pipeline may have been made from another directory.

@@ -168,6 +168,11 @@ MISTAKES: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     ),
     "unknown table": ({}, ["sync", "--tables", "people"], ["people", "export, engage, cohorts"]),
     "no table": ({}, ["sync", "--tables", ","], ["tables", "export, engage, cohorts"]),
+    "events like JSON": (
+        {"EVENTS": "[App Install]"},
+        ["sync"],
+        ["events is '[App Install]'", "is not valid JSON"],
+    ),
     "unknown destination": ({}, ["sync", "--destination", "oracle9"], ["oracle9", "duckdb"]),
     "destination without credentials": (
         {},

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from mixpanel_source.cli.options import parse_duration
+from mixpanel_source.cli.options import parse_duration, parse_names
 from mixpanel_source.cli.output import Column, print_table
 from mixpanel_source.cli.progress_view import Board
 from mixpanel_source.cli.text import count, duration, one_line
@@ -228,3 +228,33 @@ def test_waits_show_their_reason_and_their_end() -> None:
     assert states(board)["engage"].startswith("retrying at ")
     board.request_sent("engage", "page 0")
     assert states(board)["engage"] == "fetching page 0, 0.0 MB"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "export,engage",
+        " export , ,engage,",
+        '["export", "engage"]',
+        '["export", "", "engage"]',
+    ],
+)
+def test_names_are_parsed(text: str) -> None:
+    """Names of tables have commas between them, or are JSON."""
+    assert parse_names(text) == ["export", "engage"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[export]", "is not valid JSON"),
+        ("['export']", "names in double quotes"),
+        ('"export","engage"', "is not valid JSON"),
+        ('{"export": true}', "is a JSON object"),
+        ("[1]", "is not a list of names"),
+    ],
+)
+def test_malformed_names(text: str, words: str) -> None:
+    """Text that begins like JSON is a list of names, or refused."""
+    with pytest.raises(argparse.ArgumentTypeError, match=words):
+        parse_names(text)

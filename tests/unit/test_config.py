@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from contextlib import suppress
 from datetime import date, datetime, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mixpanel_source import constants
@@ -15,6 +17,7 @@ from mixpanel_source.config.build import build_config, check_names
 from mixpanel_source.config.model import SETTING_NAMES, Config
 from mixpanel_source.config.parsers import parse_day, parse_range
 from mixpanel_source.config.reports import Report
+from mixpanel_source.config.tables import select_tables
 from mixpanel_source.errors import ConfigError
 from mixpanel_source.windows import Window
 
@@ -39,6 +42,7 @@ VALID: list[tuple[str, Any, Any]] = [
     ("range", " 2026-01-01 , 2026-01-31 ", JANUARY),
     ("range", ["2026-01-01", date(2026, 1, 31)], JANUARY),
     ("range", JANUARY, JANUARY),
+    ("range", '["2026-01-01", "2026-01-31"]', JANUARY),
     ("range", "2026-01-01,2026-01-01", Window(date(2026, 1, 1), date(2026, 1, 1))),
     ("lookback_days", 0, 0),
     ("lookback_days", "366", 366),
@@ -62,6 +66,16 @@ VALID: list[tuple[str, Any, Any]] = [
     ("events", "Sign up, Purchase", ("Sign up", "Purchase")),
     ("events", ["Sign up, free", " spaced "], ("Sign up, free", " spaced ")),
     ("events", ("A",), ("A",)),
+    ("events", '["App Install"]', ("App Install",)),
+    (
+        "events",
+        ' [ "Sign up, free" ,\n"日本", "[Auto] Click" ] ',
+        ("Sign up, free", "日本", "[Auto] Click"),
+    ),
+    ("events", '"Sign up, free"', ("Sign up, free",)),
+    ("events", r'["\u65e5\u672c", "a\"b"]', ("日本", 'a"b')),
+    ("events", "[]", ()),
+    ("events", "5, null, it's, (a)", ("5", "null", "it's", "(a)")),
     ("events", [], ()),
     ("where", ' properties["a"] == 1 ', 'properties["a"] == 1'),
     ("limit", "100000", 100_000),
@@ -78,12 +92,16 @@ VALID: list[tuple[str, Any, Any]] = [
     ("workspace_id", "7", 7),
     ("engage_where", ' properties["plan"] == "pro"', 'properties["plan"] == "pro"'),
     ("engage_output_properties", "$name, plan", ("$name", "plan")),
+    ("engage_output_properties", '["$name", "plan, old"]', ("$name", "plan, old")),
     ("engage_behaviors", '[{"name":"b"}]', '[{"name": "b"}]'),
     ("engage_behaviors", [{"name": "b"}], '[{"name": "b"}]'),
     ("engage_cohort", 1000, 1000),
     ("engage_full_days", "7", 7),
     ("cohort_ids", 1000, (1000,)),
     ("cohort_ids", "1000, 1001", (1000, 1001)),
+    ("cohort_ids", '[1000, "1001"]', (1000, 1001)),
+    ("cohort_ids", "[]", ()),
+    ("data_group_ids", "[-1405123841946871899]", (-1405123841946871899,)),
     ("data_group_ids", ["-1405123841946871899", 7], (-1405123841946871899, 7)),
     ("reports", [], ()),
     ("reports", '[{"name": "R", "table": "jql", "params": {"script": "x"}}]', (REPORT,)),
@@ -143,6 +161,23 @@ INVALID: list[tuple[str, Any, str]] = [
     ("events", 5, "event names"),
     ("events", [1], "event names"),
     ("events", "a,,b", "none of them blank"),
+    ("events", "[App Install]", "begins with [, as JSON does, but is not valid JSON"),
+    ("events", "['App Install']", "names in double quotes"),
+    ("events", '["App Install"', "is not valid JSON"),
+    ("events", "[“App Install”]", "is not valid JSON"),
+    ("events", '"a", "b"', 'begins with ", as JSON does'),
+    ("events", '{"event": "a"}', "is a JSON object"),
+    ("events", '["a", 5]', "must be a list of event names"),
+    ("events", '["a", " "]', "none of them blank"),
+    ("events", '[["a"]]', "must be a list of event names"),
+    ("events", "[" * 5_000, "is not valid JSON"),
+    ("engage_output_properties", "[$name]", "is not valid JSON"),
+    ("engage_output_properties", "[null]", "a list of property names"),
+    ("range", "[2026-01-01,2026-01-31]", "is not valid JSON"),
+    ("cohort_ids", "[1000,", "is not valid JSON"),
+    ("cohort_ids", "[1000.5]", "must be whole numbers"),
+    ("cohort_ids", "[true]", "must be whole numbers"),
+    ("data_group_ids", "{}", "is a JSON object"),
     ("events", ",", "none of them blank"),
     ("events", ["a", " "], "none of them blank"),
     ("where", ["a"], "must be text"),
@@ -236,8 +271,14 @@ MESSAGES: list[tuple[str, Any, str]] = [
     (
         "events",
         "a,,b",
-        "events is 'a,,b'; it must be a list of event names, or text with commas between them; "
-        "none of them blank.",
+        "events is 'a,,b'; it must be a list of event names, JSON, or text with commas between "
+        "them; none of them blank.",
+    ),
+    (
+        "events",
+        "[App Install]",
+        "events is '[App Install]', which begins with [, as JSON does, but is not valid JSON; "
+        'write the list as JSON, with names in double quotes, such as ["a", "b, c"].',
     ),
 ]
 
@@ -391,3 +432,54 @@ def test_nothing_but_config_errors(name: str, value: Any) -> None:
     """Whatever a file or a call holds, it is accepted or refused with a ConfigError."""
     with suppress(ConfigError):
         build(**{name: value})
+
+
+names = st.text(min_size=1).filter(str.strip)
+
+
+@given(items=st.lists(names, min_size=1))
+@pytest.mark.parametrize("setting", ["events", "engage_output_properties"])
+def test_forms_of_a_list_of_names(setting: str, items: list[str]) -> None:
+    """A list, a tuple and JSON give the same, whatever a name contains."""
+    forms = (items, tuple(items), json.dumps(items), json.dumps(items, ensure_ascii=False))
+    assert {getattr(build(**{setting: form}), setting) for form in forms} == {tuple(items)}
+
+
+@given(items=st.lists(names.filter(lambda name: "," not in name), min_size=1))
+def test_names_with_commas_between_them(items: list[str]) -> None:
+    """Text with commas gives the same as a list, for names that do not begin like JSON."""
+    text = ", ".join(items)
+    assume(not text.strip().startswith(("[", "{", '"')))
+    assert build(events=text).events == tuple(name.strip() for name in items)
+
+
+@given(items=st.lists(st.integers(), min_size=1))
+@pytest.mark.parametrize("setting", ["cohort_ids", "data_group_ids"])
+def test_forms_of_a_list_of_ids(setting: str, items: list[int]) -> None:
+    """A list of numbers or text, JSON and text with commas give the same."""
+    texts = [*map(str, items)]
+    forms = (items, texts, json.dumps(items), json.dumps(texts), ",".join(texts))
+    assert {getattr(build(**{setting: form}), setting) for form in forms} == {tuple(items)}
+
+
+@pytest.mark.parametrize(
+    "tables", [["export", "engage"], ("export", "engage"), "export, engage", '["export","engage"]']
+)
+def test_tables(tables: Any) -> None:
+    """Names of tables may be given as text too."""
+    assert select_tables(tables, build()) == ("export", "engage")
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ([], "tables is empty"),
+        ("exprot", "did you mean export?"),
+        (["export", 5], "must be a list of table names"),
+        ("[export]", "is not valid JSON"),
+    ],
+)
+def test_wrong_tables(tables: Any, words: str) -> None:
+    """What is no list of tables is refused."""
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        select_tables(tables, build())
