@@ -41,10 +41,12 @@ class Project:
     groups: dict[str, list[bytes]] = field(default_factory=dict, repr=False)
     """Group profiles by `data_group_id`, in the format of `profiles`."""
     funnels: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    """Saved funnels, `{"funnel_id", "name", "steps": [event], "length": days}`."""
+    """Saved funnels, `{"funnel_id", "name", "steps": [event], "length": days}`, with breakdowns as
+    `"on": [property]`."""
     bookmarks: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
     """Saved reports by id, `{"name", "events", "on": [property], "days", "unit"}`. They cover the
-    last `days` days including today; `unit` is day, week or month."""
+    last `days` days including today; `unit` is day, week or month. Optional: `"chart": "bar"` for
+    sums instead of counts over time, and `"limit"`, the maximum values of a breakdown."""
     annotations: list[dict[str, Any]] = field(default_factory=list, repr=False)
     """Annotations in API format."""
     annotation_tags: list[dict[str, Any]] = field(default_factory=list, repr=False)

@@ -4,10 +4,11 @@ The tree::
 
     MixpanelError
     ├── ConfigError          a setting is missing or wrong; nothing was requested
-    ├── RequestError         Mixpanel refused, and would refuse again
+    ├── RequestError         there is no usable reply, and a retry would not change that
     │   ├── AuthError        username, secret, project or region do not match
     │   ├── AccessError      the account lacks permission
-    │   └── PlanError        the project's plan does not include this API
+    │   ├── PlanError        the project's plan does not include this API
+    │   └── ReplyError       a complete reply of an unknown shape
     ├── UnavailableError     a retry may help
     │   ├── RateLimitedError too many requests
     │   ├── ServerError      5xx, a timeout, a broken connection
@@ -34,6 +35,7 @@ __all__ = [
     "PausedError",
     "PlanError",
     "RateLimitedError",
+    "ReplyError",
     "RequestError",
     "ServerError",
     "TruncatedError",
@@ -67,7 +69,7 @@ class ConfigError(MixpanelError):
 
 
 class RequestError(MixpanelError):
-    """Mixpanel refused a request for a reason that a retry does not change."""
+    """A request without a usable reply, for a reason that a retry does not change."""
 
 
 class AuthError(RequestError):
@@ -82,6 +84,10 @@ class AccessError(RequestError):
 
 class PlanError(RequestError):
     """The project's plan does not include the requested API (status 402)."""
+
+
+class ReplyError(RequestError):
+    """A complete reply of another shape than documented; a retry would get the same."""
 
 
 class UnavailableError(MixpanelError):

@@ -9,9 +9,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from ..context import Context
+from ..endpoints.expression_values import UNDEFINED
 from ..endpoints.params import (
     Properties,
     parse_choice,
@@ -20,6 +22,7 @@ from ..endpoints.params import (
     parse_id,
     parse_segmenter,
     parse_where,
+    segments_of,
 )
 from ..messages import Request, Response, api_error, json_response
 from .counts import OVERALL
@@ -32,6 +35,8 @@ MAX_VALUES = 10_000
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
+Segmenter = Callable[[Properties], list[str]]
+"""Returns the segments of an event."""
 Attempt = Sequence[Event]
 """The events by which a user completed steps, in order, starting with the first step."""
 
@@ -45,6 +50,7 @@ class _Query:
     """Maximum seconds from the first step to the last."""
     buckets: TimeBuckets
     matches: Callable[[Properties], bool]
+    breakdowns: Sequence[Segmenter]
 
 
 def list_funnels(context: Context, _request: Request) -> Response:
@@ -62,25 +68,20 @@ def query_funnel(context: Context, request: Request) -> Response:
     """Return how many users completed each step of a saved funnel, by bucket of the first step.
 
     A user counts once per bucket, with the attempt that completed the most steps. Later steps may
-    happen after `to_date`, within the length of the funnel.
+    happen after `to_date`, within the length of the funnel. Breakdowns that are saved with the
+    funnel are nested, with `$overall` beside the values of each; `on` takes their place.
 
     Raises:
         ApiError: 400, a parameter is missing or invalid, or the funnel does not exist.
     """
     query = _parse_query(context, request)
-    segments = parse_segmenter(request)
     limit = parse_count(request, "limit", TOP_VALUES, maximum=MAX_VALUES)
     attempts = _find_attempts(context, query)
     dates = query.buckets.names()
     data: dict[str, Any] = {}
     for key in dates:
-        steps = _describe_steps(query.steps, attempts[key])
-        if segments is None:
-            data[key] = {"steps": steps, "analysis": _analyse(steps)}
-        else:
-            split = _split(attempts[key], segments, limit)
-            by_value = {value: _describe_steps(query.steps, some) for value, some in split.items()}
-            data[key] = shuffle_keys({**by_value, OVERALL: steps})
+        steps = _nest(query.steps, attempts[key], query.breakdowns, limit)
+        data[key] = steps if query.breakdowns else {"steps": steps, "analysis": _analyse(steps)}
     return json_response({"meta": {"dates": dates}, "data": shuffle_keys(data)})
 
 
@@ -99,7 +100,14 @@ def _parse_query(context: Context, request: Request) -> _Query:
         buckets = TimeBuckets(first, last, parse_choice(request, "unit", LONG_UNITS))
     else:
         buckets = TimeBuckets(first, last, "day", parse_count(request, "interval", 1))
-    return _Query(funnel["steps"], length_s, buckets, parse_where(request))
+    by_expression = parse_segmenter(request)
+    saved = [partial(_segments_of_property, name=name) for name in funnel.get("on", ())]
+    breakdowns = saved if by_expression is None else [by_expression]
+    return _Query(funnel["steps"], length_s, buckets, parse_where(request), breakdowns)
+
+
+def _segments_of_property(properties: Properties, *, name: str) -> list[str]:
+    return segments_of(properties.get(name, UNDEFINED))
 
 
 def _find_attempts(context: Context, query: _Query) -> defaultdict[str, list[Attempt]]:
@@ -136,7 +144,7 @@ def _follow(events: Sequence[Event], query: _Query) -> Attempt:
 
 
 def _split(
-    attempts: Iterable[Attempt], segments: Callable[[Properties], list[str]], limit: int
+    attempts: Iterable[Attempt], segments: Segmenter, limit: int
 ) -> dict[str, list[Attempt]]:
     """Split attempts by the segments of their first step, keeping the `limit` largest."""
     split: defaultdict[str, list[Attempt]] = defaultdict(list)
@@ -145,6 +153,18 @@ def _split(
             split[value].append(attempt)
     largest = sorted(split, key=lambda value: (-len(split[value]), value))
     return {value: split[value] for value in largest[:limit]}
+
+
+def _nest(
+    names: Sequence[str], attempts: Sequence[Attempt], breakdowns: Sequence[Segmenter], limit: int
+) -> Any:  # noqa: ANN401 - a list of steps, or an object that nests them
+    """Return the steps, nested by the values of each breakdown."""
+    steps = _describe_steps(names, attempts)
+    if not breakdowns:
+        return steps
+    split = _split(attempts, breakdowns[0], limit)
+    by_value = {value: _nest(names, some, breakdowns[1:], limit) for value, some in split.items()}
+    return shuffle_keys({**by_value, OVERALL: steps})
 
 
 def _describe_steps(names: Sequence[str], attempts: Sequence[Attempt]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Typed parts of a decoded JSON reply.
 
-Pure. A part of another type than expected raises `TruncatedError`, because the likeliest cause is a
-reply that was cut short or replaced on its way.
+Pure. A part of another type than expected raises `ReplyError`: the reply is whole JSON, so that the
+next one would be the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
-from ..errors import TruncatedError
+from ..errors import ReplyError
 from .json_values import dump_json
 
 Numbers = Iterator[tuple[tuple[str | int, ...], float]]
@@ -29,7 +29,7 @@ def take_object(value: object, what: str) -> Mapping[str, Any]:
     """The value as an object.
 
     Raises:
-        TruncatedError: it is not `what`.
+        ReplyError: it is not `what`.
     """
     if not isinstance(value, dict):
         raise unexpected(what)
@@ -40,7 +40,7 @@ def take_list(value: object, what: str) -> list[Any]:
     """The value as a list.
 
     Raises:
-        TruncatedError: it is not `what`.
+        ReplyError: it is not `what`.
     """
     if not isinstance(value, list):
         raise unexpected(what)
@@ -51,7 +51,7 @@ def part_of(reply: object, key: str) -> object:
     """The value under a key of an object, or None.
 
     Raises:
-        TruncatedError: `reply` is not an object.
+        ReplyError: `reply` is not an object.
     """
     return take_object(reply, "an object").get(key)
 
@@ -60,7 +60,7 @@ def take_day(key: object) -> date:
     """The day of a key, see `find_day`.
 
     Raises:
-        TruncatedError: the key has no day.
+        ReplyError: the key has no day.
     """
     found = find_day(key)
     if found is None:
@@ -85,7 +85,7 @@ def take_moment(time_s: object, zone: str) -> tuple[date, datetime]:
         zone: IANA name.
 
     Raises:
-        TruncatedError: it is not a number, or out of the range of dates.
+        ReplyError: it is not a number, or out of the range of dates.
     """
     with suppress(TypeError, ValueError, OverflowError):
         seconds = float(time_s)  # type: ignore[arg-type]
@@ -123,6 +123,6 @@ def text_of(value: object) -> str:
     return value if isinstance(value, str) else dump_json(value)
 
 
-def unexpected(what: str) -> TruncatedError:
+def unexpected(what: str) -> ReplyError:
     """The error for a reply that is not `what`."""
-    return TruncatedError(f"the reply is not {what}")
+    return ReplyError(f"the reply is not {what}")

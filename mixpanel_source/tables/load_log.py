@@ -44,6 +44,8 @@ class WindowLoad:
     repairs: Repairs = field(default_factory=Counter)
     filters: dict[str, Any] = field(default_factory=dict)
     """The filters that were set for it."""
+    is_truncated: bool = False
+    """Whether Mixpanel says that it left out segments of a report."""
     part: str = ""
     """The cohort, group type or report, in a table that is loaded part by part."""
     kept_days: dict[date, KeptDay] = field(default_factory=dict)
@@ -84,6 +86,7 @@ class WindowLoad:
             "values_repaired": self.repairs.total(),
             "repairs": dict(self.repairs),
             "filters": self.filters,
+            "is_truncated": self.is_truncated,
             "is_final": self.is_final,
             "fetched_at": datetime.fromtimestamp(self.fetched_at, timezone.utc),
         }

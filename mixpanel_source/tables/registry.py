@@ -21,6 +21,7 @@ from .events import loading as events
 from .profiles import cohort_members, groups
 from .profiles import users as profiles
 from .reports import loading as reports
+from .reports import report_requests
 from .reports.schemas import replacement_of
 
 
@@ -50,7 +51,7 @@ def _resource(table: Table) -> Resource:
         return Resource(
             partial(reports.iter_reports, table=name),
             lambda _config: replacement_of(name),
-            partial(reports.probe, name),
+            partial(report_requests.probe, name),
             partial(reports.count_requests, name),
         )
     return _OWN_MODULES[name]

@@ -120,6 +120,7 @@ ERRORS_IN_ORDER = (
     "AuthError",
     "AccessError",
     "PlanError",
+    "ReplyError",
     "RequestError",
     "RateLimitedError",
     "PausedError",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mixpanel_source.catalog.tables import REPORT_TABLES
 from mixpanel_source.config.reports import endpoint_of
-from mixpanel_source.errors import TruncatedError
+from mixpanel_source.errors import ReplyError
 from mixpanel_source.tables.reports.rows import Measure, ReportQuery, Rows
 from mixpanel_source.tables.reports.shapes import days_of, parse_report
 from mixpanel_source.windows import Window
@@ -120,7 +120,7 @@ def test_each_number_is_in_one_row(name: str, data: st.DataObject, chance: rando
 
 @given(st.sampled_from(REPORT_TABLES), st.data())
 def test_nothing_but_our_error(table: str, data: st.DataObject) -> None:
-    """Whatever comes instead of a reply is rows or a `TruncatedError`."""
+    """Whatever comes instead of a reply is rows or a `ReplyError`."""
     anything = st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | keys | st.text(max_size=3),
         lambda inner: st.lists(inner, max_size=3) | by(keys | st.text(max_size=3), inner),
@@ -128,7 +128,7 @@ def test_nothing_but_our_error(table: str, data: st.DataObject) -> None:
     )
     rows = endpoint_of(table).rows
     reply = data.draw(anything | anything.map(lambda inside: {rows or "data": inside}))
-    with suppress(TruncatedError):
+    with suppress(ReplyError):
         parse_report(reply, ask(table, event="Up"))
         days_of(reply, ask(table))
 
@@ -151,7 +151,7 @@ WRONG: dict[str, list[Any]] = {
 @pytest.mark.parametrize(("table", "reply"), [(t, one) for t in WRONG for one in WRONG[t]])
 def test_other_shapes(table: str, reply: Any) -> None:
     """What is not the documented shape is said to be so."""
-    with pytest.raises(TruncatedError, match=r"^the reply is not "):
+    with pytest.raises(ReplyError, match=r"^the reply is not "):
         parse_report(reply, ask(table))
 
 

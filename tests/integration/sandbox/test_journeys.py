@@ -103,6 +103,20 @@ def test_funnel_by_a_property_of_the_first_step(sandbox: Sandbox) -> None:
     assert limited[MON].keys() == {"$overall", "free"}
 
 
+def test_funnel_with_saved_breakdowns(sandbox: Sandbox, project: Project) -> None:
+    """Each is a level of nesting, with `$overall` beside its values; `on` takes their place."""
+    project.funnels[0]["on"] = ["plan", "tags"]
+    monday = funnel(sandbox)[MON]
+    assert counts(monday["$overall"]) == [2, 1, 0]
+    assert set(monday) == {"$overall", "pro", "free"}
+    assert {value: counts(steps) for value, steps in monday["pro"].items()} == {
+        "$overall": [1, 1, 0],
+        "a": [1, 1, 0],
+        "b": [1, 1, 0],
+    }
+    assert set(funnel(sandbox, on='properties["tags"]')[MON]) == {"$overall", "a", "b", "undefined"}
+
+
 def test_list_of_funnels(sandbox: Sandbox) -> None:
     """Saved funnels are listed by id and name, as a bare array."""
     assert query(sandbox, "funnels/list").json() == [{"funnel_id": 1, "name": "Sale"}]

@@ -104,6 +104,19 @@ def test_saved_report_with_breakdowns(sandbox: Sandbox) -> None:
     }
 
 
+def test_bar_chart_with_a_limit(sandbox: Sandbox, project: Project) -> None:
+    """Sums have the key `all`; a limit leaves out the smallest segments, which `meta` states."""
+    assert not send(sandbox, "/api/query/insights", {"bookmark_id": 6}).json()["meta"][
+        "is_segmentation_limit_hit"
+    ]
+    project.bookmarks[6] |= {"chart": "bar", "limit": 1}
+    response = send(sandbox, "/api/query/insights", {"bookmark_id": 6}).json()
+    assert response["meta"]["is_segmentation_limit_hit"]
+    assert response["series"] == {
+        "View": {"$overall": {"all": 4}, "pro": {"$overall": {"all": 2}, "b": {"all": 2}}}
+    }
+
+
 def test_unknown_saved_report(sandbox: Sandbox) -> None:
     """An unknown id is a 400."""
     response = send(sandbox, "/api/query/insights", {"bookmark_id": 7})

@@ -1,0 +1,51 @@
+"""What a reply says of itself: the days it covers, its breakdowns, and whether it is complete.
+
+Pure. Sources: https://developer.mixpanel.com/reference/insights-query, and for `meta` replies that
+users published.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, NamedTuple
+
+from .insights_shape import headers_of
+from .rows import ReportQuery
+from .shapes import days_of
+
+_LIMIT = re.compile("limit_hit|limit_reached|truncated")
+
+
+class ReplyFacts(NamedTuple):
+    """What a reply says of itself."""
+
+    days: list[date]
+    """The days that it covers, with or without numbers for them."""
+    headers: list[str] | None
+    """The names of the metric and the breakdowns of a saved report, if it names them."""
+    limits: list[str]
+    """Flags of Mixpanel that say that segments are missing."""
+
+
+def facts_of(reply: object, query: ReportQuery) -> ReplyFacts:
+    """What a reply says of itself.
+
+    Raises:
+        ReplyError: the reply has another shape than its endpoint documents.
+    """
+    headers = headers_of(reply) if query.table == "insights" else None
+    return ReplyFacts(days_of(reply, query), headers, sorted({*_iter_limits(reply)}))
+
+
+def _iter_limits(reply: object) -> Iterator[str]:
+    """The flags that are set, beside the numbers and in `meta`; elsewhere names are the user's."""
+    if isinstance(reply, dict):
+        yield from _set_flags(reply)
+        meta = reply.get("meta")
+        yield from _set_flags(meta) if isinstance(meta, dict) else ()
+
+
+def _set_flags(facts: dict[str, Any]) -> Iterator[str]:
+    return (name for name, value in facts.items() if value is True and _LIMIT.search(name))

@@ -1,0 +1,64 @@
+"""The list of funnels saved in Mixpanel: the table `funnels`.
+
+Source: https://developer.mixpanel.com/reference/funnels-list-saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from dlt.common.typing import TDataItems
+
+from ...api.reply import Reply
+from ...api.request import Request
+from ...catalog.endpoints import endpoint
+from ...errors import ReplyError
+from ..context import LoadContext
+from ..load_log import WindowLoad
+from ..package import LoadPackage, TablePart
+from .schemas import FUNNELS, REPLACE_FUNNELS
+
+KNOWN = "funnels"
+"""State of the resource: the ids of the saved funnels."""
+_SCHEMA = pa.schema([("funnel_id", pa.int64()), ("name", pa.string())])
+
+
+def list_request() -> Request:
+    """The request for the list."""
+    return Request(endpoint(FUNNELS), FUNNELS, detail="list")
+
+
+def iter_saved_funnels(
+    context: LoadContext, package: LoadPackage, state: dict[str, Any]
+) -> Iterator[TDataItems]:
+    """Yields the list, once per run, and remembers the ids in `state`."""
+    if TablePart(FUNNELS) in context.record.parts:
+        return
+    funnels, load = context.client.send(
+        list_request(), _read, patience_s=context.patience_s(package)
+    )
+    state[KNOWN] = sorted(funnels)
+    if funnels:
+        yield pa.table([[*funnels], [*funnels.values()]], schema=_SCHEMA)
+    else:
+        yield REPLACE_FUNNELS.tombstones(_SCHEMA)
+    package.add(load)
+
+
+def _read(reply: Reply) -> tuple[dict[int, str], WindowLoad]:
+    try:
+        funnels = {int(row["funnel_id"]): str(row["name"]) for row in reply.json()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReplyError(
+            "the reply is not a list of funnels. Nothing of it is loaded.",
+            subject=list_request().label,
+        ) from error
+    return funnels, WindowLoad.of_reading(
+        FUNNELS,
+        rows=len(funnels),
+        size=reply.size,
+        requests=reply.tries,
+        fetched_at=reply.started_at,
+    )
