@@ -20,7 +20,6 @@ from ..files import make_private
 from ..paths import LoadTarget
 from ..tables.ownership import SOURCE_NAME, claim_dataset
 from .dlt_errors import destination_errors, unwrap_errors
-from .lock import pipeline_lock
 from .working_directory import discard_damaged_state, make_target_directory
 
 
@@ -43,7 +42,6 @@ def open_pipeline(
 
     Raises:
         ConfigError: the destination does not exist or has no credentials, or a name is not valid.
-        BusyError: dlt's files of this pipeline are damaged, and a job of it is under way.
         MixpanelError: the pipeline's working directory cannot be created or read.
     """
     try:
@@ -51,8 +49,7 @@ def open_pipeline(
             pipeline = make_pipeline(name, destination, dataset)
             if not _is_sound(pipeline):
                 # nothing is lost: the destination holds the state too
-                with pipeline_lock(pipeline):
-                    pipeline.drop()
+                pipeline.drop()
             make_private(Path(pipeline.working_dir))
             return pipeline
     except OSError as error:

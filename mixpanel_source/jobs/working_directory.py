@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -30,7 +31,9 @@ def make_target_directory(target: LoadTarget) -> None:
 
 
 def discard_damaged_state(directory: Path) -> None:
-    """Remove a working directory whose state or schemas are not JSON, as after a power cut.
+    """Remove a working directory whose state or schemas are missing or not JSON.
+
+    A power cut may leave such files.
 
     dlt replaces these files at once or not at all, so a job under way does not look damaged.
 
@@ -40,26 +43,27 @@ def discard_damaged_state(directory: Path) -> None:
     Raises:
         OSError: a file cannot be read, or the directory cannot be removed.
     """
-    damaged = [path for path in _state_files(directory) if not _is_json_object(path)]
+    state = directory / "state.json"
+    if not state.is_file():
+        return
+    schemas = {*directory.glob("schemas/*.json")}
+    schemas |= {
+        directory / f"schemas/{name}.schema.json" for name in _read(state).get("schema_names", ())
+    }
+    damaged = [path for path in (state, *sorted(schemas)) if not _read(path)]
     if damaged:
         names = ", ".join(path.name for path in damaged)
         logger.warning("dlt's local state is damaged (%s) and is made again.", names)
         shutil.rmtree(directory)
 
 
-def _state_files(directory: Path) -> list[Path]:
-    return [
-        path
-        for path in (directory / "state.json", *directory.glob("schemas/*.json"))
-        if path.is_file()
-    ]
-
-
-def _is_json_object(path: Path) -> bool:
+def _read(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty if it is missing or damaged."""
     try:
-        return isinstance(orjson.loads(path.read_bytes()), dict)
+        content = orjson.loads(path.read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
-        return False
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def remove_loaded_packages(directory: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mixpanel_source.jobs.working_directory import discard_damaged_state
 
-SOUND = b'{"engine_version": 11}'
+SOUND = b'{"schema_names": ["mixpanel"]}'
 
 
 @pytest.mark.parametrize("content", [b"", bytes(22), SOUND[:9], b"[]", b"\xff\xfe"])
@@ -22,6 +22,15 @@ def test_damaged_state_is_discarded(tmp_path: Path, name: str, content: bytes) -
     discard_damaged_state(directory)
     assert (directory / "state.json").exists()
     (directory / name).write_bytes(content)
+    discard_damaged_state(directory)
+    assert not directory.exists()
+
+
+def test_state_whose_schema_is_missing_is_discarded(tmp_path: Path) -> None:
+    """The state names its schemas, and dlt fails without one of them."""
+    directory = tmp_path / "mixpanel"
+    directory.mkdir()
+    (directory / "state.json").write_bytes(SOUND)
     discard_damaged_state(directory)
     assert not directory.exists()
 
