@@ -66,7 +66,8 @@ def test_all_sources_are_known() -> None:
         for path in scan.glob("*.py")
         for name in re.findall(r"^ *from \.\.([\w.]*) import", path.read_text(), re.MULTILINE)
     }
-    assert imported == {*machine_code.OUTSIDE}
+    # "." is `from ... import constants` of `tape`, whose limit is checked before compiled code runs
+    assert imported == {".", *machine_code.OUTSIDE}
 
 
 @pytest.mark.parametrize(
