@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -170,7 +171,7 @@ class Destination:
     def _name(self) -> str:
         return self._pipeline.destination.destination_name
 
-    @property
+    @cached_property
     def _client(self) -> Any:  # noqa: ANN401 - each destination has a client of its own
         try:
             return self._pipeline.destination_client()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ class DuckDb(DuckDbSql):
         with self.connect() as client:
             return _schema_of(name, _stored_datasets(client))
 
-    @property
+    @cached_property
     def _client(self) -> Any:  # noqa: ANN401 - as overridden
         try:
             return super()._client
@@ -167,7 +168,7 @@ class DuckDb(DuckDbSql):
                 'dlt.pipeline("mixpanel", destination=dlt.destinations.duckdb(connection)).'
             ) from error
 
-    @property
+    @cached_property
     def _file(self) -> Path | None:
         """The file, whatever link leads to it; None if the database is in memory."""
         database: str = self._client.config.credentials.database

@@ -45,7 +45,7 @@ def session_name() -> str:
 
 
 def name_sessions() -> None:
-    """Give the sessions that this process opens from now on their name, whoever opens them."""
+    """Name the sessions that this process opens from now on, also those that drivers open."""
     os.environ["PGAPPNAME"] = session_name()
 
 
