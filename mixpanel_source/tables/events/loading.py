@@ -40,6 +40,7 @@ from ..emit import (
 from ..load_log import KeptDay, WindowLoad, date_in_utc
 from ..package import LoadPackage
 from .archive_guard import ArchiveGuard, count_held, settled_days
+from .day_settings import DaySettings
 from .downloads import NAME, EventDownloads
 from .late_events import search_late_events
 from .ledger import Ledger
@@ -73,8 +74,13 @@ def iter_events(context: LoadContext) -> Iterator[TDataItems]:
             "days loaded before keep their rows until a backfill replaces them.",
             config.filters or "no filter",
         )
+    settings = DaySettings(state, config)
+    settings.start(ledger.loaded_span)
+    if not context.record.windows:
+        for warning in settings.warnings():
+            logger.warning("export: %s", warning)
     with stored_columns(state, EXPORT_COLUMNS, config) as columns, growing_tables():
-        loader = _WindowLoader(context, package, ledger, columns)
+        loader = _WindowLoader(context, package, ledger, columns, settings=settings)
         if context.catches_up and not context.record.searched_late_events:
             search_late_events(context, package, ledger, open_spool())
         days = _days_to_load(context, ledger)
@@ -93,8 +99,15 @@ class _WindowLoader:
     """Turns windows into items for dlt, and records what is loaded of them."""
 
     def __init__(
-        self, context: LoadContext, package: LoadPackage, ledger: Ledger, columns: ColumnMap
+        self,
+        context: LoadContext,
+        package: LoadPackage,
+        ledger: Ledger,
+        columns: ColumnMap,
+        *,
+        settings: DaySettings,
     ) -> None:
+        self._settings = settings
         self._context = context
         self._config = context.config
         self._package = package
@@ -167,6 +180,7 @@ class _WindowLoader:
         for part in unit.parts:
             self._record(part.window, part.fetched.spooled.fetched_at)
             self._ledger.record_window(part.window, has_strays=part.filed.has_strays)
+            self._settings.record(part.window)
         if kept and not unit.is_single:
             # a row that was kept is stored where it was, which may be in another part
             self._ledger.record_window(unit.span, has_strays=unit.has_strays)
