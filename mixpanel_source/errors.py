@@ -81,6 +81,18 @@ class AuthError(RequestError):
 class AccessError(RequestError):
     """The service account is known but may not read what was requested."""
 
+    def __init__(self, reason: str, *, subject: str = "", history_days: int | None = None) -> None:
+        """Build the message as `MixpanelError` does.
+
+        Args:
+            reason: what went wrong and what to do.
+            subject: what was requested.
+            history_days: days into the past that may be read, 0 if that is not known, where older
+                days were requested; None if something else was refused.
+        """
+        super().__init__(reason, subject=subject)
+        self.history_days = history_days
+
 
 class PlanError(RequestError):
     """The project's plan does not include the requested API (status 402)."""

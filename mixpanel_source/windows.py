@@ -230,6 +230,10 @@ class WindowQueue:
         self._days = deque(day for day in self._days if not window.first <= day <= window.last)
         self._windows = deque(rest for queued in self._windows for rest in queued.without(window))
 
+    def put_back(self, window: Window) -> None:
+        """Put a window at the front."""
+        self._windows.appendleft(window)
+
     def split(self, window: Window) -> bool:
         """Put the halves of a window that failed at the front; False for a single day."""
         halves = window.halves()

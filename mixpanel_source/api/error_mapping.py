@@ -28,6 +28,8 @@ from ..errors import (
 from .request import Request
 
 MAX_QUOTED_CHARACTERS = 200
+_TOO_OLD = re.compile("(into|in) the past|retention|data history|too old")
+"""In Mixpanel's text: days before the project's retention were requested."""
 _SETTINGS_AT_FAULT = (
     ("to_date.* today", "project_timezone: the project's day must not end before ours"),
     ("from_date|to_date", "anchor_date and range"),
@@ -86,6 +88,14 @@ def error_from_refusal(  # noqa: PLR0911 - one return per cause, in order of pre
             f"{reason} Check project_id ({config.project_id}): the service account must be a "
             f"member of it. Check region too: a project is in one of {_regions()}.",
             subject=subject,
+        )
+    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN) and _TOO_OLD.search(lower):
+        stated = re.search(r"(\d+) days", lower)
+        return AccessError(
+            f"{reason} The project does not serve days that old: request newer days, by "
+            "anchor_date or range.",
+            subject=subject,
+            history_days=int(stated[1]) if stated else 0,
         )
     if status == HTTPStatus.FORBIDDEN:
         return AccessError(

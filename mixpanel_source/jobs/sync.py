@@ -22,6 +22,7 @@ from ..config.tables import select_tables
 from ..errors import ConfigError
 from ..progress import Progress
 from ..tables.context import LoadContext
+from ..tables.events.loading import check_range
 from ..tables.package import Checkpoint
 from .pipeline import open_pipeline
 from .runner import JobResult, run_job
@@ -126,6 +127,7 @@ def backfill(
 
 def run_backfill(context: LoadContext, pipeline: dlt.Pipeline | None) -> JobResult:
     """Load the days of `range` in a context that was prepared for it; see `backfill`."""
+    check_range(context.config, context.now())
     return run_job("backfill", ("export",), pipeline or open_pipeline(), context)
 
 

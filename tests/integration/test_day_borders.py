@@ -198,3 +198,20 @@ def test_same_id_with_other_content(lab: Lab, caplog: pytest.LogCaptureFixture) 
     (row,) = [row for row in lab.rows("_mixpanel_loads") if row["duplicates_dropped"]]
     assert (row["duplicates_dropped"], row["duplicates_differing"]) == (3, 1)
     assert caplog.text.count("1 duplicates have other content") == 1
+
+
+def test_another_zone_is_reported_until_all_days_have_it(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The days that were loaded with another `project_timezone` are named by each run."""
+    lab.sync("export")
+    lab.overrides = {"project_timezone": "Asia/Tokyo"}
+    for _ in range(2):
+        caplog.clear()
+        lab.sync("export")
+        warning = "project_timezone is Asia/Tokyo, but 2026-11-13..2026-11-"
+        assert caplog.text.count(warning) == 1
+    lab.backfill(f"{ANCHOR},{YESTERDAY}")
+    caplog.clear()
+    lab.sync("export")
+    assert "project_timezone" not in caplog.text

@@ -57,6 +57,12 @@ class Ledger:
         return None if text is None else date.fromisoformat(text)
 
     @property
+    def loaded_span(self) -> Window | None:
+        """From the oldest remembered day to the newest; None before the first load."""
+        days = sorted(self.read_on)
+        return Window(days[0], days[-1]) if days else None
+
+    @property
     def read_on(self) -> Mapping[date, date]:
         """Recently loaded day -> the date (UTC) of the request that was loaded last."""
         return {

@@ -11,23 +11,21 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from datetime import date, datetime
+from collections.abc import Iterator, Sequence
+from datetime import date
 from functools import partial
 
 import dlt
 from dlt.common.typing import TDataItems
 
-from ...api.request import Request
-from ...config.model import Config
 from ...decode.columns import ColumnMap, StoredColumn
 from ...decode.decoded import Selection
 from ...decode.decoder import BlockDecoder
 from ...decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ...decode.value_types import EVENT
 from ...destinations.replacement import Replacement
-from ...errors import MixpanelError, RequestError
-from ...windows import DAY, Window, WindowQueue, days_to_sync, iter_days, newest_day, settled_on
+from ...errors import MixpanelError
+from ...windows import Window, WindowQueue, settled_on
 from ..context import LoadContext, open_spool
 from ..dlt_items import growing_tables
 from ..emit import (
@@ -42,14 +40,17 @@ from ..emit import (
 from ..load_log import KeptDay, WindowLoad, date_in_utc
 from ..package import LoadPackage
 from .archive_guard import ArchiveGuard, count_held, settled_days
-from .downloads import NAME, EventDownloads, build_request
+from .day_settings import DaySettings
+from .downloads import NAME, EventDownloads
 from .late_events import search_late_events
 from .ledger import Ledger
+from .planning import check_range, plan_days, probe
 from .reading import ReadWindow, Unit, UnitReader
+from .served_days import ServedDays
 
 logger = logging.getLogger("mixpanel_source")
 
-__all__ = ["DAY_COLUMN", "NAME", "REPLACEMENT", "iter_events", "plan_days", "probe"]
+__all__ = ["DAY_COLUMN", "NAME", "REPLACEMENT", "check_range", "iter_events", "plan_days", "probe"]
 
 DAY_COLUMN = "event_date"
 REPLACEMENT = Replacement(scope=(DAY_COLUMN,), keep="event_key", blank="")
@@ -73,8 +74,13 @@ def iter_events(context: LoadContext) -> Iterator[TDataItems]:
             "days loaded before keep their rows until a backfill replaces them.",
             config.filters or "no filter",
         )
+    settings = DaySettings(state, config)
+    settings.start(ledger.loaded_span)
+    if not context.record.windows:
+        for warning in settings.warnings():
+            logger.warning("export: %s", warning)
     with stored_columns(state, EXPORT_COLUMNS, config) as columns, growing_tables():
-        loader = _WindowLoader(context, package, ledger, columns)
+        loader = _WindowLoader(context, package, ledger, columns, settings=settings)
         if context.catches_up and not context.record.searched_late_events:
             search_late_events(context, package, ledger, open_spool())
         days = _days_to_load(context, ledger)
@@ -89,39 +95,19 @@ def _days_to_load(context: LoadContext, ledger: Ledger) -> list[date]:
     return plan_days(context.config, ledger, context.now(), loaded=context.record.days)
 
 
-def plan_days(
-    config: Config, ledger: Ledger, now: datetime, *, loaded: Collection[tuple[str, date]] = ()
-) -> list[date]:
-    """The days that a sync, or with `range` a backfill, loads now, in order.
-
-    Args:
-        config: the settings.
-        ledger: what was loaded before.
-        now: an aware instant.
-        loaded: table and day of what earlier packages of the same run loaded, which a sync does not
-            read again.
-    """
-    newest = newest_day(now, zone=config.project_timezone, include_today=config.include_today)
-    if config.range is None:
-        days = days_to_sync(
-            anchor=config.anchor(newest + DAY),
-            newest=newest,
-            synced_through=ledger.synced_through,
-            read_on=ledger.read_on,
-            lookback_days=config.lookback_days,
-        )
-        return [day for day in days if (NAME, day) not in loaded]
-    done = ledger.backfilled_through(config.range)
-    first = config.range.first if done is None else done + DAY
-    return list(iter_days(first, min(config.range.last, newest)))
-
-
 class _WindowLoader:
     """Turns windows into items for dlt, and records what is loaded of them."""
 
     def __init__(
-        self, context: LoadContext, package: LoadPackage, ledger: Ledger, columns: ColumnMap
+        self,
+        context: LoadContext,
+        package: LoadPackage,
+        ledger: Ledger,
+        columns: ColumnMap,
+        *,
+        settings: DaySettings,
     ) -> None:
+        self._settings = settings
         self._context = context
         self._config = context.config
         self._package = package
@@ -135,20 +121,20 @@ class _WindowLoader:
     def iter_items(self, days: Sequence[date]) -> Iterator[TDataItems]:
         self._guard = self._build_guard(days)
         queue = WindowQueue(days, self._requests.sizer)
+        served = ServedDays(self._context, self._downloads, queue, days)
         while queue and not self._context.is_checkpoint_due(self._package):
             window = queue.next()
             try:
                 unit = self._read(window, queue)
             except MixpanelError as failure:
-                if type(failure) is RequestError and self._is_future(window.last):
-                    self._discard_future(queue, days)
+                if served.leave_out(window, failure):
                     continue
                 if not self._package.end_with(failure):
                     raise
                 return
             if unit is None:
                 continue
-            self._discard_future(queue, days)
+            served.discard_future()
             if queue:
                 self._downloads.prefetch(queue.peek())
             try:
@@ -158,16 +144,6 @@ class _WindowLoader:
                 raise
         if not queue and self._config.range is not None:
             self._ledger.end_backfill(self._config.range)
-
-    def _is_future(self, day: date) -> bool:
-        """Whether a day turns out not to be over yet, by Mixpanel's time."""
-        zone, include_today = self._config.project_timezone, self._config.include_today
-        return day > newest_day(self._context.now(), zone=zone, include_today=include_today)
-
-    def _discard_future(self, queue: WindowQueue, days: Sequence[date]) -> None:
-        """Remove days that the clock of this machine had planned too early."""
-        for day in filter(self._is_future, days):
-            queue.discard(Window(day, day))
 
     def _build_guard(self, days: Sequence[date]) -> ArchiveGuard:
         # days that were read together may have to be read together again
@@ -204,6 +180,7 @@ class _WindowLoader:
         for part in unit.parts:
             self._record(part.window, part.fetched.spooled.fetched_at)
             self._ledger.record_window(part.window, has_strays=part.filed.has_strays)
+            self._settings.record(part.window)
         if kept and not unit.is_single:
             # a row that was kept is stored where it was, which may be in another part
             self._ledger.record_window(unit.span, has_strays=unit.has_strays)
@@ -273,9 +250,3 @@ class _WindowLoader:
             self._ledger.record_sync(window, read_at=read_at)
         else:
             self._ledger.record_backfill(window, self._config.range, read_at=read_at)
-
-
-def probe(config: Config, now: datetime) -> Request:
-    """The cheapest request that shows whether the table can be read."""
-    day = newest_day(now, zone=config.project_timezone, include_today=False)
-    return build_request(Window(day, day), config, limit=1)

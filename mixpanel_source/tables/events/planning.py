@@ -1,0 +1,75 @@
+"""Which days of raw events a job loads.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime
+
+from ...api.request import Request
+from ...config.model import Config
+from ...errors import ConfigError
+from ...windows import DAY, Window, days_to_sync, iter_days, newest_day
+from .downloads import NAME, build_request
+from .ledger import Ledger
+
+
+def plan_days(
+    config: Config, ledger: Ledger, now: datetime, *, loaded: Collection[tuple[str, date]] = ()
+) -> list[date]:
+    """The days that a sync, or with `range` a backfill, loads now, in order.
+
+    Args:
+        config: the settings.
+        ledger: what was loaded before.
+        now: an aware instant.
+        loaded: table and day of what earlier packages of the same run loaded, which a sync does not
+            read again.
+    """
+    check_range(config, now)
+    newest = newest_day(now, zone=config.project_timezone, include_today=config.include_today)
+    if config.range is None:
+        days = days_to_sync(
+            anchor=config.anchor(newest + DAY),
+            newest=newest,
+            synced_through=ledger.synced_through,
+            read_on=ledger.read_on,
+            lookback_days=config.lookback_days,
+        )
+        return [day for day in days if (NAME, day) not in loaded]
+    done = ledger.backfilled_through(config.range)
+    first = config.range.first if done is None else done + DAY
+    return list(iter_days(first, min(config.range.last, newest)))
+
+
+def check_range(config: Config, now: datetime) -> None:
+    """Refuse a `range` none of whose days can be loaded yet.
+
+    Args:
+        config: the settings.
+        now: an aware instant.
+
+    Raises:
+        ConfigError: it begins after today, or today while `include_today` is off.
+    """
+    if config.range is None:
+        return
+    today = newest_day(now, zone=config.project_timezone, include_today=True)
+    if config.range.first > today:
+        raise ConfigError(
+            f"range begins on {config.range.first}, in the future. The last day that can be "
+            f"loaded is today, {today}."
+        )
+    if config.range.first == today and not config.include_today:
+        raise ConfigError(
+            f"range begins today, {today}, which is still incomplete. Set include_today to load "
+            "it, or give an earlier day."
+        )
+
+
+def probe(config: Config, now: datetime) -> Request:
+    """The cheapest request that shows whether the table can be read."""
+    day = newest_day(now, zone=config.project_timezone, include_today=False)
+    return build_request(Window(day, day), config, limit=1)
