@@ -5,22 +5,41 @@ Undocumented: the reply lists the account's projects under their numbers.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from ..catalog.endpoints import endpoint
-from ..errors import TruncatedError
+from ..errors import AuthError, PausedError, RequestError, TruncatedError, UnavailableError
 from .client import Client
 from .reply import Reply
 from .request import Request
 
+logger = logging.getLogger("mixpanel_source")
 
-def read_projects(client: Client) -> dict[str, dict[str, Any]]:
+_TRIES = 2
+_PATIENCE_S = 60.0
+
+
+def read_projects(client: Client) -> dict[str, dict[str, Any]] | None:
     """Number -> description, for each project that the account is a member of; unmetered.
 
+    Returns:
+        None if they cannot be read, which is logged: no load depends on this endpoint, which a
+        proxy may not let through.
+
     Raises:
-        TruncatedError: the reply does not list projects, in none of the tries.
+        AuthError: Mixpanel does not know the account.
     """
-    return client.send(Request(endpoint("projects"), detail="project"), _parse_projects)
+    request = Request(endpoint("projects"), detail="project")
+    try:
+        return client.send(request, _parse_projects, max_tries=_TRIES, patience_s=_PATIENCE_S)
+    except AuthError:
+        raise
+    except (RequestError, UnavailableError, PausedError) as error:
+        logger.warning(
+            "The account's projects cannot be read, which a sync does not need. %s", error
+        )
+        return None
 
 
 def _parse_projects(reply: Reply) -> dict[str, dict[str, Any]]:

@@ -35,6 +35,11 @@ class Table(NamedTuple):
     """For lists of objects: each table that is filled, the selected one first, and its columns as
     `name type, name type` in dlt's types. The first column is never null."""
 
+    has_properties: bool = False
+    """Whether it holds properties of events or profiles."""
+    warning: str = ""
+    """Logged by each run that loads it."""
+
     @property
     def endpoint(self) -> Endpoint:
         """What a sync requests first."""
@@ -46,8 +51,10 @@ class Table(NamedTuple):
         return self.requests.endswith("each report")
 
 
-def _report(name: str, holds: str, loaded: str = BUCKETS, *, asks: str = "") -> Table:
-    return Table(name, holds, loaded, "1 for each report", asks=asks)
+def _report(
+    name: str, holds: str, loaded: str = BUCKETS, *, asks: str = "", has_properties: bool = False
+) -> Table:
+    return Table(name, holds, loaded, "1 for each report", asks=asks, has_properties=has_properties)
 
 
 TABLES: Final = (
@@ -57,8 +64,9 @@ TABLES: Final = (
         "day by day; a day that is read again replaces the day",
         "1 for each window of `window_days`",
         is_default=True,
+        has_properties=True,
     ),
-    Table("engage", "user profiles", WHOLE, "1", is_default=True),
+    Table("engage", "user profiles", WHOLE, "1", is_default=True, has_properties=True),
     Table(
         "cohorts",
         "the list of cohorts",
@@ -85,6 +93,7 @@ TABLES: Final = (
         PARTS,
         "1 for each group type",
         asks="engage",
+        has_properties=True,
     ),
     Table(
         "annotations",
@@ -164,8 +173,12 @@ TABLES: Final = (
     _report("event_names", "the names of events", PARTS),
     _report("top_properties", "the most frequent properties of an event", READINGS),
     _report("property_values", "the values of a property", PARTS),
-    _report("activity", "the events of some users"),
-    _report("jql", "the output of a JQL script", PARTS),
+    _report("activity", "the events of some users", has_properties=True),
+    _report("jql", "the output of a JQL script", PARTS)._replace(
+        # Mixpanel's own SDK dropped it in May 2026; there is no date
+        warning="jql: Mixpanel is retiring JQL and has given no date. Declare the report for "
+        "another table, such as insights, before it stops working."
+    ),
 )
 """Every table that can be selected, in the order of the documentation."""
 

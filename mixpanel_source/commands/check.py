@@ -21,7 +21,7 @@ from ..config.providers import load_config
 from ..config.settings import Settings
 from ..config.tables import select_tables
 from ..constants import Hosts
-from ..errors import AuthError, MixpanelError
+from ..errors import AuthError, MixpanelError, UnavailableError
 from ..paths import data_directory
 from ..tables.registry import RESOURCES
 
@@ -60,7 +60,7 @@ def check(
     client = Client(config, clock=clock, directory=data_directory())
     search = partial(_search_regions, client, config, regions)
     try:
-        _check_project(client, config)
+        is_member = _check_project(client, config)
     except AuthError as refusal:
         raise search(refusal, _check_project) from refusal
     results: dict[str, MixpanelError | None] = {}
@@ -71,21 +71,27 @@ def check(
         except AuthError as refusal:
             raise search(refusal, probe) from refusal
         except MixpanelError as error:
+            if isinstance(error, UnavailableError) and not (is_member or results):
+                # neither the account nor the first table: there is no connection
+                raise
             results[table] = error
         else:
             results[table] = None
     return results
 
 
-def _check_project(client: Client, config: Config) -> None:
-    """Check that the account is a member of the project."""
+def _check_project(client: Client, config: Config) -> bool:
+    """Check that the account is a member of the project; False if its projects cannot be read."""
     projects = read_projects(client)
+    if projects is None:
+        return False
     if str(config.project_id) not in projects:
         raise AuthError(
             f"The service account is not a member of project_id {config.project_id}. Its projects "
             f"are {', '.join(sorted(projects)) or 'none'}; set project_id to one of them, or add "
             "the account to the project."
         )
+    return True
 
 
 def _probe(table: str, clock: Clock, client: Client, config: Config) -> None:
@@ -99,7 +105,7 @@ def _search_regions(
     config: Config,
     regions: Mapping[str, Hosts],
     refusal: AuthError,
-    probe: Callable[[Client, Config], None],
+    probe: Callable[[Client, Config], object],
 ) -> AuthError:
     """The refusal, or an error that names the region which knows the project."""
     here = [name for name, hosts in regions.items() if hosts.query == config.base_url]

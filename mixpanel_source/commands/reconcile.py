@@ -7,6 +7,7 @@ metered request for the names and one for the counts, or a few if there are very
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from .event_counts import Calendar, Comparison, Counts, compare, days_to_compare
 from .reader import DestinationReader, open_reader
 
 T = TypeVar("T")
+
+logger = logging.getLogger("mixpanel_source")
 
 TOLERANCE = 0.01
 NAMES_LIMIT = 5_000
@@ -196,11 +199,19 @@ def _check_destination(reader: DestinationReader, config: Config) -> None:
 def _read_calendar(client: Client, config: Config) -> Calendar:
     """The project's calendar; for a project created before 2023, the one in the settings.
 
+    If Mixpanel does not say which one it has, that of the export, in UTC.
+
     Undocumented: where the reply has the zone.
     """
     if config.local_time:
         return Calendar(config.project_timezone, same_for_export=True)
     projects = read_projects(client)
+    if projects is None:
+        logger.warning(
+            "Days are compared in UTC. If the project has another time zone, days differ by the "
+            "events near midnight: compare the totals of several days."
+        )
+        return Calendar("UTC", same_for_export=True)
     zone = projects.get(str(config.project_id), {}).get("timezone") or "UTC"
     zone = parse_zone("the project's time zone", zone)
     return Calendar(zone, same_for_export=zone == "UTC")

@@ -54,6 +54,13 @@ _REASONS: tuple[tuple[str, type[MixpanelError], str], ...] = (
         "cannot be created: its directory does not exist. Create it",
     ),
     (
+        r"unrecognized|(parser|syntax|invalid input|not implemented) error",
+        ConfigError,
+        "cannot be opened with the configuration given for DuckDB. Check global_config, "
+        "local_config, pragmas and extensions of [destination.duckdb.credentials], or the "
+        "variables DESTINATION__DUCKDB__CREDENTIALS__...",
+    ),
+    (
         r"no space left|quota exceeded",
         MixpanelError,
         "cannot be written: the disk is full. Make room",

@@ -171,6 +171,8 @@ def _load_tables(
     """
     is_clean = False
     for table in tables:
+        if warning := find_table(table).warning:
+            logger.warning(warning)
         access.check()
         # a loaded table leaves no local state behind, but an earlier job or a failure may
         if not is_clean:

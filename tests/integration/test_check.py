@@ -18,7 +18,7 @@ from mixpanel_source.errors import (
     PausedError,
     PlanError,
     RequestError,
-    TruncatedError,
+    ServerError,
 )
 from tests.support.clock import Clock
 from tests.support.projects import make_project
@@ -75,12 +75,37 @@ def test_all_is_well() -> None:
         assert sum(world.clock.sleeps) == pytest.approx(3, abs=0.1)
 
 
-def test_page_in_the_place_of_the_account_is_no_mistake_of_ours() -> None:
-    """A reply that is no JSON, as a proxy's page, is asked for again and then told as that."""
-    with open_world(faults=[Fault("html", table="projects", times=0)]) as world:
-        with pytest.raises(TruncatedError, match="project: the reply is not JSON"):
-            world.check()
+@pytest.mark.parametrize("fault", ["html", "403", "402", "500", "closed"])
+def test_account_that_cannot_be_read(fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The endpoint is undocumented, and a sync does without it: so does the check."""
+    with open_world(faults=[Fault(fault, table="projects", times=0)]) as world:
+        assert world.check() == dict.fromkeys(TABLES)
+        assert [record.path for record in world.regions["us"].requests].count("/api/app/me") <= 2
+        assert world.asked["us"] <= 5
+    assert "The account's projects cannot be read, which a sync does not need." in caplog.text
+
+
+def test_account_that_is_rate_limited() -> None:
+    """A check does not wait long for what it can do without."""
+    with open_world(faults=[Fault("429", table="projects", times=0, seconds=1800)]) as world:
+        assert world.check() == dict.fromkeys(TABLES)
+        assert sum(world.clock.sleeps) < 60
+
+
+def test_wrong_project_without_the_account() -> None:
+    """Then the refusal of the first table says what is wrong."""
+    with open_world(faults=[Fault("403", table="projects", times=0)]) as world:
+        with pytest.raises(AuthError, match="project_id"):
+            world.check(project_id=42)
         assert world.asked["us"] == 2
+
+
+def test_neither_account_nor_tables() -> None:
+    """Without any connection the first two failures are enough."""
+    with open_world(faults=[Fault("500", times=0)]) as world:
+        with pytest.raises(ServerError):
+            world.check()
+        assert world.asked["us"] == 4
 
 
 def test_other_region_is_found() -> None:

@@ -120,9 +120,20 @@ def test_check_says_what_would_load(sandbox: Sandbox, run: Any) -> None:
         "export: will load",
         "engage: will load",
         "cohorts: will load",
+        "if the role of the account may not see sensitive data, properties classified as sensitive "
+        "are missing without an error",
     ]
     assert len(sandbox.requests) == 4
     assert not DATABASE.exists()
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_check_of_lists_says_nothing_of_properties(run: Any) -> None:
+    """Lists hold no properties that could be missing."""
+    assert run("check", "--tables", "cohorts,annotations").out.splitlines() == [
+        "cohorts: will load",
+        "annotations: will load",
+    ]
 
 
 def test_check_says_what_would_not(sandbox: Sandbox, project: Project, run: Any) -> None:

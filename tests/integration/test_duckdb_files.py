@@ -119,6 +119,9 @@ def test_missing_directory_and_memory(
         ('Cannot open file "x": No such file or directory', ConfigError, "does not exist"),
         ("Corrupt database file: computed checksum", MixpanelError, "damaged"),
         ("No space left on device", MixpanelError, "disk is full"),
+        ("Parser Error: Memory must have a number", ConfigError, "Check global_config,"),
+        ('Catalog Error: unrecognized configuration parameter "x"', ConfigError, "global_config"),
+        ("Invalid Input Error: Could not convert string 'secret'", ConfigError, "global_config"),
         ("secret text", MixpanelError, "cannot be opened (OSError)"),
     ],
 )

@@ -106,6 +106,20 @@ def test_why_there_is_nothing_to_compare(lab: Lab) -> None:
         assert asked(lab) in ([], ["me"])
 
 
+@pytest.mark.parametrize("fault", ["403", "html", "500"])
+def test_account_that_cannot_be_read(
+    lab: Lab, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    """The endpoint is undocumented: without it days are compared in UTC, with a warning."""
+    lab.sync("export")
+    lab.sandbox.inject(Fault(fault, table="projects", times=0))
+    found = compared(lab)
+    assert found.agrees
+    assert (found.days, found.zone) == (DAYS, "UTC")
+    assert "The account's projects cannot be read, which a sync does not need." in caplog.text
+    assert "Days are compared in UTC." in caplog.text
+
+
 def test_command(configured_lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     """It ends with 0 if all agrees, else with 1 and a line for each difference."""
     configured_lab.sync("export")

@@ -332,6 +332,17 @@ def test_script_in_a_file(saved: Lab, tmp_path: Path) -> None:
     assert re.search("reports J: script_file .*people.js cannot be read", str(failure))
 
 
+def test_end_of_jql_is_announced_once(saved: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    """Each run that loads JQL scripts warns that Mixpanel is retiring them; others do not."""
+    script = {"table": "jql", "params": {"script": "function main() { return People() }"}}
+    saved.overrides = {"reports": [{"name": name, **script} for name in "ABC"]}
+    saved.sync("cohorts", "reports")
+    assert caplog.text.count("Mixpanel is retiring JQL") == 1
+    caplog.clear()
+    saved.sync("cohorts")
+    assert "JQL" not in caplog.text
+
+
 def test_declared_in_a_file_or_a_variable(
     saved: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from ...catalog.tables import find_table
 from ...errors import MixpanelError, PausedError
 from ..exit_codes import DONE, FAILED, LATER
 from ..options import add_json, add_tables
@@ -13,6 +14,11 @@ from ..parser import Commands, add_command
 from ..startup import fast_imports
 
 COLUMNS = (Column("table"), Column("result", wraps=True))
+CLASSIFIED = (
+    "if the role of the account may not see sensitive data, properties classified as sensitive are "
+    "missing without an error"
+)
+"""Mixpanel leaves them out, by default for every custom role, and does not say so."""
 
 
 def add_parser(commands: Commands) -> None:
@@ -33,6 +39,9 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({table: error and str(error) for table, error in results.items()}))
     else:
         print_table(COLUMNS, [_row(table, error) for table, error in results.items()])
+        loadable = [table for table, error in results.items() if error is None]
+        if any(find_table(table).has_properties for table in loadable):
+            print(CLASSIFIED)
     failures = [error for error in results.values() if error]
     if failures and all(isinstance(error, PausedError) for error in failures):
         return LATER
