@@ -113,7 +113,7 @@ def test_changed_breakdown_leaves_no_rows(
         assert {str(row["date"]) for row in rows} == {f"2026-11-{day}" for day in range(16, 24)}
         levels = {len(json.loads(row["segment"])) if breakdown else row["segment"] for row in rows}
         assert levels == ({2, 3} if breakdown else {"Order"})
-    assert caplog.text.count("insights Orders: its metrics or breakdowns were changed") == 1
+    assert caplog.text.count("insights Orders: its breakdowns were changed") == 1
 
 
 def test_missing_segments_are_reported(saved: Lab, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mixpanel_source.errors import ReplyError
 from mixpanel_source.tables.reports.measures import metric_text, segment_text
+from mixpanel_source.tables.reports.reply_facts import facts_of
 from mixpanel_source.tables.reports.rows import Measure, ReportQuery
 from mixpanel_source.tables.reports.shapes import parse_report
 from mixpanel_source.windows import Window
@@ -193,13 +194,16 @@ def test_frequency_is_kept(data: st.DataObject, depth: int) -> None:
     assert parse("frequency", {"data": reply}) == expected
 
 
+series_tables = st.sampled_from(
+    ["segmentation", "segmentation_numeric", "event_counts", "event_properties"]
+)
+
+
 @given(
     st.dictionaries(
-        values.filter(lambda text: levels_of(text) == (text,)),
-        st.dictionaries(st.sampled_from(DAYS), numbers, max_size=3),
-        max_size=3,
+        values, st.dictionaries(st.sampled_from(DAYS), numbers, max_size=3), max_size=3
     ),
-    st.sampled_from(["segmentation", "segmentation_numeric", "event_properties"]),
+    series_tables,
 )
 def test_series_is_kept(by_value: dict[str, dict[str, int]], table: str) -> None:
     """Values of the property are the outer keys, days the inner ones, whatever they look like."""
@@ -209,6 +213,71 @@ def test_series_is_kept(by_value: dict[str, dict[str, int]], table: str) -> None
         for day, number in by_day.items()
     )
     assert parse(table, {"data": {"series": DAYS, "values": by_value}}) == expected
+
+
+@given(values.filter(bool), st.dictionaries(st.sampled_from(DAYS), numbers, max_size=3))
+def test_sum_is_kept(event: str, by_day: dict[str, int]) -> None:
+    """The segment is the event."""
+    expected = Counter(
+        Expected(day, day, (event,), 0, "sum", None, number) for day, number in by_day.items()
+    )
+    assert parse("segmentation_sum", {"results": by_day}, event=event) == expected
+
+
+@given(st.dictionaries(values, numbers, max_size=4))
+def test_tops_are_kept(amounts: dict[str, int]) -> None:
+    """Names of events and of properties are segments."""
+    by_name = {
+        metric: Counter(
+            Expected(str(LAST), str(LAST), (name,), 0, metric, None, number)
+            for name, number in amounts.items()
+        )
+        for metric in ("amount", "count")
+    }
+    events = [{"event": name, "amount": number} for name, number in amounts.items()]
+    assert parse("top_events", {"events": events, "type": "general"}) == by_name["amount"]
+    properties = {name: {"count": number} for name, number in amounts.items()}
+    assert parse("top_properties", properties) == by_name["count"]
+
+
+names = st.sampled_from([*HOSTILE, "$overall", *DAYS[:2], *BUCKETS[:2], "US", "pro"])
+anything: st.SearchStrategy[Any] = st.recursive(
+    numbers | st.none() | st.booleans() | names,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def numbers_in(value: Any) -> list[float]:
+    """Every number at any depth."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [number for inner in value for number in numbers_in(inner)]
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else []
+
+
+@given(
+    st.dictionaries(st.sampled_from(DAYS[:2]) | names, anything, max_size=3),
+    st.sampled_from(["funnels", "insights", "retention", "frequency"]),
+    st.none() | st.lists(names, max_size=4),
+    st.booleans(),
+)
+def test_refused_or_kept(
+    inside: dict[str, Any], table: str, headers: list[str] | None, split_by_property: bool
+) -> None:
+    """Whatever a reply holds, no number of it is dropped without an error."""
+    envelopes: dict[str, Any] = {
+        "insights": {"date_range": RANGE, "headers": headers, "series": inside},
+        "retention": inside,
+    }
+    params = {"on": "p"} if split_by_property else {}
+    try:
+        rows = parse(table, envelopes.get(table, {"data": inside}), **params)
+    except ReplyError:
+        assert table != "insights"
+    else:
+        assert sorted(row.value for row in rows.elements()) == sorted(numbers_in(inside))
 
 
 @settings(max_examples=40)
@@ -350,6 +419,16 @@ SAVED: dict[str, tuple[Any, Any, list[tuple[str, str, Levels]]]] = {
         {"Up": {"2026-11-15": {"2026-11-15": {B0: 1}}}},
         [(DAYS[0], B0, ("Up", "2026-11-15", "2026-11-15"))],
     ),
+    "saved funnel": (
+        ["$funnel"],
+        {"count": {"1. Up": {"all": 1}, "2. Down": {"all": 1}}},
+        [(UNDATED, "all", ("count", "1. Up")), (UNDATED, "all", ("count", "2. Down"))],
+    ),
+    "total beside the days": (
+        ["$event"],
+        {"Up": {B0: 1, "$overall": 1}},
+        [(DAYS[0], B0, ("Up",)), (UNDATED, "$overall", ("Up",))],
+    ),
     "time named among the levels": (
         ["$metric", "$time"],
         {"Up": {B0: 1}},
@@ -399,6 +478,27 @@ def test_saved_retention(name: str, headers: list[str] | None) -> None:
         ("rates", 1): 0.3,
     }
     assert len(rows) == 5 * len(segments) + 2
+
+
+LIMITS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"meta": {"is_segmentation_limit_hit": True}}, ["is_segmentation_limit_hit"]),
+    ({"is_segmentation_limit_hit": True, "meta": {}}, ["is_segmentation_limit_hit"]),
+    (
+        {"meta": {"is_truncated": True, "x_limit_reached": True}},
+        ["is_truncated", "x_limit_reached"],
+    ),
+    ({"meta": {"is_segmentation_limit_hit": False, "min_sampling_factor": 1}}, []),
+    ({"meta": {"report_sections": {"group": [{"value": "is_segmentation_limit_hit"}]}}}, []),
+    ({"meta": None, "series": {"is_segmentation_limit_hit": {B0: 1}}}, []),
+    ({"meta": [True]}, []),
+]
+
+
+@pytest.mark.parametrize(("reply", "flags"), LIMITS, ids=repr)
+def test_flags_of_missing_segments(reply: dict[str, Any], flags: list[str]) -> None:
+    """Only flags that are set count, and only where names are Mixpanel's."""
+    query = ReportQuery("insights", {}, LAST)
+    assert facts_of({"date_range": RANGE, **reply}, query).limits == flags
 
 
 def test_comparison_with_an_earlier_period() -> None:

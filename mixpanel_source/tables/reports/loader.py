@@ -31,7 +31,7 @@ logger = logging.getLogger("mixpanel_source")
 
 LOADED = "loaded"
 """State of the resource: report -> what is loaded of it."""
-DEFINITION, SINCE, THROUGH, HEADERS = "definition", "since", "through", "headers"
+DEFINITION, SINCE, THROUGH, BREAKDOWNS = "definition", "since", "through", "breakdowns"
 
 
 class _Known(NamedTuple):
@@ -40,8 +40,8 @@ class _Known(NamedTuple):
     since: date | None
     """The first day, if it is known."""
     through: date | None = None
-    headers: list[str] | None = None
-    """The metric and the breakdowns of a saved report, if its reply named them."""
+    breakdowns: list[str] | None = None
+    """The breakdowns of a saved report, if its reply named them."""
 
 
 class _Read(NamedTuple):
@@ -110,17 +110,21 @@ class ReportLoader:
             )
             return _Known(report.since)
         since, through = date.fromisoformat(known[SINCE]), date.fromisoformat(known[THROUGH])
-        return _Known(since, through, known.get(HEADERS))
+        return _Known(since, through, known.get(BREAKDOWNS))
 
     def _replaced_days(self, report: Report, known: _Known, facts: ReplyFacts) -> list[date]:
         """The days whose rows the reply replaces: all that are loaded, if its breakdown changed."""
-        if known.headers in (None, facts.headers) or facts.headers is None or known.since is None:
+        if (
+            known.breakdowns in (None, facts.breakdowns)
+            or facts.breakdowns is None
+            or known.since is None
+        ):
             return facts.days
         first = min(known.since, facts.days[0])
         logger.warning(
-            "%s %s: its metrics or breakdowns were changed in Mixpanel. Its rows since %s, which "
-            "have the earlier ones, are deleted. To keep such rows, declare the changed report "
-            "under a new name.",
+            "%s %s: its breakdowns were changed in Mixpanel. Its rows since %s, which have the "
+            "earlier ones, are deleted. To keep such rows, declare the changed report under a "
+            "new name.",
             self._table,
             report.name,
             first,
@@ -137,7 +141,7 @@ class ReportLoader:
             DEFINITION: report.definition,
             SINCE: str(since),
             THROUGH: str(facts.days[-1]),
-            HEADERS: facts.headers,
+            BREAKDOWNS: facts.breakdowns,
         }
 
     def _query(self, report: Report, through: date | None) -> ReportQuery | None:

@@ -23,8 +23,8 @@ class ReplyFacts(NamedTuple):
 
     days: list[date]
     """The days that it covers, with or without numbers for them."""
-    headers: list[str] | None
-    """The names of the metric and the breakdowns of a saved report, if it names them."""
+    breakdowns: list[str] | None
+    """The properties that a saved report is broken down by, if it names them."""
     limits: list[str]
     """Flags of Mixpanel that say that segments are missing."""
 
@@ -36,7 +36,9 @@ def facts_of(reply: object, query: ReportQuery) -> ReplyFacts:
         ReplyError: the reply has another shape than its endpoint documents.
     """
     headers = headers_of(reply) if query.table == "insights" else None
-    return ReplyFacts(days_of(reply, query), headers, sorted({*_iter_limits(reply)}))
+    # the first level is the metric, for which Mixpanel has several names
+    breakdowns = None if headers is None else headers[1:]
+    return ReplyFacts(days_of(reply, query), breakdowns, sorted({*_iter_limits(reply)}))
 
 
 def _iter_limits(reply: object) -> Iterator[str]:

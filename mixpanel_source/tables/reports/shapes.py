@@ -27,7 +27,7 @@ from ...windows import iter_days
 from .cohort_shapes import parse_frequency, parse_retention
 from .funnel_shape import parse_funnel
 from .insights_shape import parse_insights, range_of
-from .measures import measure, named_numbers
+from .measures import measure, named_numbers, segment_text
 from .rows import Activity, Item, Measure, Name, ReportQuery, Rows
 
 METRICS = {"general": "count", "unique": "unique", "average": "average"}
@@ -67,14 +67,15 @@ def _series(reply: object, query: ReportQuery) -> Iterator[Measure]:
     metric = METRICS.get(query.params.get("type", "general"), "count")
     for segment, by_key in take_object(data.get("values"), "a series with values").items():
         for key, value in take_object(by_key, "a series with values by date").items():
-            yield from measure(take_day(key), key, segment, value, metric=metric)
+            text = segment_text([segment])
+            yield from measure(take_day(key), key, text, value, metric=metric)
 
 
 def _results(reply: object, query: ReportQuery) -> Iterator[Measure]:
     """`{"results": {key: number}}`."""
     results = take_object(part_of(reply, "results"), "an object with results")
     metric = query.table.rpartition("_")[2]
-    event = query.params.get("event", "")
+    event = segment_text([query.params.get("event", "")])
     for key, value in results.items():
         yield from measure(take_day(key), key, event, value, metric=metric)
 
@@ -84,7 +85,7 @@ def _top_events(reply: object, query: ReportQuery) -> Iterator[Measure]:
     events = take_list(part_of(reply, "events"), "an object with events")
     for event in events:
         facts = take_object(event, "a list of events")
-        name = text_of(facts.get("event"))
+        name = segment_text([text_of(facts.get("event"))])
         yield from named_numbers(query.today, str(query.today), name, facts)
 
 
@@ -93,9 +94,10 @@ def _top_properties(reply: object, query: ReportQuery) -> Iterator[Measure]:
     key = str(query.today)
     for name, found in take_object(reply, "an object of properties").items():
         facts = take_object(found, "an object of properties")
+        segment = segment_text([name])
         if "count" not in facts:
-            yield Measure(query.today, key, name, 0, "count", None, None)
-        yield from named_numbers(query.today, key, name, facts)
+            yield Measure(query.today, key, segment, 0, "count", None, None)
+        yield from named_numbers(query.today, key, segment, facts)
 
 
 def _names(reply: object, _query: ReportQuery) -> Iterator[Name]:

@@ -70,7 +70,7 @@ def find_time_level(paths: Collection[Keys], frame: Frame) -> int | None:
         keys[LAST] for keys in paths if keys and (named is None or _has_all_levels(keys, named))
     }
     if innermost <= {ALL}:
-        return LAST if named is not None else None
+        return LAST
     times = _times_in(innermost - {ALL})
     depth = max(map(len, paths))
     outer = {level: _times_in(_keys_at(paths, level)) for level in range(depth - 1)}
@@ -98,7 +98,9 @@ def split_time(keys: Keys, level: int | None, frame: Frame) -> tuple[Keys, str |
     if level == LAST:
         named = _named_levels([keys], frame)
         key = keys[LAST]
-        is_time = key == AVERAGE or find_day(key) is not None
+        # in a reply without headers, `all` may be a value
+        stands_for_time = key == AVERAGE or (key == ALL and frame.headers is not None)
+        is_time = stands_for_time or find_day(key) is not None
         if is_time if named is None else _has_all_levels(keys, named):
             return keys[:LAST], key
         return keys, None
