@@ -31,6 +31,7 @@ from ..emit import Shape, closing_items, count_workers, iter_items, stored_colum
 from ..lists import ListFetcher, list_request
 from ..package import LoadPackage
 from ..partitions import iter_parts
+from ..rejected import RejectedWriter, find_rejected
 from .dump import ProfileQuery, take_dump
 from .users import cohort_form
 
@@ -82,6 +83,8 @@ def _iter_cohort(
     load = dump.window_load()
     with stored_columns({}, {}, context.config) as columns:
         shape = Shape(partial(_lay_out, cohort), SCHEMA)
+        writer = RejectedWriter(load, context.forgotten)
+        yield from writer.iter_items(find_rejected(dump, decoder))
         yield from iter_items(dump, decoder, shape, columns, load)
     if not load.rows:
         yield REPLACEMENT.tombstones(SCHEMA, cohort_id=[cohort])
