@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..errors import TruncatedError
 from .forgotten import PERSON_PROPERTIES
 from .framing import describe_bad_line, is_message
-from .json_values import is_whole_json, nesting, repair_value
-from .value_types import EVENT, RowKind
+from .json_values import INT64_END, is_whole_json, nesting, repair_value
+from .value_types import EVENT, Row, RowKind
 
 MAX_DEPTH = 350
 """Maximum lists and objects inside each other. Python allows about 1,000 calls inside each other,
 and decodes each level of such a row with two."""
 TOO_DEEP = "nested too deeply"
 NOT_AN_OBJECT = "not an object"
+NOT_A_LIST = "not a list"
+
+_MAX_SECONDS = 2**53
+"""A number of seconds from here on is refused by the functions that make a timestamp of it."""
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
 
 _ID = re.compile(rf'"({"|".join(map(re.escape, PERSON_PROPERTIES))})"\s*:\s*"([^"\\]*)"'.encode())
 
@@ -64,6 +70,56 @@ def reject_line(line: bytes, kind: RowKind) -> RejectedRow:
     if kind is EVENT and is_message(line, value):
         raise TruncatedError(describe_bad_line(line))
     return RejectedRow(_problem(value, kind), value)
+
+
+def find_entry_problem(entry: object, columns: Mapping[str, str]) -> str | None:
+    """Why an entry of a list is rejected; None if it is not.
+
+    Other values of another type than their column are no reason: they get a variant column.
+
+    Args:
+        entry: any JSON value.
+        columns: name -> dlt's type; the first column is never null.
+    """
+    if not isinstance(entry, dict):
+        return NOT_AN_OBJECT
+    if not all(map(str.strip, entry)):
+        return "a key is empty"
+    for name, value in entry.items():
+        if not _fits(value, columns.get(name)):
+            return f"{name} is out of range" if name in columns else "a number is out of range"
+    return _find_key_problem(entry, *next(iter(columns.items())))
+
+
+def _find_key_problem(entry: Row, key: str, column_type: str) -> str | None:
+    value = entry.get(key)
+    if value is None:
+        return f"no {key}"
+    if column_type == "bigint" and not _is_integer(value):
+        return f"{key} is not a whole number"
+    if column_type == "text" and not isinstance(value, str):
+        return f"{key} is not text"
+    return None
+
+
+def _fits(value: object, column_type: str | None) -> bool:
+    """Whether dlt can convert a number to the type of its column, or to one of a variant column."""
+    if column_type == "bigint" and isinstance(value, str) and _INTEGER.fullmatch(value):
+        with suppress(ValueError):  # Python limits the digits it converts
+            return -INT64_END <= int(value) < INT64_END
+        return False
+    if not isinstance(value, (int, float)):
+        return True
+    end = _MAX_SECONDS if column_type == "timestamp" else INT64_END
+    return -end <= value < end
+
+
+def _is_integer(value: object) -> bool:
+    if isinstance(value, str):
+        return _INTEGER.fullmatch(value) is not None
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _problem(value: Any, kind: RowKind) -> str:  # noqa: ANN401 - any JSON value

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import mixpanel_source
+from mixpanel_sandbox import Fault
 from mixpanel_source.tables import rejected
 from tests.support.lab import Lab
 from tests.support.projects import YESTERDAY, add_event
@@ -186,3 +187,66 @@ def test_without_rejected_rows_there_is_no_table(lab: Lab) -> None:
     """Projects without such rows never see the table."""
     lab.sync()
     assert all(TABLE not in schema.tables for schema in lab.pipeline.schemas.values())
+
+
+def hostile(*good: dict[str, Any]) -> list[Any]:
+    """A list with entries that are no rows."""
+    return [None, *good, "text", 5, [], {}, {"id": "abc", "name": 3}]
+
+
+def test_lists(lab: Lab) -> None:
+    """An entry that cannot be a row stops neither the others nor other tables."""
+    project = lab.project
+    project.cohorts = hostile({"id": 1, "name": "All"}, {"id": 2, "created": "never"})
+    project.annotations = [{"id": id_, "date": "2026-11-20"} for id_ in (7, None, "x", [], 2**70)]
+    project.annotation_tags = hostile({"id": 8, "name": "tag"})
+    project.lookup_tables = [None, {"id": "a", "name": "b"}, {"id": 4}]
+    project.schemas = [
+        {"entityType": "event", "name": "e", "schemaJson": {"properties": {"p": None, "q": {}}}},
+        {"entityType": "event", "name": "f", "schemaJson": {"properties": [1]}},
+        {"entityType": "event", "name": "g", "schemaJson": "text"},
+        {"entityType": "event", "name": "h", "schemaJson": {"metadata": 1}},
+    ]
+    tables = ("cohorts", "annotations", "lookup_tables", "lexicon")
+    result = lab.sync(*tables)
+    assert result.failures == {}
+    rows = {"cohorts": 2, "annotations": 1, "annotation_tags": 1, "lookup_tables": 1, "lexicon": 3}
+    assert result.rows == rows
+    assert {table: len(lab.rows(table)) for table in rows} == rows
+    loads = {row["table_name"]: row["rows_rejected"] for row in lab.rows("_mixpanel_loads")}
+    assert loads == {
+        "cohorts": 6,
+        "annotations": 4,
+        "annotation_tags": 6,
+        "lookup_tables": 2,
+        "lexicon": 3,
+    }
+    assert len(stored(lab)) == sum(loads.values())
+    assert lab.sync(*tables).failures == {}
+    assert len(stored(lab)) == sum(loads.values())
+
+
+def test_members_of_cohorts(lab: Lab) -> None:
+    """A cohort whose entry has no usable id is set aside, and no cohort counts as deleted."""
+    lab.project.cohort_members = {1: ["u1"], 2: ["u2"]}
+    lab.project.cohorts = [{"id": 1}, {"id": 2}]
+    lab.sync("cohort_members")
+    lab.project.cohorts = [{"id": 1}, {"id": None}]
+    result = lab.sync("cohort_members")
+    assert result.failures == {}
+    assert [row["_dlt_valid_to"] for row in lab.rows("cohort_members")] == [None, None]
+    assert stored(lab) == [("cohort_members", "", "None", "no id")]
+    lab.project.cohorts = [{"id": 1}]
+    lab.sync("cohort_members")
+    assert stored(lab) == []
+    ended = [row["cohort_id"] for row in lab.rows("cohort_members") if row["_dlt_valid_to"]]
+    assert ended == [2]
+
+
+def test_annotations_without_their_tags(lab: Lab) -> None:
+    """Tags that are refused do not keep the annotations out."""
+    lab.project.annotations = [{"id": 7, "date": "2026-11-20"}]
+    lab.sandbox.inject(Fault("403", table="annotations", request=2, times=0))
+    result = lab.sync("annotations", retries=0)
+    assert {str(part) for part in result.failures} == {"annotations: annotation_tags"}
+    assert [row["id"] for row in lab.rows("annotations")] == [7]

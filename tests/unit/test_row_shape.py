@@ -15,7 +15,7 @@ from mixpanel_source.decode.decoder import BlockDecoder
 from mixpanel_source.decode.dedup import RowIndex
 from mixpanel_source.decode.framing import iter_row_blocks
 from mixpanel_source.decode.identity import EventIdentifier, ProfileIdentifier, RowIdentifier
-from mixpanel_source.decode.row_shape import MAX_DEPTH, reject_line
+from mixpanel_source.decode.row_shape import MAX_DEPTH, find_entry_problem, reject_line
 from mixpanel_source.decode.value_types import EVENT, PROFILE, RowKind
 from mixpanel_source.errors import TruncatedError
 
@@ -181,3 +181,40 @@ def test_rejected_rows_are_no_duplicates() -> None:
     assert index.dropped.tolist() == [0, 1, 2, 4]
     assert index.duplicates == 1
     assert index.rows_by_day() == {DAY: 1}
+
+
+COLUMNS = {"id": "bigint", "name": "text", "created": "timestamp"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ({"id": 4}, None),
+        ({"id": "12", "name": [1], "created": "never", "more": {"a": None}}, None),
+        ({"id": 4.0, "name": None}, None),
+        (None, "not an object"),
+        ("text", "not an object"),
+        ([], "not an object"),
+        ({}, "no id"),
+        ({"id": None}, "no id"),
+        ({"id": "abc"}, "id is not a whole number"),
+        ({"id": True}, "id is not a whole number"),
+        ({"id": 4.5}, "id is not a whole number"),
+        ({"id": [4]}, "id is not a whole number"),
+        ({"id": 2**63}, "id is out of range"),
+        ({"id": "9" * 30}, "id is out of range"),
+        ({"id": "9" * 9_000}, "id is out of range"),
+        ({"id": 4, "created": 1e18}, "created is out of range"),
+        ({"id": 4, "more": 2**70}, "a number is out of range"),
+        ({"id": 4, " ": 1}, "a key is empty"),
+    ],
+)
+def test_entries_of_lists(entry: object, problem: str | None) -> None:
+    """Only what cannot be a row is rejected; other odd values have their variant columns."""
+    assert find_entry_problem(entry, COLUMNS) == problem
+
+
+def test_an_entry_known_by_a_text() -> None:
+    """The key may be text, even empty text."""
+    assert find_entry_problem({"name": ""}, {"name": "text"}) is None
+    assert find_entry_problem({"name": 4}, {"name": "text"}) == "name is not text"
