@@ -24,6 +24,8 @@ from ..destinations.replacement import Kept, Replacement
 from .emit import VerifiedRows, iter_rejected
 from .load_log import REJECTED_TABLE, WindowLoad
 
+PERSON_IDS = "person_ids"
+"""Column with the ids of persons in a row, as a JSON list."""
 MAX_CHARACTERS = 1_000_000
 """Maximum characters stored of a row."""
 
@@ -37,7 +39,7 @@ SCHEMA = pa.schema(
         pa.field("row_bytes", pa.int64(), nullable=False),
         pa.field("row_key", pa.string(), nullable=False),
         pa.field("distinct_id", pa.string()),
-        pa.field("person_ids", pa.string()),
+        pa.field(PERSON_IDS, pa.string()),
         pa.field("fetched_at", pa.timestamp("us", "UTC")),
     ]
 )
@@ -147,7 +149,7 @@ class RejectedWriter:
             "row_bytes": len(rejected.text),
             "row_key": content_digest([self._load.table_name, self._load.part, text]).hex(),
             "distinct_id": ids[0] if ids else None,
-            "person_ids": dump_json(ids) if ids else None,
+            PERSON_IDS: dump_json(ids) if ids else None,
         }
 
     def _as_item(self, table: pa.Table) -> TDataItems:

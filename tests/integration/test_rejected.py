@@ -149,10 +149,10 @@ def test_forgotten_persons(any_lab: Lab) -> None:
     """A forgotten person's rejected rows go, and do not come back."""
     lines = [
         b'{"event":null,"properties":{"distinct_id":"%b"}}',
-        b'{"event":null,"properties":[{"$device_id":"%b"}]}',
+        b'{"event":null,"properties":[{"$device_id":"%b","distinct_id":"someone"}]}',
     ]
-    everybody = [line % name for name in (b"ada", b'a"b') for line in lines]
-    any_lab.project.events[DAY] += [*everybody[:2], everybody[2].replace(b'a"b', rb"a\"b")]
+    everybody = [line % name for name in (b"ada", rb"a\"b") for line in lines]
+    any_lab.project.events[DAY] += everybody[:3]
     any_lab.project.events[DAY].append(b'{"event":null,"properties":{"distinct_id":"bob"}}')
     any_lab.sync("export")
     assert len(stored(any_lab)) == 4
@@ -198,9 +198,10 @@ def test_lists(lab: Lab) -> None:
     """An entry that cannot be a row stops neither the others nor other tables."""
     project = lab.project
     project.cohorts = hostile({"id": 1, "name": "All"}, {"id": 2, "created": "never"})
-    project.annotations = [{"id": id_, "date": "2026-11-20"} for id_ in (7, None, "x", [], 2**70)]
+    ids: list[Any] = [7, None, "x", [], 2**70]
+    project.annotations = [{"id": id_, "date": "2026-11-20"} for id_ in ids]
     project.annotation_tags = hostile({"id": 8, "name": "tag"})
-    project.lookup_tables = [None, {"id": "a", "name": "b"}, {"id": 4}]
+    project.lookup_tables = [{"id": "a", "name": "b"}, {"id": 4}, {}]
     project.schemas = [
         {"entityType": "event", "name": "e", "schemaJson": {"properties": {"p": None, "q": {}}}},
         {"entityType": "event", "name": "f", "schemaJson": {"properties": [1]}},
