@@ -144,6 +144,7 @@ def _summary(result: JobResult) -> dict[str, Any]:
         "requests_left": result.requests_left,
         "duplicates_dropped": sum(window.duplicates_dropped for window in result.windows),
         "values_repaired": repairs.total(),
+        "rows_rejected": sum(window.rows_rejected for window in result.windows),
         "rows_kept": sum(day.held - day.served for day in result.kept_days.values()),
         "days_kept": {str(day): kept._asdict() for day, kept in result.kept_days.items()},
         "repairs": dict(repairs),

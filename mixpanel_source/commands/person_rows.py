@@ -13,8 +13,10 @@ from typing import Any
 
 from ..decode.columns import OVERFLOW
 from ..decode.forgotten import PERSON_PROPERTIES
+from ..decode.json_values import dump_json
 from ..sql import quote_name, quote_text
 from ..tables.emit import COLUMNS_TABLE
+from ..tables.rejected import PERSON_IDS
 
 ID_COLUMN = "distinct_id"
 JSON_COLUMNS = ("properties", OVERFLOW)
@@ -75,6 +77,9 @@ class PersonRows:
                 yield f"{quote_name(column)} IN ({texts})"
             elif data_type in NUMBERS and numbers:
                 yield f"{quote_name(column)} IN ({numbers})"
+        if PERSON_IDS in columns:  # the ids of a rejected row, as a JSON list
+            for id_ in map(dump_json, ids):
+                yield f"strpos({PERSON_IDS}, {quote_text(id_)}) > 0"
         for column in columns.intersection(JSON_COLUMNS):
             for name in map(quote_text, PERSON_PROPERTIES):
                 member = self._json_member.format(column=quote_name(column), name=name)

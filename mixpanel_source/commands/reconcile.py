@@ -30,6 +30,7 @@ from ..config.settings import Settings
 from ..errors import ConfigError, TruncatedError
 from ..paths import data_directory
 from ..tables.events.downloads import NAME as EXPORT
+from ..tables.load_log import REJECTED_TABLE
 from ..windows import DAY, Window, newest_day
 from .event_counts import Calendar, Comparison, Counts, compare, days_to_compare, group_names
 from .reader import DestinationReader, open_reader
@@ -59,6 +60,8 @@ class Reconciliation:
     tolerance: float
     """Allowed difference as a share of Mixpanel's count."""
     requests: int
+    rejected: int = 0
+    """Rows of these days in `_mixpanel_rejected`; Mixpanel counts those that have a name."""
 
     @property
     def agrees(self) -> bool:
@@ -131,7 +134,14 @@ class _Comparer:
         # rows may be left of events that the settings no longer name
         loaded = {key: number for key, number in loaded.items() if key[1] in names}
         comparisons = compare(loaded, counted, {*days}, tolerance=tolerance)
-        return Reconciliation(comparisons, days, calendar.zone, tolerance, self._client.requests)
+        return Reconciliation(
+            comparisons,
+            days,
+            calendar.zone,
+            tolerance,
+            self._client.requests,
+            _count_rejected(self._reader, days, calendar),
+        )
 
     def _days(self, calendar: Calendar, wanted: Window | None) -> list[date]:
         config = self._config
@@ -238,6 +248,19 @@ def _read_loaded(reader: DestinationReader, days: Sequence[date], calendar: Cale
             EXPORT,
         )
     return {(day, name): number for day, name, number in rows}
+
+
+def _count_rejected(reader: DestinationReader, days: Sequence[date], calendar: Calendar) -> int:
+    """Rejected rows of the export on these days."""
+    if not reader.has_table(REJECTED_TABLE):
+        return 0
+    export_days = [part for day in (days[0], days[-1]) for part in calendar.export_days(day)]
+    rows = reader.rows(
+        f"SELECT count(*) FROM {{table}} WHERE table_name = '{EXPORT}' "  # noqa: S608 - dates alone
+        f"AND day BETWEEN CAST('{export_days[0]}' AS date) AND CAST('{export_days[-1]}' AS date)",
+        REJECTED_TABLE,
+    )
+    return int(rows[0][0])
 
 
 def _reader(parse: Callable[[Any], T]) -> Callable[[Reply], T]:

@@ -49,7 +49,9 @@ class ApiResponse:
             RequestError: the response is neither JSON nor JSON lines.
         """
         if self.endpoint.name == "export":
-            yield from (repair_row(row, Counter()) for row in iter_rows(self.chunks()))
+            for line in iter_rows(self.chunks()):
+                text = line if line.startswith(b"{") else b'{"value":%b}' % line
+                yield repair_row(text, Counter())
             return
         try:
             body = b"".join(self.chunks())

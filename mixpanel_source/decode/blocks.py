@@ -8,6 +8,7 @@ lines, to be decoded one by one. Both ways give the same rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,14 +16,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .. import constants
-from ..errors import TruncatedError
-from .framing import describe_bad_line, join_torn_rows
+from .framing import join_torn_rows
 from .identity import Identities, Identity, RowIdentifier
 from .parallel import map_ahead
+from .row_shape import is_too_deep, reject_line
 from .value_types import RowKind
 
 if TYPE_CHECKING:
     from .scan.tape import Tape
+
+
+LINE_BYTES = 130
+"""Memory that a line takes as a Python object with its number, beside its own bytes."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,9 @@ class ReadBlock:
     @property
     def nbytes(self) -> int:
         """Memory in use, approximately."""
-        return self.tape.nbytes if self.tape else self.lines_bytes
+        if self.tape is not None:
+            return self.tape.nbytes
+        return self.lines_bytes + LINE_BYTES * self.row_count
 
 
 class IdentifiedBlock(NamedTuple):
@@ -93,7 +100,10 @@ def read_blocks(blocks: Iterable[bytes], kind: RowKind, *, workers: int = 1) -> 
 
 @dataclass(frozen=True)
 class BlockReader:
-    """Reads blocks whose rows are not known yet: checks and identifies each row."""
+    """Reads blocks whose rows are not known yet: checks and identifies each row.
+
+    Only lines that are not on a tape can be rejected: a plain row has the expected shape.
+    """
 
     identifier: RowIdentifier
     """For the kind of the rows."""
@@ -109,10 +119,10 @@ class BlockReader:
         return map_ahead(self.read, blocks, workers=self.workers)
 
     def read(self, block: bytes, *, small: int = constants.SMALL_BLOCK_BYTES) -> IdentifiedBlock:
-        """Read a block, see `read_block`, and identify its rows.
+        """Read a block, see `read_block`, and identify its rows; reject those of another shape.
 
         Raises:
-            TruncatedError: a line is not a row of the identifier's kind.
+            TruncatedError: a line is not whole JSON.
         """
         read = read_block(block, self.identifier.kind, small=small)
         identities = Identities.empty(read.row_count)
@@ -131,10 +141,10 @@ class BlockReader:
             identities.put(int(tape.lines[row]), self._identify_line(tape.line(row)))
 
     def _identify_line(self, line: bytes) -> Identity:
-        try:
-            return self.identifier.of_line(line)
-        except ValueError as error:
-            raise TruncatedError(describe_bad_line(line)) from error
+        if not is_too_deep(line):
+            with suppress(ValueError):
+                return self.identifier.of_line(line)
+        return self.identifier.of_rejected(reject_line(line, self.identifier.kind).value)
 
 
 def _keep_lines(block: bytes) -> ReadBlock:

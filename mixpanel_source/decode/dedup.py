@@ -42,6 +42,7 @@ class RowIndex:
     """Positions of the rows to drop, ascending."""
     duplicates: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
     """Shape (duplicates, 2): the positions of each, and of the row kept instead."""
+    _rejected: array[int] = field(default_factory=lambda: array("q"))
 
     def __len__(self) -> int:
         """The number of rows, dropped ones included."""
@@ -49,6 +50,7 @@ class RowIndex:
 
     def extend(self, identities: Identities) -> None:
         """Append rows."""
+        self._rejected.frombytes((np.flatnonzero(identities.rejected) + len(self)).tobytes())
         self.keys += identities.keys.tobytes()
         self._numbered.frombytes(identities.numbered.tobytes())
         self.own_days.frombytes(identities.days.tobytes())
@@ -67,10 +69,18 @@ class RowIndex:
         # i is a repeat if row i + 1 has the same key as row i, and so outranks it
         repeats = np.flatnonzero((words[:, 1:] == words[:, :-1]).all(axis=0))
         numbered = np.frombuffer(self._numbered, np.int8)[positions[repeats + 1]] == 1
-        repeated = repeats[~numbered]
+        # all rejected rows have the same key, which means nothing
+        rejected = np.isin(positions[repeats], self.rejected)
+        repeated = repeats[~numbered & ~rejected]
         self.dropped = np.sort(positions[repeated])
         self.duplicates = np.stack((positions[repeated], positions[_ends_of_runs(repeated)]), 1)
         self._number_rows(positions, repeats[numbered])
+        self.drop(self.rejected)
+
+    @property
+    def rejected(self) -> NDArray[np.int64]:
+        """The positions of the rejected rows, ascending; they are dropped as well."""
+        return np.frombuffer(self._rejected, np.int64)
 
     @property
     def days(self) -> NDArray[np.int32]:

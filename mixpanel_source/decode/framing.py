@@ -25,7 +25,7 @@ from isal import isal_zlib
 
 from .. import constants
 from ..errors import RequestError, TruncatedError
-from .json_values import repair_row
+from .json_values import is_whole_json, repair_row
 
 _DAMAGED: Any = isal_zlib.error
 PIECE_BYTES = 1024 * 1024
@@ -69,7 +69,7 @@ def iter_row_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
         blocks may still hold torn rows, see `join_torn_rows`.
 
     Raises:
-        TruncatedError: a line is not a JSON object and does not become one with those after it.
+        TruncatedError: a line is not JSON, and does not become an object with those after it.
         RequestError: a row is longer than `constants.MAX_ROW_BYTES`.
     """
     torn = _TornRow()
@@ -131,6 +131,21 @@ def last_row(tail: bytes) -> bytes:
         if b'"' in line and _is_object(line):
             break
     return lines[-1]
+
+
+def is_message(line: bytes, value: object) -> bool:
+    """Whether a line is a message of Mixpanel about the reply, instead of a row.
+
+    Args:
+        line: JSON text.
+        value: that it is the text of.
+    """
+    if not isinstance(value, dict):
+        return _TERMINATED_EARLY.search(line.lower()) is not None
+    if "event" in value or "properties" in value:
+        return False
+    is_error = "error" in value or value.get("status") == "error"
+    return is_error or _TERMINATED_EARLY.search(line.lower()) is not None
 
 
 def describe_bad_line(line: bytes) -> str:
@@ -205,7 +220,7 @@ class _TornRow:
                 whole.append(line + b"\n")
             elif self._lines or line.strip():
                 self._append(line)
-                if _is_object(self._joined):
+                if _is_object(self._joined) or _is_other_value(self._joined):
                     whole.append(self._joined + b"\n")
                     self._joined, self._lines = b"", 0
                 elif not self._joined.startswith(b"{") or self._lines > _MAX_JOINED_LINES:
@@ -238,6 +253,13 @@ def _is_in_string(text: bytes) -> bool:
     # without the escaped backslashes, a backslash before a quote escapes it
     unpaired = text.replace(b"\\\\", b"")
     return (unpaired.count(b'"') - unpaired.count(b'\\"')) % 2 == 1
+
+
+def _is_other_value(text: bytes) -> bool:
+    """Whether text is a JSON value other than an object, and no message of Mixpanel."""
+    if text.startswith(b"{") or _TERMINATED_EARLY.search(text.lower()):
+        return False
+    return is_whole_json(text)
 
 
 def _is_object(text: bytes) -> bool:

@@ -90,6 +90,8 @@ class Identity(NamedTuple):
     rank: int
     """Of rows with the same key, the one with the greatest rank is kept: for events the time of
     processing, in milliseconds since the epoch."""
+    rejected: bool = False
+    """Whether the row is set aside because of its shape; its key means nothing then."""
 
 
 class Identities(NamedTuple):
@@ -100,6 +102,7 @@ class Identities(NamedTuple):
     numbered: NDArray[np.bool_]
     days: NDArray[np.int32]
     ranks: NDArray[np.int64]
+    rejected: NDArray[np.bool_]
 
     @classmethod
     def empty(cls, rows: int) -> Identities:
@@ -109,12 +112,13 @@ class Identities(NamedTuple):
             np.zeros(rows, np.bool_),
             np.zeros(rows, np.int32),
             np.zeros(rows, np.int64),
+            np.zeros(rows, np.bool_),
         )
 
     def put(self, row: int, identity: Identity) -> None:
         """Set the identity of a row."""
         self.keys[row] = np.frombuffer(identity.key, np.uint8)
-        self.numbered[row], self.days[row], self.ranks[row] = identity[1:]
+        self.numbered[row], self.days[row], self.ranks[row], self.rejected[row] = identity[1:]
 
 
 class RowIdentifier(Protocol):
@@ -127,6 +131,13 @@ class RowIdentifier(Protocol):
 
         Raises:
             ValueError: the line is not a row of this kind.
+        """
+
+    def of_rejected(self, value: object, /) -> Identity:
+        """The identity of a row that is JSON of another shape.
+
+        Args:
+            value: see `row_shape.RejectedRow`.
         """
 
     def of_tape(self, tape: Tape) -> RowKeys:
@@ -160,6 +171,12 @@ class EventIdentifier:
             content_digest(content), numbered, _bounded(own_day), _as_rank(row.processed_ms)
         )
 
+    def of_rejected(self, value: object, /) -> Identity:
+        """See `RowIdentifier`."""
+        properties = value.get(EVENT.properties_key) if isinstance(value, dict) else None
+        time = properties.get("time") if isinstance(properties, dict) else None
+        return Identity(bytes(KEY_BYTES), False, _bounded(event_day(time)), 0, rejected=True)
+
     def of_tape(self, tape: Tape) -> RowKeys:
         """See `RowIdentifier`."""
         from .scan.keys import event_keys  # noqa: PLC0415 - slow to load, and only for big blocks
@@ -184,6 +201,10 @@ class ProfileIdentifier:
         if isinstance(distinct_id, float):  # perhaps an integer that does not fit in 64 bits
             distinct_id = repair_row(line, Counter())["$distinct_id"]
         return Identity(content_digest([str(distinct_id)]), False, 0, 0)
+
+    def of_rejected(self, _value: object, /) -> Identity:
+        """See `RowIdentifier`."""
+        return Identity(bytes(KEY_BYTES), False, 0, 0, rejected=True)
 
     def of_tape(self, tape: Tape) -> RowKeys:
         """See `RowIdentifier`."""

@@ -26,6 +26,13 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _STRING_OR_SPACE = re.compile(r'"(?:[^"\\]|\\.)*"|[ \t\r\n]+', re.DOTALL)
 _ESCAPED_OR_CONTROL = re.compile(r"[\\\x00-\x1f]")
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NOT_A_BRACKET = re.compile(rb"[^][{}]+")
+
+
+class TooDeepError(ValueError):
+    """JSON that is nested deeper than Python reads."""
+
 
 Repairs = Counter[str]
 """Number of repaired values by kind: `integer`, `not_finite`, `nul`, `surrogate`, `utf8`."""
@@ -65,20 +72,70 @@ def repair_row(line: bytes, repairs: Repairs) -> Row:
     Raises:
         ValueError: the line is not a JSON object, or is nested deeper than Python reads.
     """
-    # each invalid byte decodes to a surrogate of its own, which the pattern finds
-    text, invalid_bytes = _INVALID_BYTE.subn(REPLACEMENT, line.decode("utf-8", "surrogateescape"))
-    if invalid_bytes:
-        repairs["utf8"] += invalid_bytes
-    try:
-        row = _load(text, repairs)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    row: Row = repair_value(line, repairs)
+    if not isinstance(row, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of error for callers
     for properties in (row, *(value for value in row.values() if isinstance(value, dict))):
         for name, value in properties.items():
             if type(value) is int and not -INT64_END <= value < INT64_END:
                 properties[name] = str(value)
                 repairs["integer"] += 1
     return row
+
+
+def repair_value(text: bytes, repairs: Repairs) -> Any:  # noqa: ANN401 - any JSON value
+    """Read a JSON value of any type, repaired like a row, except for integers.
+
+    Args:
+        text: JSON text.
+        repairs: counts the repaired values.
+
+    Raises:
+        TooDeepError: it is nested deeper than Python reads.
+        ValueError: it is not JSON.
+    """
+    try:
+        return _load(repair_utf8(text, repairs), repairs)
+    except RecursionError as error:
+        raise TooDeepError("nested too deeply") from error
+
+
+def repair_utf8(text: bytes, repairs: Repairs) -> str:
+    """Decode UTF-8; bytes that are not valid become U+FFFD, and are counted in `repairs`."""
+    # each invalid byte decodes to a surrogate of its own, which the pattern finds
+    decoded, invalid_bytes = _INVALID_BYTE.subn(
+        REPLACEMENT, text.decode("utf-8", "surrogateescape")
+    )
+    if invalid_bytes:
+        repairs["utf8"] += invalid_bytes
+    return decoded
+
+
+def is_whole_json(text: bytes) -> bool:
+    """Whether text is a JSON value, and not one that was cut short.
+
+    Of a value that is nested too deeply for Python only the brackets are checked.
+    """
+    try:
+        repair_value(text, Counter())
+    except TooDeepError:
+        return nesting(text) is not None
+    except ValueError:
+        return False
+    return True
+
+
+def nesting(text: bytes) -> int | None:
+    """The maximum number of lists and objects inside each other; None if a bracket is missing."""
+    deepest, opened = 0, bytearray()
+    for bracket in _NOT_A_BRACKET.sub(b"", _STRING.sub(b"", text)):
+        if bracket in b"[{":
+            opened.append(bracket)
+            deepest = max(deepest, len(opened))
+        # the codes of opening and closing brackets differ by two
+        elif not opened or bracket - opened.pop() != 2:  # noqa: PLR2004
+            return None
+    return None if opened else deepest
 
 
 def dump_json(value: object) -> str:
@@ -118,7 +175,7 @@ def content_digest(value: object) -> bytes:
     return blake2b(text, digest_size=DIGEST_BYTES).digest()
 
 
-def _load(text: str, repairs: Repairs) -> Row:
+def _load(text: str, repairs: Repairs) -> Any:  # noqa: ANN401 - any JSON value
     def parse_float(literal: str) -> float | str:
         value = float(literal)
         if math.isfinite(value):
@@ -134,26 +191,24 @@ def _load(text: str, repairs: Repairs) -> Row:
             return literal
 
     read = json.loads(text, strict=False, parse_float=parse_float, parse_int=parse_int)
-    if not isinstance(read, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of error for callers
-    row: Row = _repair(read, repairs)
-    return row
+    return _repair(read, repairs)
 
 
 def _repair(value: Any, repairs: Repairs) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, str):
-        return _repair_text(value, repairs)
+        return repair_text(value, repairs)
     if isinstance(value, float) and not math.isfinite(value):
         repairs["not_finite"] += 1
         return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
     if isinstance(value, list):
         return [_repair(item, repairs) for item in value]
     if isinstance(value, dict):
-        return {_repair_text(name, repairs): _repair(item, repairs) for name, item in value.items()}
+        return {repair_text(name, repairs): _repair(item, repairs) for name, item in value.items()}
     return value
 
 
-def _repair_text(text: str, repairs: Repairs) -> str:
+def repair_text(text: str, repairs: Repairs) -> str:
+    """The text with NUL and lone surrogates as U+FFFD, counted in `repairs`."""
     if not _UNSTORABLE.search(text):
         return text
     for character in _UNSTORABLE.findall(text):

@@ -1,7 +1,7 @@
 """Verification: reading a whole window before any row of it goes further.
 
-Pure. Verifying proves that every line is a row of the expected kind, finds the duplicates, and
-keeps what was read as far as memory allows, so that most windows are read only once.
+Pure. Verifying proves that every line is whole, finds the duplicates and the rows of another shape,
+and keeps what was read as far as memory allows, so that most windows are read only once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class VerifiedWindow:
     """The rows of a window that was read from end to end."""
 
     index: RowIndex
-    """The identities of all rows, with the duplicates found."""
+    """The identities of all rows, with the duplicates and the rejected rows found."""
     lines_bytes: int = 0
     """Uncompressed bytes of the lines."""
     blocks: list[ReadBlock] = field(default_factory=list)
@@ -34,7 +34,7 @@ def verify(row_blocks: Iterable[bytes], reader: BlockReader) -> VerifiedWindow:
         reader: for the kind of its rows.
 
     Raises:
-        TruncatedError: a line is not a row of that kind.
+        TruncatedError: a line is not whole JSON.
     """
     verified = VerifiedWindow(RowIndex())
     free_bytes = constants.KEPT_BYTES

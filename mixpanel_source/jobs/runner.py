@@ -27,7 +27,7 @@ from ..errors import AuthError, BusyError, CancelledError, ConfigError, Mixpanel
 from ..tables.context import LoadContext, pipeline_spool
 from ..tables.events import loading as events
 from ..tables.events.archive_guard import count_held
-from ..tables.load_log import KeptDay, WindowLoad
+from ..tables.load_log import KeptDay, WindowLoad, describe_rejected
 from ..tables.ownership import release_claim
 from ..tables.package import TablePart
 from .column_comments import write_comments
@@ -128,6 +128,8 @@ def run_job(
         finally:
             if not result.windows:
                 _release_claim(pipeline)
+        if rejected := describe_rejected(result.windows):
+            logger.warning(rejected)
         result.is_unchanged = name == "backfill" and _is_unchanged(result)
         if LEXICON.table in tables and LEXICON not in result.failures:
             write_comments(pipeline)

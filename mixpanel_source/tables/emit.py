@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -29,9 +30,11 @@ from ..decode.verify import VerifiedWindow
 from ..destinations.replacement import Replacement
 from ..errors import TruncatedError
 from .dlt_items import rows_for, with_hints, with_schema
-from .load_log import LOADS_KEY, LOADS_TABLE, WindowLoad
+from .load_log import LOADS_KEY, LOADS_TABLE, WindowLoad, describe_rejected
 from .package import LoadPackage
 from .spool import Spooled
+
+logger = logging.getLogger("mixpanel_source")
 
 COLUMNS_TABLE = "_mixpanel_columns"
 COLUMNS_KEY = ["table_name", "property", "column_name"]
@@ -125,7 +128,7 @@ def iter_items(
     index = rows.verified.index
     if comparison is not None:
         window.duplicates_differing = comparison.count_differing()
-    window.rows_forgotten = len(index) - len(index.dropped) - window.rows
+    window.rows_forgotten += len(index) - len(index.dropped) - window.rows
 
 
 def iter_tables(
@@ -175,6 +178,20 @@ def find_positions(rows: VerifiedRows, decoder: BlockDecoder) -> NDArray[np.int6
 
     parts = _iter_parts(rows.spooled, rows.verified, decoder, release=False)
     return np.concatenate([np.empty(0, np.int64), *map(find, parts)])
+
+
+def iter_rejected(rows: VerifiedRows, decoder: BlockDecoder) -> Iterator[bytes]:
+    """Yields the line of each rejected row, in order.
+
+    Reads all blocks once more if there are any; blocks that are still in memory stay there.
+    """
+    rejected = rows.verified.index.rejected
+    if not len(rejected):
+        return
+    for block, start in _iter_parts(rows.spooled, rows.verified, decoder, release=False):
+        first, last = np.searchsorted(rejected, (start, start + block.row_count))
+        numbers = {*(rejected[first:last] - start).tolist()}
+        yield from (line for number, line in block.odd if number in numbers)
 
 
 def _iter_parts(
@@ -242,4 +259,7 @@ def closing_items(
     if package.windows:
         rows = [window.as_row() for window in package.windows]
         yield rows_for(rows, LOADS_TABLE, primary_key=LOADS_KEY)
+    if package.checkpoint is None and (rejected := describe_rejected(package.windows)):
+        # a job reports all of its packages at once
+        logger.warning(rejected)
     package.progress.package_loading(package.table)

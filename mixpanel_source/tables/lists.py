@@ -5,8 +5,9 @@ Columns of the reply that `catalog.tables` does not name are loaded too, as dlt 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,15 +19,20 @@ from ..api.request import Request
 from ..catalog.endpoints import endpoint
 from ..catalog.tables import Table, find_table
 from ..config.model import Config
-from ..decode.json_values import Repairs
+from ..decode.json_values import Repairs, dump_json
+from ..decode.row_shape import NOT_A_LIST, NOT_AN_OBJECT, RejectedRow, find_entry_problem
 from ..destinations.replacement import Replacement
-from ..errors import TruncatedError
+from ..errors import AuthError, MixpanelError, RequestError, TruncatedError, UnavailableError
 from .context import LoadContext
 from .dlt_items import rows_for
 from .emit import closing_items
 from .load_log import WindowLoad
 from .package import LoadPackage
+from .rejected import Rejected, RejectedWriter
 
+logger = logging.getLogger("mixpanel_source")
+
+RUNS = "data_pipeline_runs"
 Row = dict[str, Any]
 TableRows = dict[str, list[Row]]
 """Table -> its rows."""
@@ -43,22 +49,58 @@ class ListFetcher:
         self.project_id = context.config.project_id
         self.fetched_at: float | None = None
         self.repairs: Repairs = Counter()
+        self.rejected: dict[str, list[Rejected]] = defaultdict(list)
+        """Table -> entries that are set aside."""
+        self.refused: dict[str, MixpanelError] = {}
+        """Tables beside the selected one that could not be read, and why."""
         self.size = 0
         self.requests = 0
 
     def rows(self, name: str) -> list[Row]:
-        """The objects that an endpoint lists.
+        """The objects that an endpoint lists; other entries are rejected.
 
         Args:
             name: of the endpoint.
 
         Raises:
-            TruncatedError: the reply is not a list of objects.
+            TruncatedError: the reply is not a list.
         """
-        rows = self.reply(name)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return self.objects(name, self.take_list(name, self.reply(name)))
+
+    def take_list(self, name: str, value: object) -> list[Any]:
+        """The value as a list.
+
+        Raises:
+            TruncatedError: it is none; `name` is that of the endpoint.
+        """
+        if not isinstance(value, list):
             raise self._unexpected(name, f"a list of {name}")
+        return value
+
+    def take_object(self, name: str, value: object) -> Row:
+        """The value as an object.
+
+        Raises:
+            TruncatedError: it is none; `name` is that of the endpoint.
+        """
+        if not isinstance(value, dict):
+            raise self._unexpected(name, f"an object with {name}")
+        return value
+
+    def objects(self, table: str, entries: Iterable[object]) -> list[Row]:
+        """Those of the entries that are objects; the others are rejected."""
+        rows: list[Row] = []
+        for entry in entries:
+            if isinstance(entry, dict):
+                rows.append(entry)
+            else:
+                self.reject(table, entry, NOT_AN_OBJECT)
         return rows
+
+    def reject(self, table: str, entry: object, reason: str) -> None:
+        """Set an entry of a list aside, to be stored with the rows of a table."""
+        row = RejectedRow(reason, entry)
+        self.rejected[table].append(Rejected(dump_json(entry).encode(), row))
 
     def reply(self, name: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - any JSON value
         """What an endpoint answers, without its envelope.
@@ -114,74 +156,145 @@ def iter_list(context: LoadContext, name: str) -> Iterator[TDataItems]:
     fetcher = ListFetcher(context, package)
     columns = _columns(find_table(name))
     read = _READERS.get(name, partial(_read_lists, [*columns]))
-    for table, rows in read(fetcher).items():
-        replacement = Replacement(keep=next(iter(columns[table])))
-        yield rows_for(
-            rows or [replacement.tombstone_row()],
-            table,
-            write_disposition=replacement.write_disposition,
+    found = read(fetcher)
+    for table, failure in fetcher.refused.items():
+        if not package.leave_out(table, failure):
+            raise failure
+        logger.warning("%s The other tables continue.", failure)
+    for table, entries in found.items():
+        yield from _iter_table(
+            context,
+            package,
+            fetcher=fetcher,
+            table=table,
+            entries=entries,
             columns=columns[table],
         )
-        package.add(fetcher.take_window_load(table, len(rows)))
     yield from closing_items(package, {})
 
 
-def _columns(table: Table) -> dict[str, dict[str, Any]]:
-    """Table -> its columns as dlt declares them."""
+def _iter_table(
+    context: LoadContext,
+    package: LoadPackage,
+    *,
+    fetcher: ListFetcher,
+    table: str,
+    entries: list[Row],
+    columns: Mapping[str, str],
+) -> Iterator[TDataItems]:
+    rows = []
+    for entry in entries:
+        if problem := find_entry_problem(entry, columns):
+            fetcher.reject(table, entry, problem)
+        else:
+            rows.append(entry)
+    replacement = Replacement(keep=next(iter(columns)))
+    yield rows_for(
+        rows or [replacement.tombstone_row()],
+        table,
+        write_disposition=replacement.write_disposition,
+        columns={name: {"data_type": data_type} for name, data_type in columns.items()},
+    )
+    load = fetcher.take_window_load(table, len(rows))
+    writer = RejectedWriter(load, context.forgotten)
+    yield from writer.iter_items(fetcher.rejected.pop(table, ()))
+    package.add(load)
+
+
+def _columns(table: Table) -> dict[str, dict[str, str]]:
+    """Table -> column -> dlt's type."""
     return {
-        name: {
-            column: {"data_type": data_type}
-            for column, data_type in (pair.split() for pair in columns.split(", "))
-        }
-        for name, columns in table.columns
+        name: dict(pair.split() for pair in columns.split(", ")) for name, columns in table.columns
     }
 
 
 def _read_lists(names: list[str], fetcher: ListFetcher) -> TableRows:
-    """Each table is the list of the endpoint of its name."""
-    return {name: fetcher.rows(name) for name in names}
+    """Each table is the list of the endpoint of its name; one that is refused stops no other."""
+    selected, *beside = names
+    found = {selected: fetcher.rows(selected)}
+    for name in beside:
+        try:
+            found[name] = fetcher.rows(name)
+        except AuthError:
+            raise
+        except (RequestError, UnavailableError) as failure:
+            fetcher.refused[name] = failure
+    return found
 
 
 def _read_lexicon(fetcher: ListFetcher) -> TableRows:
-    entities = fetcher.rows("lexicon")
-    return {"lexicon": [row for entity in entities for row in _iter_entity(entity)]}
+    rows: list[Row] = []
+    for entity in fetcher.rows("lexicon"):
+        schema = {} if entity.get("schemaJson") is None else entity["schemaJson"]
+        if not isinstance(schema, dict):
+            fetcher.reject("lexicon", entity, "schemaJson is not an object")
+            continue
+        properties = {} if schema.get("properties") is None else schema["properties"]
+        if not isinstance(properties, dict):
+            fetcher.reject("lexicon", entity, "properties is not an object")
+            continue
+        of = {"entity_type": entity.get("entityType"), "entity": entity.get("name")}
+        rows.append({**of, **_describe("", schema)})
+        for name, description in properties.items():
+            if isinstance(description, dict):
+                rows.append({**of, **_describe(name, description)})
+            else:
+                fetcher.reject("lexicon", {**of, "property": name, "": description}, NOT_AN_OBJECT)
+    return {"lexicon": rows}
 
 
-def _iter_entity(entity: Row) -> Iterator[Row]:
-    """An event or a profile, with an empty `property`, then each of its properties."""
-    schema: Row = entity.get("schemaJson") or {}
-    of = {"entity_type": entity.get("entityType"), "entity": entity.get("name")}
-    described: dict[str, Row] = {"": schema, **(schema.get("properties") or {})}
-    for name, description in described.items():
-        metadata: Row = (description.get("metadata") or {}).get("com.mixpanel") or {}
-        yield {
-            **of,
-            "property": name,
-            "type": description.get("type"),
-            "description": description.get("description"),
-            "display_name": metadata.get("displayName"),
-            "is_hidden": metadata.get("hidden"),
-            "is_dropped": metadata.get("dropped"),
-            "tags": metadata.get("tags"),
-            "definition": {key: v for key, v in description.items() if key != "properties"},
-        }
+def _describe(name: str, description: Row) -> Row:
+    """The columns of a property; its name is empty for the entity itself."""
+    metadata = description.get("metadata")
+    own = metadata.get("com.mixpanel") if isinstance(metadata, dict) else None
+    # what is of another shape is in `definition`
+    facts: Row = own if isinstance(own, dict) else {}
+    return {
+        "property": name,
+        "type": description.get("type"),
+        "description": description.get("description"),
+        "display_name": facts.get("displayName"),
+        "is_hidden": facts.get("hidden"),
+        "is_dropped": facts.get("dropped"),
+        "tags": facts.get("tags"),
+        "definition": {key: v for key, v in description.items() if key != "properties"},
+    }
 
 
 def _read_projects(fetcher: ListFetcher) -> TableRows:
-    projects = fetcher.reply("projects").get("projects", {})
-    return {"projects": [{"project_id": int(id_), **row} for id_, row in projects.items()]}
+    reply = fetcher.take_object("projects", fetcher.reply("projects"))
+    projects = fetcher.take_object("projects", reply.get("projects", {}))
+    rows: list[Row] = []
+    for id_, row in projects.items():
+        if isinstance(row, dict):
+            rows.append({"project_id": id_, **row})
+        else:
+            fetcher.reject("projects", {id_: row}, NOT_AN_OBJECT)
+    return {"projects": rows}
 
 
 def _read_data_pipelines(fetcher: ListFetcher) -> TableRows:
-    by_project = fetcher.reply("data_pipelines")
-    jobs: list[Row] = by_project.get(str(fetcher.project_id), [])
+    by_project = fetcher.take_object("data_pipelines", fetcher.reply("data_pipelines"))
+    listed = by_project.get(str(fetcher.project_id), [])
+    jobs = fetcher.objects("data_pipelines", fetcher.take_list("data_pipelines", listed))
     runs = [
-        {"pipeline": job["name"], "state": state, "position": position, **run}
-        for job in jobs
-        for state, listed in fetcher.reply("data_pipeline_runs", {"name": job["name"]}).items()
-        for position, run in enumerate(listed)
+        run for job in jobs if isinstance(job.get("name"), str) for run in _iter_runs(fetcher, job)
     ]
-    return {"data_pipelines": jobs, "data_pipeline_runs": runs}
+    return {"data_pipelines": jobs, RUNS: runs}
+
+
+def _iter_runs(fetcher: ListFetcher, job: Row) -> Iterator[Row]:
+    reply = fetcher.take_object(RUNS, fetcher.reply(RUNS, {"name": job["name"]}))
+    for state, listed in reply.items():
+        if not isinstance(listed, list):
+            fetcher.reject(RUNS, {state: listed}, NOT_A_LIST)
+            continue
+        for position, run in enumerate(listed):
+            if isinstance(run, dict):
+                of = {"pipeline": job["name"], "state": state, "position": position}
+                yield {**of, **run}
+            else:
+                fetcher.reject(RUNS, {state: run}, NOT_AN_OBJECT)
 
 
 _READERS: Mapping[str, Callable[[ListFetcher], TableRows]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 from ..decode.json_values import Repairs
 
 LOADS_TABLE = "_mixpanel_loads"
+REJECTED_TABLE = "_mixpanel_rejected"
 LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
 
 
@@ -41,6 +43,8 @@ class WindowLoad:
     """Rows of days that were not requested, dropped because their own window has them."""
     rows_forgotten: int = 0
     """Rows of forgotten persons, which are not loaded."""
+    rows_rejected: int = 0
+    """Rows of another shape than expected, which are in `_mixpanel_rejected` instead."""
     repairs: Repairs = field(default_factory=Counter)
     filters: dict[str, Any] = field(default_factory=dict)
     """The filters that were set for it."""
@@ -83,6 +87,7 @@ class WindowLoad:
             "rows_kept": sum(day.held - day.served for day in self.kept_days.values()),
             "days_kept": {str(day): kept._asdict() for day, kept in self.kept_days.items()},
             "rows_forgotten": self.rows_forgotten,
+            "rows_rejected": self.rows_rejected,
             "values_repaired": self.repairs.total(),
             "repairs": dict(self.repairs),
             "filters": self.filters,
@@ -107,9 +112,25 @@ class WindowLoad:
             notes.append(f"{self.rows_outside_window:,} of days not requested dropped")
         if self.rows_forgotten:
             notes.append(f"{self.rows_forgotten:,} of forgotten persons left out")
+        if self.rows_rejected:
+            notes.append(f"{self.rows_rejected:,} rejected")
         notes += [f"{count:,} {kind} repaired" for kind, count in sorted(self.repairs.items())]
         table = f"{self.table_name} {self.part}".rstrip()
         return f"{table} {days}: {', '.join(notes)}"
+
+
+def describe_rejected(loads: Iterable[WindowLoad]) -> str:
+    """What to report of loads with rejected rows; empty if there are none."""
+    counts: Counter[str] = Counter()
+    for load in loads:
+        counts[load.table_name] += load.rows_rejected
+    if not counts.total():
+        return ""
+    rows = ", ".join(f"{number:,} of {table}" for table, number in counts.items() if number)
+    return (
+        f"Rows that do not have the expected shape: {rows}. They are in the table "
+        f"{REJECTED_TABLE}, as they came; everything else was loaded."
+    )
 
 
 def date_in_utc(at: float) -> date:

@@ -67,6 +67,22 @@ def test_what_differs_is_told(any_lab: Lab) -> None:
     assert [one.difference for one in found.comparisons if not one.within] == [-1, 1, -1]
 
 
+def test_rejected_rows_are_counted_apart(
+    configured_lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are no events here, and the difference they may make is explained."""
+    events = configured_lab.project.events
+    for day in (ANCHOR, YESTERDAY):
+        events[day].append(b'{"event":null,"properties":{}}')
+    configured_lab.sync("export")
+    for day in (ANCHOR, YESTERDAY):
+        events[day].pop()
+    found = compared(configured_lab)
+    assert (found.agrees, found.rejected) == (True, 1)
+    assert cli.main(["reconcile", "--range", f"{ANCHOR},{YESTERDAY}"]) == 0
+    assert "not counted here: 2 rows in _mixpanel_rejected" in capsys.readouterr().out
+
+
 def test_days_are_those_of_the_project(any_lab: Lab) -> None:
     """Where the project's days are not UTC's, the rows are counted by its days, whole ones only."""
     for hour in range(0, 24, 3):

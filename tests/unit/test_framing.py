@@ -27,6 +27,7 @@ from mixpanel_source.decode.value_types import EVENT
 from mixpanel_source.errors import TruncatedError
 from tests.support.json_values import texts, to_json
 
+DEEP_LIST = b"[" * 9_000 + b"]" * 9_000
 BOTTOMLESS = b'{"event":' + b"[" * 100_000
 
 rows = st.dictionaries(texts(), texts() | st.integers() | st.booleans(), max_size=4).map(
@@ -233,10 +234,11 @@ def test_event_that_speaks_of_termination() -> None:
         (b' { "error" : "secret plan"', "error message"),
         (b'{"event":"secret plan","properties":{"a":1', "not a whole JSON object"),
         (b"secret plan", "not a whole JSON object"),
-        (b'["secret plan"]', "not a whole JSON object"),
-        (b'"secret plan"', "not a whole JSON object"),
-        (b"42", "not a whole JSON object"),
-        (b"null", "not a whole JSON object"),
+        (b'["secret plan"', "not a whole JSON object"),
+        (b'["secret plan"}', "not a whole JSON object"),
+        (b'"secret plan', "not a whole JSON object"),
+        (b'4,"secret plan"', "not a whole JSON object"),
+        (b"nul", "not a whole JSON object"),
         (b"\xef\xbb\xbf{}", "not a whole JSON object"),
         (b"\x00", "not a whole JSON object"),
         pytest.param(BOTTOMLESS + b'"secret plan"', "not a whole JSON object", id="bottomless"),
@@ -247,6 +249,21 @@ def test_bad_lines(body: bytes, words: str) -> None:
     with pytest.raises(TruncatedError, match=words) as raised:
         read_lines([body])
     assert "secret plan" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "line", [b'["a"]', b'"a\\"b"', b"42", b"null", b"[" * 9_000 + b"]" * 9_000]
+)
+@pytest.mark.parametrize("around", [b"", b'{"event":"a","properties":{}}'])
+def test_other_whole_values_are_lines(line: bytes, around: bytes) -> None:
+    """A line that is JSON but no object is a line like any other; a later stage rejects it."""
+    lines = [part for part in (around, line, around) if part]
+    assert read_lines([b"\n".join(lines)]) == lines
+
+
+def test_a_piece_of_a_torn_row_is_no_line() -> None:
+    """A line between the ends of a torn row belongs to it, even if it is a JSON value itself."""
+    assert read_lines([b'{"event":"a\n42\nnull\nb"}']) == [rb'{"event":"a\n42\nnull\nb"}']
 
 
 def test_error_object_is_described() -> None:

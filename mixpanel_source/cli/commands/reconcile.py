@@ -74,6 +74,7 @@ def _as_json(result: Reconciliation) -> dict[str, Any]:
         "zone": result.zone,
         "tolerance": result.tolerance,
         "requests": result.requests,
+        "rejected": result.rejected,
         "agrees": result.agrees,
         "events": [
             {
@@ -101,6 +102,8 @@ def _print(result: Reconciliation) -> None:
         f"of {len(result.comparisons):,} counts {len(differing):,} differ, {beyond:,} by more than "
         f"{result.tolerance:.1%}; {count(result.requests, 'request')}"
     )
+    if result.rejected:
+        print(f"not counted here: {count(result.rejected, 'row')} in _mixpanel_rejected")
 
 
 def _row(comparison: Comparison) -> list[Cell]:

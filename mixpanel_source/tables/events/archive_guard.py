@@ -125,9 +125,14 @@ class ArchiveGuard:
         )
 
     @property
+    def kept_days(self) -> list[date]:
+        """The days kept so far, ascending."""
+        return sorted(self._kept)
+
+    @property
     def replacement(self) -> Replacement:
         """What the package replaces: days, other than those kept so far."""
-        kept = Kept("event_date", sorted(self._kept), "event_key", self._table)
+        kept = Kept("event_date", self.kept_days, "event_key", self._table)
         return replace(self._replacement, kept=kept)
 
 

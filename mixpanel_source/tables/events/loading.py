@@ -30,6 +30,7 @@ from ..context import LoadContext, open_spool
 from ..dlt_items import growing_tables
 from ..emit import (
     Shape,
+    VerifiedRows,
     build_decoder,
     closing_items,
     count_workers,
@@ -39,6 +40,7 @@ from ..emit import (
 )
 from ..load_log import KeptDay, WindowLoad, date_in_utc
 from ..package import LoadPackage
+from ..rejected import RejectedWriter, find_rejected, keeping
 from .archive_guard import ArchiveGuard, count_held, settled_days
 from .day_settings import DaySettings
 from .downloads import NAME, EventDownloads
@@ -195,6 +197,7 @@ class _WindowLoader:
         load.replaces_days = self._guard.replaces_days(window, served)
         shape = Shape(lay, EXPORT_SCHEMA)
         replacement = self._guard.replacement if load.kept_days else None
+        yield from self._iter_rejected(fetched, decoder, load)
         yield from iter_items(fetched, decoder, shape, self._columns, load, replacement=replacement)
         # if rows were left out any day may be empty; a tombstone beside rows changes nothing
         present = {} if load.rows_forgotten else served
@@ -202,6 +205,14 @@ class _WindowLoader:
         if empty:
             yield REPLACEMENT.tombstones(EXPORT_SCHEMA, event_date=empty)
         self._package.add(load)
+
+    def _iter_rejected(
+        self, fetched: VerifiedRows, decoder: BlockDecoder, load: WindowLoad
+    ) -> Iterator[TDataItems]:
+        writer = RejectedWriter(load, self._context.forgotten, keeping(self._guard.kept_days))
+        window = iter_days(load.first_day, load.last_day)
+        days = [day for day in window if day not in load.kept_days]
+        yield from writer.iter_items(find_rejected(fetched, decoder), days=days)
 
     def _count_unit(self, unit: Unit) -> dict[date, int]:
         """Day -> events of all parts whose own day, within the unit, it is."""
@@ -229,7 +240,7 @@ class _WindowLoader:
     def _window_load(self, part: ReadWindow) -> WindowLoad:
         window, spooled = part.window, part.fetched.spooled
         settled = settled_on(window.last, lookback_days=self._config.lookback_days)
-        outside = part.filed.rows_outside
+        outside, index = part.filed.rows_outside, part.fetched.verified.index
         return WindowLoad(
             table_name=NAME,
             first_day=window.first,
@@ -238,7 +249,7 @@ class _WindowLoader:
             requests=spooled.requests,
             fetched_at=spooled.fetched_at,
             is_final=date_in_utc(spooled.fetched_at) >= settled,
-            duplicates_dropped=len(part.fetched.verified.index.dropped) - outside,
+            duplicates_dropped=len(index.dropped) - len(index.rejected) - outside,
             rows_outside_window=outside,
             filters=self._config.filters,
         )

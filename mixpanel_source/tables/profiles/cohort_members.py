@@ -24,6 +24,7 @@ from ...config.model import Config
 from ...decode.decoded import Decoded, Selection
 from ...decode.decoder import BlockDecoder
 from ...decode.layout import Layout
+from ...decode.row_shape import find_entry_problem
 from ...decode.value_types import PROFILE
 from ...destinations.replacement import Replacement
 from ..context import LoadContext
@@ -31,6 +32,7 @@ from ..emit import Shape, closing_items, count_workers, iter_items, stored_colum
 from ..lists import ListFetcher, list_request
 from ..package import LoadPackage
 from ..partitions import iter_parts
+from ..rejected import RejectedWriter, find_rejected
 from .dump import ProfileQuery, take_dump
 from .users import cohort_form
 
@@ -56,19 +58,41 @@ def iter_cohort_members(context: LoadContext) -> Iterator[TDataItems]:
     state = dlt.current.resource_state()
     load = partial(_iter_cohort, context, package, state)
     known: list[int] = state.get(COHORTS, [])
-    cohorts = [*config.cohort_ids] or _list_cohorts(context, package)
+    cohorts = [*config.cohort_ids]
+    lister = ListFetcher(context, package)
+    if not cohorts:
+        cohorts = _list_cohorts(lister)
+        yield from _iter_rejected_cohorts(context, package, lister)
     parts = [(str(cohort), cohort) for cohort in cohorts]
     yield from iter_parts(context, package, parts, load)
     if not config.cohort_ids:
-        deleted = {*known} - {*cohorts}
+        # a cohort whose entry was rejected is not deleted
+        deleted = set() if lister.rejected else {*known} - {*cohorts}
         if deleted:
             yield REPLACEMENT.tombstones(SCHEMA, cohort_id=[*deleted])
-        state[COHORTS] = cohorts
+        state[COHORTS] = sorted({*cohorts, *known} - deleted)
     yield from closing_items(package, {})
 
 
-def _list_cohorts(context: LoadContext, package: LoadPackage) -> list[int]:
-    return [row["id"] for row in ListFetcher(context, package).rows("cohorts")]
+def _list_cohorts(lister: ListFetcher) -> list[int]:
+    cohorts = []
+    for row in lister.rows("cohorts"):
+        if problem := find_entry_problem(row, {"id": "bigint"}):
+            lister.reject("cohorts", row, problem)
+        else:
+            cohorts.append(int(row["id"]))
+    return cohorts
+
+
+def _iter_rejected_cohorts(
+    context: LoadContext, package: LoadPackage, lister: ListFetcher
+) -> Iterator[TDataItems]:
+    """Yields the entries of the list of cohorts that have no usable id."""
+    rejected = lister.rejected.get("cohorts", ())
+    load = lister.take_window_load(NAME, 0)
+    yield from RejectedWriter(load, context.forgotten).iter_items(rejected)
+    if rejected:
+        package.add(load)
 
 
 def _iter_cohort(
@@ -82,6 +106,8 @@ def _iter_cohort(
     load = dump.window_load()
     with stored_columns({}, {}, context.config) as columns:
         shape = Shape(partial(_lay_out, cohort), SCHEMA)
+        writer = RejectedWriter(load, context.forgotten)
+        yield from writer.iter_items(find_rejected(dump, decoder))
         yield from iter_items(dump, decoder, shape, columns, load)
     if not load.rows:
         yield REPLACEMENT.tombstones(SCHEMA, cohort_id=[cohort])

@@ -92,7 +92,7 @@ class ProfileDump:
             fetched_at=self.spooled.fetched_at,
         )
         load.part = self.query.part
-        load.duplicates_dropped = len(self.verified.index.dropped)
+        load.duplicates_dropped = len(self.verified.index.duplicates)
         return load
 
 

@@ -28,6 +28,7 @@ from ..dlt_items import growing_tables
 from ..emit import Shape, build_decoder, closing_items, iter_items, stored_columns
 from ..package import LoadPackage
 from ..partitions import iter_parts
+from ..rejected import RejectedWriter, find_rejected
 from .dump import ProfileQuery, take_dump
 
 NAME = "groups"
@@ -59,6 +60,8 @@ def _iter_group(
     load = dump.window_load()
     with stored_columns(state, COLUMNS, context.config) as columns:
         shape = Shape(partial(_lay_out, group), SCHEMA)
+        writer = RejectedWriter(load, context.forgotten)
+        yield from writer.iter_items(find_rejected(dump, decoder))
         yield from iter_items(dump, decoder, shape, columns, load)
     if not load.rows:
         yield REPLACEMENT.tombstones(SCHEMA, data_group_id=[group])

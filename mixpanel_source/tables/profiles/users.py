@@ -26,6 +26,7 @@ from ...destinations.replacement import Replacement
 from ..context import LoadContext
 from ..dlt_items import growing_tables
 from ..emit import Shape, build_decoder, closing_items, iter_items, stored_columns
+from ..rejected import REPLACE_PART, REPLACE_ROWS, RejectedWriter, find_rejected
 from .dump import ProfileQuery, take_dump
 
 logger = logging.getLogger("mixpanel_source")
@@ -63,6 +64,9 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
     load.filters = filters if since is None else {**filters, "last_seen_from": _iso(since)}
     with stored_columns(state, ENGAGE_COLUMNS, config) as columns, growing_tables():
         shape = Shape(engage_layout, ENGAGE_SCHEMA)
+        replaces = REPLACE_PART if since is None else REPLACE_ROWS
+        writer = RejectedWriter(load, context.forgotten, replaces)
+        yield from writer.iter_items(find_rejected(dump, decoder))
         yield from iter_items(dump, decoder, shape, columns, load)
     if since is None:
         state[READ_ALL_AT] = dump.spooled.fetched_at
