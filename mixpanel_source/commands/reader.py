@@ -115,6 +115,8 @@ def open_reader(destination: str, *, dataset: str, name: str) -> Iterator[Destin
     working_directory = TemporaryDirectory(prefix="mixpanel-reader-")
     with working_directory as directory, destination_errors(destination):
         pipeline = make_pipeline(name, destination, dataset, working_directory=directory)
+        # missing packages or credentials are reported here, as what they are
+        pipeline.destination_client()
         target = destination_of(pipeline)
         try:
             is_there = target.exists

@@ -13,6 +13,7 @@ from dlt.common.configuration.exceptions import (
     InvalidNativeValue,
 )
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.common.exceptions import MissingDependencyException
 from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -35,6 +36,12 @@ def destination_errors(destination: str) -> Iterator[None]:
         yield
     except (ConfigFieldMissingException, InvalidNativeValue) as error:
         raise _credentials_error(destination, error) from error
+    except MissingDependencyException as error:
+        extra = find_destination(destination).extra.format(name=destination)
+        raise ConfigError(
+            f"destination {destination} needs packages that are not installed: pip install "
+            f"'{extra}'."
+        ) from error
     except (UnknownDestinationModule, DestinationException) as error:
         raise ConfigError(
             f"destination {destination} cannot be used ({type(error).__name__}). Give the name of "

@@ -14,7 +14,7 @@ from ..api.client import Client
 from ..api.clock import Clock
 from ..config.model import Config
 from ..decode.forgotten import ForgottenIds
-from ..destinations.registry import target_of
+from ..destinations.registry import destination_of, target_of
 from ..errors import ConfigError
 from ..files import make_private
 from ..paths import data_directory
@@ -88,11 +88,14 @@ class LoadContext:
         """Claim the dataset of a pipeline for the project, once per run.
 
         Raises:
-            ConfigError: the dataset belongs to another project or another pipeline.
+            ConfigError: the dataset belongs to another project or another pipeline, or the
+                destination would change values.
             DestinationException: the destination cannot be reached or written.
             MixpanelError: the destination cannot be reached.
         """
         if not self._is_claimed:
+            if getattr(pipeline, "destination", None) is not None:  # else it extracts only
+                destination_of(pipeline).check()
             claim_dataset(pipeline, project_id=self.config.project_id)
             self._is_claimed = True
 
