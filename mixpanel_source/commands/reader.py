@@ -68,17 +68,34 @@ class DestinationReader:
 
     def windows_loaded(self, table: str) -> list[Window]:
         """The windows of a table that were ever loaded, each once, in no order."""
-        if not self.has_table(LOADS_TABLE):
-            return []
-        rows = self.rows(
-            f"SELECT DISTINCT first_day, last_day FROM {{table}} WHERE table_name = '{table}'",  # noqa: S608 - our own name
-            LOADS_TABLE,
+        rows = self.load_log(
+            f"SELECT DISTINCT first_day, last_day FROM {{loads}} WHERE table_name = '{table}'"  # noqa: S608 - our own name
         )
         return [Window(first, last) for first, last in rows]
 
     def days_loaded(self, table: str) -> set[date]:
         """The days of a table that were ever loaded."""
         return {day for window in self.windows_loaded(table) for day in window.days}
+
+    def load_log(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows that a statement selects from `{loads}`: the load log, of completed loads.
+
+        The log is committed apart from the data, so a load that failed half way may be in it. dlt
+        stores the id of a load once all of it is committed.
+
+        Returns:
+            An empty list if nothing was ever loaded.
+        """
+        if not self.has_table(LOADS_TABLE):
+            return []
+        with self._pipeline.sql_client() as client:
+            loads, ids = map(
+                client.make_qualified_table_name,
+                (LOADS_TABLE, self._pipeline.default_schema.loads_table_name),
+            )
+            completed = f"SELECT load_id FROM {ids} WHERE status = 0"  # noqa: S608 - dlt's own name
+            log = f"(SELECT * FROM {loads} WHERE _dlt_load_id IN ({completed})) AS loads"  # noqa: S608 - our own names
+            return [tuple(row) for row in client.execute_sql(statement.format(loads=log)) or ()]
 
     def columns(self, table: str) -> set[str]:
         """The columns of a table in dlt's schemas; empty if it was never loaded."""

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 
 from mixpanel_sandbox import Fault
+from mixpanel_source.commands.plan import plan
 from mixpanel_source.commands.status import Status, find_gaps
 from mixpanel_source.commands.status import status as read_status
 from mixpanel_source.destinations.registry import target_of
-from mixpanel_source.errors import BusyError, MixpanelError
+from mixpanel_source.errors import BusyError, ConfigError, MixpanelError
 from mixpanel_source.jobs.history import LastRun, read_last_run, write_last_run
 from mixpanel_source.jobs.lock import pipeline_lock
 from mixpanel_source.jobs.pipeline import open_pipeline
-from mixpanel_source.windows import Window
+from mixpanel_source.windows import DAY, Window
 from tests.support.clock import NOON
 from tests.support.lab import Lab, open_lab
-from tests.support.projects import ANCHOR, YESTERDAY, make_project
+from tests.support.projects import ANCHOR, TODAY, YESTERDAY, add_event, make_project
 
 
 def status(lab: Lab, destination: str = "duckdb", **given: Any) -> Status:
@@ -50,6 +51,36 @@ def test_status_tells_what_is_loaded(lab: Lab) -> None:
     assert (found.used, found.per_hour) == ({"query": 1, "export": 8}, 60)
     assert found.outcome == "done"
     assert lab.sandbox.requests == []
+
+
+def test_failed_jobs_are_raised(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting with which dlt takes a package for loaded that was refused is refused itself."""
+    monkeypatch.setenv("LOAD__RAISE_ON_FAILED_JOBS", "false")
+    with pytest.raises(ConfigError, match=r"load\.raise_on_failed_jobs is false"):
+        lab.sync("export")
+    assert lab.sandbox.requests == []
+
+
+def test_refused_days_are_not_loaded(any_lab: Lab) -> None:
+    """Days whose rows the database refused are missing, though the load log has rows for them."""
+    any_lab.sync("export")
+    with any_lab.pipeline.sql_client() as client:
+        table = client.make_qualified_table_name("export")
+        client.execute_sql(f"CREATE UNIQUE INDEX one_each ON {table} (insert_id)")
+    any_lab.clock.advance(days=3)
+    for number in range(2):
+        add_event(any_lab.project, TODAY + DAY * number, 0, **{"$insert_id": "twice"})
+    assert any_lab.sync("export").failed_tables == {"export"}
+    days = [row["first_day"] for row in any_lab.rows("_mixpanel_loads")]
+    assert max(days) > YESTERDAY
+    destination = any_lab.pipeline.destination.destination_name
+    export = status(any_lab, destination).tables[0]
+    assert (export.rows, export.last, export.synced_through) == (24, YESTERDAY, YESTERDAY)
+    assert export.read_at is not None
+    assert export.read_at.date() == TODAY
+    assert status(any_lab, destination).loads[0].window.last == YESTERDAY
+    planned = plan(["export"], destination=destination, clock=any_lab.clock, **any_lab.settings)
+    assert planned.tables[0].days - planned.tables[0].days_again == 3
 
 
 def test_status_of_postgres(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
