@@ -16,8 +16,12 @@ from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
+from dlt.common.storages.load_package import ParsedLoadJobFileName
+from dlt.destinations.exceptions import DatabaseTerminalException
 from dlt.destinations.impl.postgres.configuration import PostgresClientConfiguration
 from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
+from dlt.destinations.insert_job_client import InsertValuesLoadJob
+from psycopg2.errors import UniqueViolation
 
 from ..sql import quote_text
 from .postgres import ENCODING
@@ -56,9 +60,25 @@ class CopyingClient(PostgresClient):
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
         """The job that loads a file."""
-        if file_path.endswith(".parquet"):
+        file_format = ParsedLoadJobFileName.parse(file_path).file_format
+        if file_format == "parquet":
             return _CopyJob(file_path)
+        if file_format == "insert_values":
+            return _InsertJob(file_path)
         return super().create_load_job(table, file_path, load_id, restore)
+
+
+class _InsertJob(InsertValuesLoadJob):
+    """Inserts the rows of a file, such as the pipeline's state, once however often it is tried."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except DatabaseTerminalException as error:
+            # rows have random ids: if they are there already, an earlier try was committed
+            is_retry = self.job_file_info().retry_count > 0
+            if not (is_retry and isinstance(error.dbapi_exception, UniqueViolation)):
+                raise
 
 
 class _FileIsThereError(Exception):
