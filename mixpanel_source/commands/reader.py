@@ -16,8 +16,7 @@ from ..destinations.registry import destination_of, target_of
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.pipeline import make_pipeline
 from ..paths import LoadTarget
-from ..tables.load_log import LOADS_TABLE
-from ..tables.ownership import SOURCE_NAME
+from ..tables.load_log import LOADS_TABLE, SOURCE_NAME, completed_loads
 from ..windows import Window
 
 
@@ -80,22 +79,14 @@ class DestinationReader:
     def load_log(self, statement: str) -> list[tuple[Any, ...]]:
         """The rows that a statement selects from `{loads}`: the load log, of completed loads.
 
-        The log is committed apart from the data, so a load that failed half way may be in it. dlt
-        stores the id of a load once all of it is committed.
-
         Returns:
             An empty list if nothing was ever loaded.
         """
         if not self.has_table(LOADS_TABLE):
             return []
         with self._pipeline.sql_client() as client:
-            loads, ids = map(
-                client.make_qualified_table_name,
-                (LOADS_TABLE, self._pipeline.default_schema.loads_table_name),
-            )
-            completed = f"SELECT load_id FROM {ids} WHERE status = 0"  # noqa: S608 - dlt's own name
-            log = f"(SELECT * FROM {loads} WHERE _dlt_load_id IN ({completed})) AS loads"  # noqa: S608 - our own names
-            return [tuple(row) for row in client.execute_sql(statement.format(loads=log)) or ()]
+            rows = client.execute_sql(statement.format(loads=completed_loads(client)))
+            return [tuple(row) for row in rows or ()]
 
     def columns(self, table: str) -> set[str]:
         """The columns of a table in dlt's schemas; empty if it was never loaded."""

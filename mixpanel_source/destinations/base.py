@@ -148,6 +148,15 @@ class Destination:
         return ExclusiveAccess()
 
     @property
+    def restores_schema(self) -> bool:
+        """Whether a load creates tables and columns again that somebody has dropped."""
+        return False
+
+    def scans_cheaply(self, client: Any, table: str) -> bool:  # noqa: ANN401, ARG002 - any SQL client
+        """Whether reading a whole column of a table takes no more than a few seconds."""
+        return False
+
+    @property
     def appends(self) -> bool:
         """Whether rows are added only, and none replaced."""
         return "delete-insert" not in self._merge_strategies

@@ -10,6 +10,7 @@ from dlt.common.destination.reference import TDestinationReferenceArg
 from dlt.destinations import postgres
 
 from ..errors import BusyError, ConfigError, MixpanelError
+from ..sql import quote_text
 from .base import Destination
 from .exclusive import ExclusiveAccess
 from .postgres_waits import WaitWatch, name_sessions, session_name
@@ -44,6 +45,8 @@ _HOLDER = (
     f"{_LOCKS.replace(' WHERE', ' JOIN pg_stat_activity AS a USING (pid) WHERE', 1)}"
 )
 _IS_HELD = f"SELECT EXISTS (SELECT 1 {_LOCKS} AND l.pid = pg_backend_pid())"
+_CHEAP_BYTES = 1 << 30
+"""Size of a table that is read as a whole within a few seconds."""
 _ENCODINGS = "SELECT current_setting('server_encoding'), current_setting('client_encoding')"
 
 
@@ -129,6 +132,17 @@ class Postgres(Destination):
             f"destination {self._pipeline.destination.destination_name} cannot be reached at "
             f"{server.host}:{server.port}. Check its credentials and that it is running."
         )
+
+    @property
+    def restores_schema(self) -> bool:
+        """A load does, unless the pipeline was opened with dlt alone."""
+        return isinstance(self._pipeline.destination, ExactPostgres)
+
+    def scans_cheaply(self, client: Any, table: str) -> bool:  # noqa: ANN401 - any SQL client
+        """A column can only be read with all others."""
+        name = client.make_qualified_table_name(table)
+        [(size,)] = client.execute_sql(f"SELECT pg_table_size({quote_text(name)})")
+        return bool(size <= _CHEAP_BYTES)
 
     def acquire(self) -> ExclusiveAccess:
         """Lock the dataset, with an advisory lock that the session of a connection holds."""

@@ -18,7 +18,8 @@ from ..destinations.registry import destination_of, find_destination
 from ..errors import ConfigError, MixpanelError
 from ..files import make_private
 from ..paths import LoadTarget
-from ..tables.ownership import SOURCE_NAME, claim_dataset
+from ..tables.load_log import SOURCE_NAME
+from ..tables.ownership import claim_dataset
 from .dlt_errors import destination_errors, unwrap_errors
 from .lock import pipeline_lock
 from .working_directory import discard_damaged_state, make_target_directory

@@ -20,6 +20,7 @@ from ..files import make_private
 from ..paths import data_directory
 from ..progress import Progress
 from .forgotten_ids import read_forgotten
+from .losses import find_loss
 from .ownership import claim_dataset
 from .package import Checkpoint, LoadPackage, RunRecord
 from .spool import Spool
@@ -75,6 +76,7 @@ class LoadContext:
         """The package being filled."""
         self.max_wait_s = max_wait_s
         self._is_claimed = False
+        self._checked: set[str] = set()
         self._forgotten: ForgottenIds | None = None
 
     @property
@@ -118,6 +120,9 @@ class LoadContext:
             self._forgotten = read_forgotten(pipeline)
         began_at = self.clock.time()
         self.package = LoadPackage(table, began_at, self.checkpoint, self.progress)
+        if table not in self._checked:
+            self.package.loss = find_loss(dlt.current.pipeline(), table)
+            self._checked.add(table)
         return self.package
 
     def finish_package(self) -> LoadPackage:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from ..decode.json_values import Repairs
 
 LOADS_TABLE = "_mixpanel_loads"
+SOURCE_NAME = "mixpanel"
+"""Name of the source, under which dlt keeps its schema and its state."""
 LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
 
 
@@ -110,6 +112,17 @@ class WindowLoad:
         notes += [f"{count:,} {kind} repaired" for kind, count in sorted(self.repairs.items())]
         table = f"{self.table_name} {self.part}".rstrip()
         return f"{table} {days}: {', '.join(notes)}"
+
+
+def completed_loads(client: Any) -> str:  # noqa: ANN401 - any SQL client
+    """The load log as a table in SQL, of completed loads only.
+
+    The log is committed apart from the data, so a load that failed half way may be in it. dlt
+    stores the id of a load once all of it is committed.
+    """
+    loads, ids = map(client.make_qualified_table_name, (LOADS_TABLE, "_dlt_loads"))
+    completed = f"SELECT load_id FROM {ids} WHERE status = 0"  # noqa: S608 - dlt's own name
+    return f"(SELECT * FROM {loads} WHERE _dlt_load_id IN ({completed})) AS loads"  # noqa: S608 - our own names
 
 
 def date_in_utc(at: float) -> date:

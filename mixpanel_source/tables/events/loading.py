@@ -40,6 +40,7 @@ from ..emit import (
     stored_columns,
 )
 from ..load_log import KeptDay, WindowLoad, date_in_utc
+from ..losses import find_lost_days
 from ..package import LoadPackage
 from .archive_guard import ArchiveGuard, count_held, settled_days
 from .downloads import NAME, EventDownloads, build_request
@@ -73,6 +74,7 @@ def iter_events(context: LoadContext) -> Iterator[TDataItems]:
             "days loaded before keep their rows until a backfill replaces them.",
             config.filters or "no filter",
         )
+    _record_lost(context, package, ledger)
     with stored_columns(state, EXPORT_COLUMNS, config) as columns, growing_tables():
         loader = _WindowLoader(context, package, ledger, columns)
         if context.catches_up and not context.record.searched_late_events:
@@ -81,6 +83,37 @@ def iter_events(context: LoadContext) -> Iterator[TDataItems]:
         context.progress.days_planned(NAME, len(days))
         yield from loader.iter_items(days)
     yield from closing_items(package, state, PROPERTY_COLUMNS)
+
+
+def _record_lost(context: LoadContext, package: LoadPackage, ledger: Ledger) -> None:
+    """Record the days whose rows are gone, so that a sync reads them again.
+
+    Days before the anchor are only reported: Mixpanel may no longer serve them.
+    """
+    if package.loss is None:
+        return
+    anchor = context.config.anchor(context.now().date())
+    lost = find_lost_days(dlt.current.pipeline(), package.loss)
+    if package.loss.is_log_lost and package.loss.is_table_lost and ledger.synced_through:
+        lost = ledger.loaded_days(Window(anchor, ledger.synced_through))
+    ledger.record_lost(day for day in lost if day >= anchor)
+    older = [day for day in lost if day < anchor]
+    if lost:
+        logger.warning(
+            "export: rows of %d days are missing that were loaded, from %s to %s. A sync reads "
+            "them again.",
+            len(lost),
+            lost[0],
+            lost[-1],
+        )
+    if older:
+        logger.warning(
+            "export: of these, %d days before anchor_date are read again by a backfill only: "
+            "mixpanel-source backfill --range %s,%s",
+            len(older),
+            older[0],
+            older[-1],
+        )
 
 
 def _days_to_load(context: LoadContext, ledger: Ledger) -> list[date]:
@@ -110,7 +143,9 @@ def plan_days(
             read_on=ledger.read_on,
             lookback_days=config.lookback_days,
         )
-        return [day for day in days if (NAME, day) not in loaded]
+        anchor = config.anchor(newest + DAY)
+        lost = [day for day in ledger.lost_days if anchor <= day <= newest and day not in days]
+        return [day for day in [*days, *lost] if (NAME, day) not in loaded]
     done = ledger.backfilled_through(config.range)
     first = config.range.first if done is None else done + DAY
     return list(iter_days(first, min(config.range.last, newest)))
