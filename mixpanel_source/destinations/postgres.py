@@ -13,6 +13,7 @@ from ..errors import BusyError, ConfigError, MixpanelError
 from ..sql import quote_text
 from .base import Destination
 from .exclusive import ExclusiveAccess
+from .failures import find_failure
 from .postgres_waits import WaitWatch, name_sessions, session_name
 
 if TYPE_CHECKING:
@@ -125,12 +126,14 @@ class Postgres(Destination):
         )
         return "parquet" in formats
 
-    def connection_error(self, error: BaseException) -> MixpanelError:  # noqa: ARG002 - see DuckDb
+    def connection_error(self, error: BaseException) -> MixpanelError:
         """Name the server."""
+        failure = find_failure(error)
+        says = f" Postgres says: {failure}." if failure else ""
         server = self._client.config.credentials
         return MixpanelError(
             f"destination {self._pipeline.destination.destination_name} cannot be reached at "
-            f"{server.host}:{server.port}. Check its credentials and that it is running."
+            f"{server.host}:{server.port}. Check its credentials and that it is running.{says}"
         )
 
     @property

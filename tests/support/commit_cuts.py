@@ -247,9 +247,9 @@ class CutLab:
         self.proxy.cut_at(number)
         with suppress(MixpanelError):
             forget([person], destination="postgres", dataset="cut", name="cut")
-        forget([person], destination="postgres", dataset="cut", name="cut")
         has_cut = self.proxy.has_cut
         self.proxy.cut_at(0)
+        forget([person], destination="postgres", dataset="cut", name="cut")
         assert person not in {row["distinct_id"] for row in self.cut.rows("engage")}
         hashes = [row["id_hash"] for row in self.cut.rows("_mixpanel_forgotten")]
         assert len(hashes) == len({*hashes}) == number
