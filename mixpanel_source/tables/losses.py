@@ -39,10 +39,8 @@ class Loss:
     tables: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Table -> its missing columns; all of them if the table itself is missing or empty."""
 
-    @property
-    def is_log_lost(self) -> bool:
-        """Whether the load log is missing or lacks a column."""
-        return LOADS_TABLE in self.tables
+    has_log: bool = True
+    """Whether the load log is there, with all its columns."""
 
     @property
     def is_table_lost(self) -> bool:
@@ -79,7 +77,7 @@ def find_lost_days(pipeline: dlt.Pipeline, loss: Loss) -> list[date]:
     """
     with destination_of(pipeline).connect() as job_client:
         client: Any = job_client.sql_client if job_client else None
-        if client is None or loss.is_log_lost:
+        if client is None or not loss.has_log:
             return []
         loaded = _read_loaded_days(client, loss.table)
         if loss.is_table_lost:
@@ -160,7 +158,8 @@ class _Comparison:
         ]
         found = dict(self._job_client.get_storage_tables(names))
         lost = {name: missing for name in names if (missing := self._missing(name, found[name]))}
-        if table not in lost and table in names and self._is_emptied(table, lost):
+        has_log = LOADS_TABLE in names and LOADS_TABLE not in lost
+        if has_log and table in names and table not in lost and self._is_emptied(table):
             lost[table] = [*found[table]]
         for name, columns in lost.items():
             logger.warning(
@@ -168,7 +167,7 @@ class _Comparison:
                 name,
                 ", ".join(columns) if found[name] else "all of them",
             )
-        return Loss(table, lost)
+        return Loss(table, lost, has_log=has_log)
 
     def _missing(self, name: str, found: TTableSchemaColumns) -> list[str]:
         """The columns that a table lacks.
@@ -194,9 +193,9 @@ class _Comparison:
             f"{name}"
         )
 
-    def _is_emptied(self, table: str, lost: Mapping[str, Sequence[str]]) -> bool:
+    def _is_emptied(self, table: str) -> bool:
         """Whether a table is empty that the last load left with rows."""
-        if LOADS_TABLE in lost or not self._is_empty(table):
+        if not self._is_empty(table):
             return False
         rows = self._client.execute_sql(
             f"SELECT rows FROM {completed_loads(self._client)} "  # noqa: S608 - our own names

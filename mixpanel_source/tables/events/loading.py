@@ -94,7 +94,7 @@ def _record_lost(context: LoadContext, package: LoadPackage, ledger: Ledger) -> 
         return
     anchor = context.config.anchor(context.now().date())
     lost = find_lost_days(dlt.current.pipeline(), package.loss)
-    if package.loss.is_log_lost and package.loss.is_table_lost and ledger.synced_through:
+    if package.loss.is_table_lost and not package.loss.has_log and ledger.synced_through:
         lost = ledger.loaded_days(Window(anchor, ledger.synced_through))
     ledger.record_lost(day for day in lost if day >= anchor)
     older = [day for day in lost if day < anchor]
