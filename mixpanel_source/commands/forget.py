@@ -58,8 +58,8 @@ def forget(
         ConfigError: no id, or one that is empty or not text that a database stores; rows of the
             destination cannot be deleted; the dataset does not exist.
         BusyError: a job is loading into the dataset, or the database is open in another process.
-        MixpanelError: the destination cannot be reached, or refuses the deletion; nothing was
-            removed.
+        MixpanelError: the destination cannot be reached, or refuses the deletion, or the
+            connection is lost; then it is safe to repeat.
     """
     persons = _check_ids(ids)
     pipeline = open_pipeline(destination, dataset=dataset, name=name)
@@ -125,6 +125,6 @@ def _forget(pipeline: dlt.Pipeline, persons: list[str], now: datetime) -> Forget
     except DatabaseException as error:
         # only the type: the text may contain an id
         raise MixpanelError(
-            f"The destination refused to delete rows ({type(error).__name__}); nothing was "
-            "removed. Its user may lack the permission."
+            f"The destination did not delete the rows ({type(error).__name__}). Its user may lack "
+            "the permission, or the connection was lost. Run again: it is safe to repeat."
         ) from error

@@ -16,8 +16,7 @@ from ..destinations.registry import destination_of, target_of
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.pipeline import make_pipeline
 from ..paths import LoadTarget
-from ..tables.load_log import LOADS_TABLE
-from ..tables.ownership import SOURCE_NAME
+from ..tables.load_log import LOADS_TABLE, SOURCE_NAME, completed_loads
 from ..windows import Window
 
 
@@ -68,17 +67,26 @@ class DestinationReader:
 
     def windows_loaded(self, table: str) -> list[Window]:
         """The windows of a table that were ever loaded, each once, in no order."""
-        if not self.has_table(LOADS_TABLE):
-            return []
-        rows = self.rows(
-            f"SELECT DISTINCT first_day, last_day FROM {{table}} WHERE table_name = '{table}'",  # noqa: S608 - our own name
-            LOADS_TABLE,
+        rows = self.load_log(
+            f"SELECT DISTINCT first_day, last_day FROM {{loads}} WHERE table_name = '{table}'"  # noqa: S608 - our own name
         )
         return [Window(first, last) for first, last in rows]
 
     def days_loaded(self, table: str) -> set[date]:
         """The days of a table that were ever loaded."""
         return {day for window in self.windows_loaded(table) for day in window.days}
+
+    def load_log(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows that a statement selects from `{loads}`: the load log, of completed loads.
+
+        Returns:
+            An empty list if nothing was ever loaded.
+        """
+        if not self.has_table(LOADS_TABLE):
+            return []
+        with self._pipeline.sql_client() as client:
+            rows = client.execute_sql(statement.format(loads=completed_loads(client)))
+            return [tuple(row) for row in rows or ()]
 
     def columns(self, table: str) -> set[str]:
         """The columns of a table in dlt's schemas; empty if it was never loaded."""
@@ -115,6 +123,8 @@ def open_reader(destination: str, *, dataset: str, name: str) -> Iterator[Destin
     working_directory = TemporaryDirectory(prefix="mixpanel-reader-")
     with working_directory as directory, destination_errors(destination):
         pipeline = make_pipeline(name, destination, dataset, working_directory=directory)
+        # missing packages or credentials are reported here, as what they are
+        pipeline.destination_client()
         target = destination_of(pipeline)
         try:
             is_there = target.exists

@@ -153,23 +153,20 @@ def _table_status(table: str, reader: DestinationReader) -> TableStatus:
 
 
 def _read_at(table: str, reader: DestinationReader) -> datetime | None:
-    if not reader.has_table(LOADS_TABLE):
-        return None
-    newest = reader.rows(
-        f"SELECT max(fetched_at) FROM {{table}} WHERE table_name = '{table}'",  # noqa: S608 - our own name
-        LOADS_TABLE,
-    )[0][0]
+    rows = reader.load_log(
+        f"SELECT max(fetched_at) FROM {{loads}} WHERE table_name = '{table}'"  # noqa: S608 - our own name
+    )
+    newest = rows[0][0] if rows else None
     return newest and _in_utc(newest)
 
 
 def _kept_days(table: str, reader: DestinationReader) -> dict[date, KeptDay]:
     # datasets loaded before this column existed get it with their next load
-    if not reader.has_table(LOADS_TABLE) or "days_kept" not in reader.columns(LOADS_TABLE):
+    if "days_kept" not in reader.columns(LOADS_TABLE):
         return {}
-    rows = reader.rows(
-        "SELECT first_day, last_day, CAST(days_kept AS text) FROM {table} "  # noqa: S608 - our own name
-        f"WHERE table_name = '{table}' ORDER BY fetched_at",
-        LOADS_TABLE,
+    rows = reader.load_log(
+        "SELECT first_day, last_day, CAST(days_kept AS text) FROM {loads} "  # noqa: S608 - our own name
+        f"WHERE table_name = '{table}' ORDER BY fetched_at"
     )
     kept: dict[date, KeptDay] = {}
     for first, last, text in rows:
@@ -181,14 +178,11 @@ def _kept_days(table: str, reader: DestinationReader) -> dict[date, KeptDay]:
 
 
 def _newest_loads(reader: DestinationReader) -> list[Load]:
-    if not reader.has_table(LOADS_TABLE):
-        return []
     # datasets loaded before this column existed get it with their next load
     part = "part" if "part" in reader.columns(LOADS_TABLE) else "NULL"
-    rows = reader.rows(
-        f"SELECT table_name, {part}, first_day, last_day, rows, fetched_at FROM {{table}} "  # noqa: S608 - our own name
-        "ORDER BY fetched_at DESC, first_day DESC LIMIT 5",
-        LOADS_TABLE,
+    rows = reader.load_log(
+        f"SELECT table_name, {part}, first_day, last_day, rows, fetched_at FROM {{loads}} "  # noqa: S608 - our own name
+        "ORDER BY fetched_at DESC, first_day DESC LIMIT 5"
     )
     return [
         Load(table, part or "", Window(first, last), number, _in_utc(at))

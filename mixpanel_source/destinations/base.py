@@ -30,6 +30,8 @@ class Destination:
             resolve the credentials, and raise dlt's `ConfigurationException` without any.
     """
 
+    extra: ClassVar[str] = "dlt[{name}]"
+    """What to install for it, `{name}` being dlt's name of the destination."""
     takes_views: ClassVar[bool] = False
     """Whether it is a database that understands the SQL of our views."""
     deletes_rows: ClassVar[bool] = False
@@ -96,6 +98,15 @@ class Destination:
         """Whether there is something to connect to: connecting to a missing file may create it."""
         return True
 
+    def check(self) -> None:
+        """Check that it keeps every value, before the first request.
+
+        Raises:
+            ConfigError: it cannot; the message says what to do.
+            DestinationException: it cannot be reached.
+            MixpanelError: it cannot be reached.
+        """
+
     def connection_error(self, error: BaseException) -> MixpanelError:  # noqa: ARG002 - see DuckDb
         """What it means that no connection could be opened, and what to do.
 
@@ -136,6 +147,15 @@ class Destination:
             MixpanelError: the destination cannot be reached.
         """
         return ExclusiveAccess()
+
+    @property
+    def restores_schema(self) -> bool:
+        """Whether a load creates tables and columns again that somebody has dropped."""
+        return False
+
+    def scans_cheaply(self, client: Any, table: str) -> bool:  # noqa: ANN401, ARG002 - any SQL client
+        """Whether reading a whole column of a table takes no more than a few seconds."""
+        return False
 
     @property
     def appends(self) -> bool:

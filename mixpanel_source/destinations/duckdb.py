@@ -157,6 +157,15 @@ class DuckDb(DuckDbSql):
         with self.connect() as client:
             return _schema_of(name, _stored_datasets(client))
 
+    @property
+    def restores_schema(self) -> bool:
+        """A load does, unless the pipeline was opened with dlt alone."""
+        return isinstance(self._pipeline.destination, MergingDuckDb)
+
+    def scans_cheaply(self, client: Any, table: str) -> bool:  # noqa: ANN401, ARG002 - any SQL client
+        """A column is stored apart from the others, compressed."""
+        return True
+
     @cached_property
     def _client(self) -> Any:  # noqa: ANN401 - as overridden
         try:

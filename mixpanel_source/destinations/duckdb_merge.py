@@ -122,9 +122,10 @@ class _Client(DuckDbClient):
         self,
         only_tables: Iterable[str] = None,  # type: ignore[assignment] # noqa: RUF013 - as overridden
         expected_update: TSchemaTables = None,  # type: ignore[assignment]
-        force: bool = False,
+        force: bool = False,  # noqa: ARG002 - always, see below
     ) -> TSchemaTables | None:
-        update = super().update_stored_schema(only_tables, expected_update, force)
+        # creates what is missing; dlt would look only if the schema has changed
+        update = super().update_stored_schema(only_tables, expected_update, force=True)
         if self.sql_client.dataset_name == MAIN:
             self._name_dataset()
         return update

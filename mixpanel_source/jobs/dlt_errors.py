@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,10 +12,12 @@ from dlt.common.configuration.exceptions import (
     InvalidNativeValue,
 )
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.common.exceptions import MissingDependencyException
 from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ..config.settings_errors import find_setting, missing_keys, settings_error
+from ..destinations.failures import find_failure, hide_values
 from ..destinations.registry import destination_of, find_destination
 from ..errors import ConfigError, MixpanelError
 
@@ -35,6 +36,12 @@ def destination_errors(destination: str) -> Iterator[None]:
         yield
     except (ConfigFieldMissingException, InvalidNativeValue) as error:
         raise _credentials_error(destination, error) from error
+    except MissingDependencyException as error:
+        extra = find_destination(destination).extra.format(name=destination)
+        raise ConfigError(
+            f"destination {destination} needs packages that are not installed: pip install "
+            f"'{extra}'."
+        ) from error
     except (UnknownDestinationModule, DestinationException) as error:
         raise ConfigError(
             f"destination {destination} cannot be used ({type(error).__name__}). Give the name of "
@@ -100,7 +107,7 @@ def unwrap_errors() -> Iterator[None]:
 
 def _step_error(step: str, error: BaseException | None) -> MixpanelError:
     return MixpanelError(
-        f"dlt could not {step} the data: {_first_line(error)} What was loaded before is safe. "
+        f"dlt could not {step} the data: {_describe(error)}. What was loaded before is safe. "
         "Remove the cause and run again."
     )
 
@@ -111,11 +118,18 @@ def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _first_line(error: BaseException | None) -> str:
-    """The first line of a message from dlt or a database, without what it quotes or appends.
+def _describe(error: BaseException | None) -> str:
+    """What dlt or a database says of an error, without values of rows."""
+    table = _table_of(error)
+    failure = find_failure(error)
+    if failure is not None:
+        return f"the destination refused {table}: {failure}" if table else str(failure)
+    # what follows may be the text of another error, with its traceback
+    line = str(error).partition(" with message")[0].strip()
+    return hide_values(line or type(error).__name__).rstrip(".")
 
-    Quotes may hold property values; so may what follows `with message`.
-    """
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    line = re.sub(r"""(["']).*?(\1|$)""", "...", line.partition(" with message")[0].strip())
-    return line if line.endswith(".") else f"{line}."
+
+def _table_of(error: BaseException | None) -> str:
+    """The table whose load job failed; empty if none did."""
+    job_id: str = getattr(error, "job_id", "")
+    return job_id.partition(".")[0]

@@ -15,10 +15,11 @@ from ..config.dlt_settings import check_dlt_settings
 from ..config.model import Config
 from ..config.names import check_names
 from ..destinations.registry import destination_of, find_destination
-from ..errors import MixpanelError
+from ..errors import ConfigError, MixpanelError
 from ..files import make_private
 from ..paths import LoadTarget
-from ..tables.ownership import SOURCE_NAME, claim_dataset
+from ..tables.load_log import SOURCE_NAME
+from ..tables.ownership import claim_dataset
 from .dlt_errors import destination_errors, unwrap_errors
 from .working_directory import discard_damaged_state, make_target_directory
 
@@ -117,6 +118,20 @@ def claim_for(pipeline: dlt.Pipeline, config: Config) -> None:
     """
     with unwrap_errors():
         claim_dataset(pipeline, project_id=config.project_id)
+
+
+def check_loader_settings() -> None:
+    """Check that dlt does not take a package for loaded of which the destination refused a part.
+
+    Raises:
+        ConfigError: a setting of dlt tells it to.
+    """
+    if dlt.config.get("load.raise_on_failed_jobs", bool) is False:
+        raise ConfigError(
+            "load.raise_on_failed_jobs is false, so days that the destination refuses would count "
+            "as loaded. Remove LOAD__RAISE_ON_FAILED_JOBS from the environment, or the setting "
+            "from .dlt/config.toml."
+        )
 
 
 def reset_local_state(pipeline: dlt.Pipeline) -> None:

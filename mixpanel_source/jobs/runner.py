@@ -34,7 +34,7 @@ from .column_comments import write_comments
 from .dlt_errors import unwrap_errors
 from .history import DONE, FAILED, STOPPED, LastRun, write_last_run
 from .lock import job_access
-from .pipeline import reset_local_state
+from .pipeline import check_loader_settings, reset_local_state
 from .run_notes import notes_on
 from .source import build_source
 from .working_directory import remove_loaded_packages
@@ -110,6 +110,7 @@ def run_job(
         AuthError: Mixpanel does not know the account or the project.
         BusyError: another job is loading into the same dataset.
     """
+    check_loader_settings()
     record = context.record
     result = JobResult(pipeline, record.windows, record.failures)
     destination = destination_of(pipeline)

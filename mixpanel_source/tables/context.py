@@ -14,12 +14,13 @@ from ..api.client import Client
 from ..api.clock import Clock
 from ..config.model import Config
 from ..decode.forgotten import ForgottenIds
-from ..destinations.registry import target_of
+from ..destinations.registry import destination_of, target_of
 from ..errors import ConfigError
 from ..files import make_private
 from ..paths import data_directory
 from ..progress import Progress
 from .forgotten_ids import read_forgotten
+from .losses import find_loss
 from .ownership import claim_dataset
 from .package import Checkpoint, LoadPackage, RunRecord
 from .spool import Spool
@@ -75,6 +76,7 @@ class LoadContext:
         """The package being filled."""
         self.max_wait_s = max_wait_s
         self._is_claimed = False
+        self._checked: set[str] = set()
         self._forgotten: ForgottenIds | None = None
 
     @property
@@ -88,11 +90,14 @@ class LoadContext:
         """Claim the dataset of a pipeline for the project, once per run.
 
         Raises:
-            ConfigError: the dataset belongs to another project or another pipeline.
+            ConfigError: the dataset belongs to another project or another pipeline, or the
+                destination would change values.
             DestinationException: the destination cannot be reached or written.
             MixpanelError: the destination cannot be reached.
         """
         if not self._is_claimed:
+            if getattr(pipeline, "destination", None) is not None:  # else it extracts only
+                destination_of(pipeline).check()
             claim_dataset(pipeline, project_id=self.config.project_id)
             self._is_claimed = True
 
@@ -115,6 +120,9 @@ class LoadContext:
             self._forgotten = read_forgotten(pipeline)
         began_at = self.clock.time()
         self.package = LoadPackage(table, began_at, self.checkpoint, self.progress)
+        if table not in self._checked:
+            self.package.loss = find_loss(dlt.current.pipeline(), table)
+            self._checked.add(table)
         return self.package
 
     def finish_package(self) -> LoadPackage:

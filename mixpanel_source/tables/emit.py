@@ -251,7 +251,8 @@ def closing_items(
     # the destination works next, in the same process
     release_memory()
     columns = [*fixed, *(StoredColumn(*column) for column in state.get(COLUMNS_STATE, ()))]
-    new = columns[state.get(TOLD_STATE, 0) :]
+    are_lost = package.loss is not None and COLUMNS_TABLE in package.loss.tables
+    new = columns if are_lost else columns[state.get(TOLD_STATE, 0) :]
     if new:
         state[TOLD_STATE] = len(columns)
         rows = [{"table_name": package.table, **column._asdict()} for column in new]

@@ -12,6 +12,8 @@ from ..decode.json_values import Repairs
 
 LOADS_TABLE = "_mixpanel_loads"
 REJECTED_TABLE = "_mixpanel_rejected"
+SOURCE_NAME = "mixpanel"
+"""Name of the source, under which dlt keeps its schema and its state."""
 LOADS_KEY = ["table_name", "first_day", "last_day", "fetched_at"]
 
 
@@ -131,6 +133,17 @@ def describe_rejected(loads: Iterable[WindowLoad]) -> str:
         f"Rows that do not have the expected shape: {rows}. They are in the table "
         f"{REJECTED_TABLE}, as they came; everything else was loaded."
     )
+
+
+def completed_loads(client: Any) -> str:  # noqa: ANN401 - any SQL client
+    """The load log as a table in SQL, of completed loads only.
+
+    The log is committed apart from the data, so a load that failed half way may be in it. dlt
+    stores the id of a load once all of it is committed.
+    """
+    loads, ids = map(client.make_qualified_table_name, (LOADS_TABLE, "_dlt_loads"))
+    completed = f"SELECT load_id FROM {ids} WHERE status = 0"  # noqa: S608 - dlt's own name
+    return f"(SELECT * FROM {loads} WHERE _dlt_load_id IN ({completed})) AS loads"  # noqa: S608 - our own names
 
 
 def date_in_utc(at: float) -> date:

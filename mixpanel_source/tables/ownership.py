@@ -23,13 +23,12 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from ..destinations.registry import destination_of
 from ..errors import ConfigError
 from ..sql import quote_text
-from .load_log import LOADS_TABLE
+from .load_log import LOADS_TABLE, SOURCE_NAME
+from .losses import check_dlt_tables
 
 OWNER_TABLE = "_mixpanel_dataset"
 _TYPES = {"project_id": "bigint", "pipeline": "text", "claimed_at": "timestamp"}
 """Column -> dlt's name of its type."""
-SOURCE_NAME = "mixpanel"
-"""Name of the source, under which dlt keeps its state."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def claim_dataset(pipeline: dlt.Pipeline, *, project_id: int) -> None:
     to the next one.
 
     Raises:
-        ConfigError: the dataset belongs to another project or another pipeline.
+        ConfigError: the dataset belongs to another project or another pipeline, or was damaged.
         DestinationException: the destination cannot be reached or written.
         MixpanelError: the destination cannot be reached.
     """
@@ -62,6 +61,8 @@ def claim_dataset(pipeline: dlt.Pipeline, *, project_id: int) -> None:
         if owner != claimant and not table.holds_loads():
             table.replace(claimant)
             owner = claimant
+        if owner == claimant and destination_of(pipeline).restores_schema:
+            check_dlt_tables(job_client)
     if owner != claimant:
         raise _refusal(owner, claimant, pipeline.dataset_name)
 

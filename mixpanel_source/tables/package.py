@@ -16,6 +16,7 @@ from ..errors import MixpanelError, PausedError
 from ..progress import Progress
 from ..windows import iter_days
 from .load_log import WindowLoad
+from .losses import Loss
 from .spool import Spool
 
 logger = logging.getLogger("mixpanel_source")
@@ -63,6 +64,8 @@ class LoadPackage:
     """Part -> why it is not in the package; the others are."""
     spooled: list[tuple[Spool, str]] = field(default_factory=list)
     """Spool files of the package, obsolete once it is loaded."""
+    loss: Loss | None = None
+    """What the destination no longer has of the table; known in the first package of a run."""
     searched_late_events: bool = False
     """Whether late events were searched for, rather than known from an earlier package."""
 

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 
 from mixpanel_sandbox import Fault
+from mixpanel_source.commands.plan import plan
 from mixpanel_source.commands.status import Status, find_gaps
 from mixpanel_source.commands.status import status as read_status
 from mixpanel_source.destinations.registry import target_of
-from mixpanel_source.errors import BusyError, MixpanelError
+from mixpanel_source.errors import BusyError, ConfigError, MixpanelError
 from mixpanel_source.jobs.history import LastRun, read_last_run, write_last_run
 from mixpanel_source.jobs.lock import pipeline_lock
 from mixpanel_source.jobs.pipeline import open_pipeline
 from mixpanel_source.windows import Window
 from tests.support.clock import NOON
 from tests.support.lab import Lab, open_lab
-from tests.support.projects import ANCHOR, YESTERDAY, make_project
+from tests.support.projects import ANCHOR, TODAY, YESTERDAY, make_project
 
 
 def status(lab: Lab, destination: str = "duckdb", **given: Any) -> Status:
@@ -50,6 +51,35 @@ def test_status_tells_what_is_loaded(lab: Lab) -> None:
     assert (found.used, found.per_hour) == ({"query": 1, "export": 8}, 60)
     assert found.outcome == "done"
     assert lab.sandbox.requests == []
+
+
+def test_failed_jobs_are_raised(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting with which dlt takes a package for loaded that was refused is refused itself."""
+    monkeypatch.setenv("LOAD__RAISE_ON_FAILED_JOBS", "false")
+    with pytest.raises(ConfigError, match=r"load\.raise_on_failed_jobs is false"):
+        lab.sync("export")
+    assert lab.sandbox.requests == []
+
+
+def test_incomplete_loads_are_not_loaded(any_lab: Lab) -> None:
+    """Days that only the load log has are missing: it is committed apart from the data."""
+    any_lab.sync("export")
+    any_lab.clock.advance(days=3)
+    any_lab.sync("export")
+    with any_lab.pipeline.sql_client() as client:
+        loads = client.make_qualified_table_name("_dlt_loads")
+        newest = f"SELECT max(load_id) FROM {loads}"
+        client.execute_sql(f"DELETE FROM {loads} WHERE load_id = ({newest})")
+    assert max(row["last_day"] for row in any_lab.rows("_mixpanel_loads")) > YESTERDAY
+    destination = any_lab.pipeline.destination.destination_name
+    found = status(any_lab, destination)
+    export = found.tables[0]
+    assert (export.last, export.synced_through) == (YESTERDAY, YESTERDAY)
+    assert export.read_at is not None
+    assert export.read_at.date() == TODAY
+    assert found.loads[0].window.last == YESTERDAY
+    planned = plan(["export"], destination=destination, clock=any_lab.clock, **any_lab.settings)
+    assert planned.tables[0].days - planned.tables[0].days_again == 3
 
 
 def test_status_of_postgres(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ newest one seen: the late events that this exists for.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timezone
 from hashlib import blake2b
 from typing import Any
@@ -161,6 +161,17 @@ class Ledger:
             self._late.pop(str(day), None)
         self._remember(window, read_at, self.synced_through or window.last)
 
+    @property
+    def lost_days(self) -> list[date]:
+        """The days that were loaded and are no longer in the table, or not completely."""
+        return [date.fromisoformat(day) for day in self._state.get("lost", ())]
+
+    def record_lost(self, days: Iterable[date]) -> None:
+        """Record days that a sync has to read again, whatever was recorded before."""
+        lost = sorted({*self._state.get("lost", ()), *map(str, days)})
+        if lost:
+            self._state["lost"] = lost
+
     def note_filters(self, filters: dict[str, Any]) -> bool:
         """Record the filters that events are loaded with; returns whether they changed."""
         before = self._state.get("filters")
@@ -184,6 +195,9 @@ class Ledger:
 
     def _remember(self, window: Window, read_at: float, newest: date) -> None:
         self._read_at.update({str(day): read_at for day in window.days})
+        if "lost" in self._state:
+            read = {*map(str, window.days)}
+            self._state["lost"] = [day for day in self._state["lost"] if day not in read]
         oldest = str(newest - DAY * REMEMBERED_DAYS)
         self._state["read_at"] = {
             day: at for day, at in sorted(self._read_at.items()) if day >= oldest

@@ -25,7 +25,7 @@ from ...decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, exp
 from ...decode.value_types import EVENT
 from ...destinations.replacement import Replacement
 from ...errors import MixpanelError
-from ...windows import Window, WindowQueue, settled_on
+from ...windows import Window, WindowQueue, iter_days, settled_on
 from ..context import LoadContext, open_spool
 from ..dlt_items import growing_tables
 from ..emit import (
@@ -39,6 +39,7 @@ from ..emit import (
     stored_columns,
 )
 from ..load_log import KeptDay, WindowLoad, date_in_utc
+from ..losses import find_lost_days
 from ..package import LoadPackage
 from ..rejected import RejectedWriter, find_rejected, keeping
 from .archive_guard import ArchiveGuard, count_held, settled_days
@@ -81,6 +82,7 @@ def iter_events(context: LoadContext) -> Iterator[TDataItems]:
     if not context.record.windows:
         for warning in settings.warnings():
             logger.warning("export: %s", warning)
+    _record_lost(context, package, ledger)
     with stored_columns(state, EXPORT_COLUMNS, config) as columns, growing_tables():
         loader = _WindowLoader(context, package, ledger, columns, settings=settings)
         if context.catches_up and not context.record.searched_late_events:
@@ -89,6 +91,37 @@ def iter_events(context: LoadContext) -> Iterator[TDataItems]:
         context.progress.days_planned(NAME, len(days))
         yield from loader.iter_items(days)
     yield from closing_items(package, state, PROPERTY_COLUMNS)
+
+
+def _record_lost(context: LoadContext, package: LoadPackage, ledger: Ledger) -> None:
+    """Record the days whose rows are gone, so that a sync reads them again.
+
+    Days before the anchor are only reported: Mixpanel may no longer serve them.
+    """
+    if package.loss is None:
+        return
+    anchor = context.config.anchor(context.now().date())
+    lost = find_lost_days(dlt.current.pipeline(), package.loss)
+    if package.loss.is_table_lost and not package.loss.has_log and ledger.synced_through:
+        lost = ledger.loaded_days(Window(anchor, ledger.synced_through))
+    ledger.record_lost(day for day in lost if day >= anchor)
+    older = [day for day in lost if day < anchor]
+    if lost:
+        logger.warning(
+            "export: rows of %d days are missing that were loaded, from %s to %s. A sync reads "
+            "them again.",
+            len(lost),
+            lost[0],
+            lost[-1],
+        )
+    if older:
+        logger.warning(
+            "export: of these, %d days before anchor_date are read again by a backfill only: "
+            "mixpanel-source backfill --range %s,%s",
+            len(older),
+            older[0],
+            older[-1],
+        )
 
 
 def _days_to_load(context: LoadContext, ledger: Ledger) -> list[date]:

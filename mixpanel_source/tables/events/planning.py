@@ -31,14 +31,16 @@ def plan_days(
     check_range(config, now)
     newest = newest_day(now, zone=config.project_timezone, include_today=config.include_today)
     if config.range is None:
+        anchor = config.anchor(newest + DAY)
         days = days_to_sync(
-            anchor=config.anchor(newest + DAY),
+            anchor=anchor,
             newest=newest,
             synced_through=ledger.synced_through,
             read_on=ledger.read_on,
             lookback_days=config.lookback_days,
         )
-        return [day for day in days if (NAME, day) not in loaded]
+        lost = [day for day in ledger.lost_days if anchor <= day <= newest and day not in days]
+        return [day for day in [*days, *lost] if (NAME, day) not in loaded]
     done = ledger.backfilled_through(config.range)
     first = config.range.first if done is None else done + DAY
     return list(iter_days(first, min(config.range.last, newest)))

@@ -52,6 +52,8 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
     package = context.start_package(NAME)
     config = context.config
     state = dlt.current.resource_state()
+    if package.loss is not None and package.loss.is_table_lost:
+        state.pop(READ_AT, None)
     filters = _filters(config)
     now = context.clock.time()
     since = _updated_since(state, config, filters, now)

@@ -21,7 +21,7 @@ from ..context import LoadContext
 from ..dlt_items import growing_tables
 from ..emit import closing_items
 from ..partitions import iter_parts
-from .loader import ReportLoader
+from .loader import LOADED, ReportLoader
 from .saved_funnels import KNOWN, iter_saved_funnels
 from .schemas import FUNNELS
 
@@ -47,6 +47,9 @@ def iter_reports(context: LoadContext, table: str) -> Iterator[TDataItems]:
     """Yields the items of the resource of a table of reports."""
     package = context.start_package(table)
     state = dlt.current.resource_state()
+    if package.loss is not None and package.loss.is_table_lost:
+        # each report is loaded again from its first day
+        state.pop(LOADED, None)
     loader = ReportLoader(context, package, state)
     reports = reports_of(context.config.reports, table)
     if not reports:
