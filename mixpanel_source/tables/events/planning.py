@@ -1,10 +1,8 @@
-"""Which days of raw events a job loads.
-
-Pure.
-"""
+"""Which days of raw events a job loads."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from datetime import date, datetime
 
@@ -14,6 +12,8 @@ from ...errors import ConfigError
 from ...windows import DAY, Window, days_to_sync, iter_days, newest_day
 from .downloads import NAME, build_request
 from .ledger import Ledger
+
+logger = logging.getLogger("mixpanel_source")
 
 
 def plan_days(
@@ -27,8 +27,11 @@ def plan_days(
         now: an aware instant.
         loaded: table and day of what earlier packages of the same run loaded, which a sync does not
             read again.
+
+    Raises:
+        ConfigError: `range` begins after today.
     """
-    check_range(config, now)
+    _refuse_future(config, now)
     newest = newest_day(now, zone=config.project_timezone, include_today=config.include_today)
     if config.range is None:
         anchor = config.anchor(newest + DAY)
@@ -47,27 +50,31 @@ def plan_days(
 
 
 def check_range(config: Config, now: datetime) -> None:
-    """Refuse a `range` none of whose days can be loaded yet.
+    """Refuse a `range` that begins in the future, and warn of one that begins today.
 
     Args:
         config: the settings.
         now: an aware instant.
 
     Raises:
-        ConfigError: it begins after today, or today while `include_today` is off.
+        ConfigError: it begins after today.
     """
-    if config.range is None:
-        return
+    _refuse_future(config, now)
     today = newest_day(now, zone=config.project_timezone, include_today=True)
-    if config.range.first > today:
+    if config.range is not None and config.range.first == today and not config.include_today:
+        logger.warning(
+            "range begins today, %s, which is still incomplete, so there is nothing to load. Set "
+            "include_today to load it.",
+            today,
+        )
+
+
+def _refuse_future(config: Config, now: datetime) -> None:
+    today = newest_day(now, zone=config.project_timezone, include_today=True)
+    if config.range is not None and config.range.first > today:
         raise ConfigError(
             f"range begins on {config.range.first}, in the future. The last day that can be "
             f"loaded is today, {today}."
-        )
-    if config.range.first == today and not config.include_today:
-        raise ConfigError(
-            f"range begins today, {today}, which is still incomplete. Set include_today to load "
-            "it, or give an earlier day."
         )
 
 

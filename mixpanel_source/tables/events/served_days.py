@@ -43,7 +43,7 @@ class ServedDays:
         self._days = days
 
     def discard_future(self) -> None:
-        """Remove days that are not over by Mixpanel's time, which the replies state."""
+        """Remove days after Mixpanel's yesterday: its replies state what day it is there."""
         for day in filter(self._is_future, self._days):
             self._queue.discard(Window(day, day))
 
