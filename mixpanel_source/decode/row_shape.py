@@ -69,7 +69,25 @@ def reject_line(line: bytes, kind: RowKind) -> RejectedRow:
         raise TruncatedError(describe_bad_line(line)) from error
     if kind is EVENT and is_message(line, value):
         raise TruncatedError(describe_bad_line(line))
-    return RejectedRow(_problem(value, kind), value)
+    return RejectedRow(find_problem(value, kind) or "not readable", value)
+
+
+def find_problem(value: Any, kind: RowKind) -> str | None:  # noqa: ANN401 - any JSON value
+    """Why a value is not a row of a kind; None if it is."""
+    if not isinstance(value, dict):
+        return NOT_AN_OBJECT
+    name, properties = kind.name_key, kind.properties_key
+    missing = [key for key in (name, properties) if key not in value]
+    # a profile may have no properties
+    if missing and (kind is EVENT or name in missing):
+        return f"no {missing[0]}"
+    if not isinstance(value.get(properties, {}), dict):
+        return f"{properties} is not an object"
+    if kind is EVENT:
+        return None if isinstance(value[name], str) else f"{name} is not text"
+    if isinstance(value[name], (str, int, float)) and not isinstance(value[name], bool):
+        return None
+    return f"{name} is neither text nor a number"
 
 
 def find_entry_problem(entry: object, columns: Mapping[str, str]) -> str | None:
@@ -120,19 +138,6 @@ def _is_integer(value: object) -> bool:
     if isinstance(value, float):
         return value.is_integer()
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _problem(value: Any, kind: RowKind) -> str:  # noqa: ANN401 - any JSON value
-    if not isinstance(value, dict):
-        return NOT_AN_OBJECT
-    name, properties = kind.name_key, kind.properties_key
-    if name not in value:
-        return f"no {name}"
-    if properties not in value and kind is EVENT:
-        return f"no {properties}"
-    if not isinstance(value.get(properties, {}), dict):
-        return f"{properties} is not an object"
-    return f"{name} is not text" if kind is EVENT else f"{name} is neither text nor a number"
 
 
 def _iter_ids(value: object) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from ..api.request import Request
 from ..catalog.endpoints import endpoint
 from ..catalog.tables import Table, find_table
 from ..config.model import Config
-from ..decode.json_values import Repairs, dump_json
+from ..decode.json_values import Repairs
 from ..decode.row_shape import NOT_A_LIST, NOT_AN_OBJECT, RejectedRow, find_entry_problem
 from ..destinations.replacement import Replacement
 from ..errors import AuthError, MixpanelError, RequestError, TruncatedError, UnavailableError
@@ -99,8 +99,7 @@ class ListFetcher:
 
     def reject(self, table: str, entry: object, reason: str) -> None:
         """Set an entry of a list aside, to be stored with the rows of a table."""
-        row = RejectedRow(reason, entry)
-        self.rejected[table].append(Rejected(dump_json(entry).encode(), row))
+        self.rejected[table].append(Rejected.of_value(RejectedRow(reason, entry)))
 
     def reply(self, name: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - any JSON value
         """What an endpoint answers, without its envelope.

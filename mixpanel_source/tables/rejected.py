@@ -60,6 +60,11 @@ class Rejected(NamedTuple):
     day: date | None = None
     """That it is filed under; stored for tables that are read day by day."""
 
+    @classmethod
+    def of_value(cls, row: RejectedRow) -> Rejected:
+        """A row that came as a part of a reply."""
+        return cls(dump_json(row.value).encode(), row)
+
 
 def find_rejected(rows: VerifiedRows, decoder: BlockDecoder) -> Iterator[Rejected]:
     """Yields the rejected rows of a file of rows.

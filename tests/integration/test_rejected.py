@@ -251,3 +251,14 @@ def test_annotations_without_their_tags(lab: Lab) -> None:
     result = lab.sync("annotations", retries=0)
     assert {str(part) for part in result.failures} == {"annotations: annotation_tags"}
     assert [row["id"] for row in lab.rows("annotations")] == [7]
+
+
+def test_saved_funnels(lab: Lab) -> None:
+    """An entry of the list of funnels without a usable id is set aside."""
+    lab.project.funnels = [{"funnel_id": None, "name": "x"}, {"funnel_id": "y", "name": "z"}]
+    result = lab.sync("funnels")
+    assert result.failures == {}
+    assert [row[:1] + row[3:] for row in stored(lab)] == [
+        ("funnels", "funnel_id is not a whole number"),
+        ("funnels", "no funnel_id"),
+    ]

@@ -87,7 +87,7 @@ def levels_of(segment: str) -> Levels:
 def parse(table: str, reply: Any, **params: str) -> Counter[Expected]:
     """The rows of a reply, which must differ in what identifies them."""
     window = None if table == "insights" else WINDOW
-    rows = parse_report(reply, ReportQuery(table, params, LAST, window=window))
+    rows = parse_report(reply, ReportQuery(table, params, LAST, window=window)).rows
     assert len({row[:5] for row in rows}) == len(rows)
     return Counter(
         Expected(

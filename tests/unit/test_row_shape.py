@@ -179,7 +179,7 @@ def test_rejected_rows_are_no_duplicates() -> None:
     index.resolve_duplicates()
     assert index.rejected.tolist() == [0, 2, 4]
     assert index.dropped.tolist() == [0, 1, 2, 4]
-    assert index.duplicates == 1
+    assert index.duplicates.tolist() == [[1, 3]]
     assert index.rows_by_day() == {DAY: 1}
 
 

@@ -15,11 +15,13 @@ from dlt.common.typing import TDataItems
 from ...api.reply import Reply
 from ...api.request import Request
 from ...config.reports import Report, window_for
+from ...decode.row_shape import RejectedRow
 from ...errors import ReplyError
 from ...windows import iter_days, newest_day
 from ..context import LoadContext
 from ..load_log import WindowLoad
 from ..package import LoadPackage
+from ..rejected import REPLACE_PART, REPLACE_ROWS, Rejected, RejectedWriter
 from .forgotten_rows import without_forgotten
 from .reply_facts import ReplyFacts, facts_of
 from .report_requests import ACTIVITY, request_for
@@ -48,6 +50,7 @@ class _Read(NamedTuple):
     """A reply, read."""
 
     rows: Rows
+    rejected: list[RejectedRow]
     facts: ReplyFacts
     load: WindowLoad
 
@@ -77,7 +80,7 @@ class ReportLoader:
             logger.info("%s %s: nothing to load before %s.", self._table, report.name, known.since)
             return
         request = request_for(report, query)
-        rows, facts, load = self._context.client.send(
+        rows, rejected, facts, load = self._context.client.send(
             request,
             partial(_read_report, request, query),
             patience_s=self._context.patience_s(self._package),
@@ -93,6 +96,10 @@ class ReportLoader:
             load.rows_forgotten = received - len(rows)
         load.rows = len(rows)
         yield from iter_tables(self._table, report.name, rows, days)
+        # an entry that is rejected has no day: the replies of several days may have it
+        replaced = REPLACE_PART if query.window is None else REPLACE_ROWS
+        writer = RejectedWriter(load, self._context.forgotten, replaced)
+        yield from writer.iter_items(map(Rejected.of_value, rejected))
         self._package.add(load)
         if is_dated(self._table):
             self._remember(report, known, facts, rows)
@@ -159,7 +166,8 @@ class ReportLoader:
 def _read_report(request: Request, query: ReportQuery, reply: Reply) -> _Read:
     body = reply.json()
     try:
-        rows, facts = parse_report(body, query), facts_of(body, query)
+        rows, rejected = parse_report(body, query)
+        facts = facts_of(body, query)
     except ReplyError as error:
         raise ReplyError(
             f"{error.reason}, and a retry would not change that. Nothing of this report is loaded. "
@@ -180,7 +188,7 @@ def _read_report(request: Request, query: ReportQuery, reply: Reply) -> _Read:
         load.first_day, load.last_day = query.window
         # numbers still change for some days, and are read again then
         load.is_final = False
-    return _Read(rows, facts, load)
+    return _Read(rows, rejected, facts, load)
 
 
 def _warn_of_limits(request: Request, facts: ReplyFacts) -> None:

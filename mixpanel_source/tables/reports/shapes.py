@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...decode.json_values import dump_json
 from ...decode.reply_values import (
@@ -23,6 +23,9 @@ from ...decode.reply_values import (
     text_of,
     unexpected,
 )
+from ...decode.row_shape import NOT_AN_OBJECT, RejectedRow, find_problem
+from ...decode.value_types import EVENT
+from ...errors import ReplyError
 from ...windows import iter_days
 from .cohort_shapes import parse_frequency, parse_retention
 from .funnel_shape import parse_funnel
@@ -34,18 +37,29 @@ METRICS = {"general": "count", "unique": "unique", "average": "average"}
 """Parameter `type` -> the metric."""
 
 
-def parse_report(reply: object, query: ReportQuery) -> Rows:
-    """The rows of a reply, sorted.
+class ParsedReport(NamedTuple):
+    """A reply, parsed."""
+
+    rows: Rows
+    """Sorted."""
+    rejected: list[RejectedRow]
+    """Entries of a list of events that are no events."""
+
+
+def parse_report(reply: object, query: ReportQuery) -> ParsedReport:
+    """The rows of a reply.
 
     Raises:
         ReplyError: the reply has another shape than the page of the endpoint documents.
     """
     try:
-        rows = [*_SHAPES[query.table](reply, query)]
+        parsed = [*_SHAPES[query.table](reply, query)]
     except RecursionError:
         raise unexpected("of a depth that can be read") from None
+    rejected = [row for row in parsed if isinstance(row, RejectedRow)]
+    rows = [row for row in parsed if not isinstance(row, RejectedRow)]
     # the first fields identify a row; later ones may not be comparable
-    return sorted(rows, key=lambda row: row[:5])
+    return ParsedReport(sorted(rows, key=lambda row: row[:5]), rejected)
 
 
 def days_of(reply: object, query: ReportQuery) -> list[date]:
@@ -80,13 +94,15 @@ def _results(reply: object, query: ReportQuery) -> Iterator[Measure]:
         yield from measure(take_day(key), key, event, value, metric=metric)
 
 
-def _top_events(reply: object, query: ReportQuery) -> Iterator[Measure]:
+def _top_events(reply: object, query: ReportQuery) -> Iterator[Measure | RejectedRow]:
     """`{"events": [{"event": name, "amount": number, ...}], "type": ...}`."""
     events = take_list(part_of(reply, "events"), "an object with events")
     for event in events:
-        facts = take_object(event, "a list of events")
-        name = segment_text([text_of(facts.get("event"))])
-        yield from named_numbers(query.today, str(query.today), name, facts)
+        if isinstance(event, dict):
+            name = segment_text([text_of(event.get("event"))])
+            yield from named_numbers(query.today, str(query.today), name, event)
+        else:
+            yield RejectedRow(NOT_AN_OBJECT, event)
 
 
 def _top_properties(reply: object, query: ReportQuery) -> Iterator[Measure]:
@@ -106,7 +122,7 @@ def _names(reply: object, _query: ReportQuery) -> Iterator[Name]:
         yield Name(position, name if isinstance(name, str) else dump_json(name))
 
 
-def _activity(reply: object, query: ReportQuery) -> Iterator[Activity]:
+def _activity(reply: object, query: ReportQuery) -> Iterator[Activity | RejectedRow]:
     """`{"results": {"events": [{"event": name, "properties": {"time": seconds, ...}}]}}`.
 
     The user's id is called `$distinct_id` in some events and `distinct_id` in others.
@@ -114,9 +130,15 @@ def _activity(reply: object, query: ReportQuery) -> Iterator[Activity]:
     results = take_object(part_of(reply, "results"), "an object with results")
     positions: dict[date, int] = {}
     for event in take_list(results.get("events"), "an object with events"):
-        facts = take_object(event, "a list of events")
-        properties = take_object(facts.get("properties"), "a list of events with properties")
-        day, time = take_moment(properties.get("time"), query.zone)
+        if problem := find_problem(event, EVENT):
+            yield RejectedRow(problem, event)
+            continue
+        properties = event["properties"]
+        try:
+            day, time = take_moment(properties.get("time"), query.zone)
+        except ReplyError:
+            yield RejectedRow("time is not a time", event)
+            continue
         if query.window is not None and not query.window.first <= day <= query.window.last:
             continue
         positions[day] = positions.get(day, 0) + 1
@@ -125,7 +147,7 @@ def _activity(reply: object, query: ReportQuery) -> Iterator[Activity]:
             day,
             positions[day],
             time,
-            text_of(facts.get("event")),
+            event["event"],
             None if found is None else text_of(found),
             dump_json(properties),
         )
