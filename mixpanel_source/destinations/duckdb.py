@@ -180,7 +180,13 @@ class DuckDb(DuckDbSql):
     @cached_property
     def _file(self) -> Path | None:
         """The file, whatever link leads to it; None if the database is in memory."""
-        database: str = self._client.config.credentials.database
+        credentials = self._client.config.credentials
+        if credentials.drivername not in ("duckdb", None):
+            raise ConfigError(
+                "The credentials of duckdb are an address of another kind of database. Give the "
+                "path of a file, or set --destination to that database."
+            )
+        database: str = credentials.database
         return None if database in {":memory:", ":external:"} else Path(database).resolve()
 
 

@@ -14,6 +14,7 @@ from ..sql import quote_text
 from .base import Destination
 from .exclusive import ExclusiveAccess
 from .failures import find_failure
+from .postgres_credentials import LibpqConfiguration
 from .postgres_waits import WaitWatch, name_sessions, session_name
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class ExactPostgres(postgres):
     can be opened with dlt alone.
     """
 
+    spec = LibpqConfiguration  # type: ignore[assignment] # narrower than dlt's
+
     @property
     def destination_type(self) -> str:
         """The type that goes into the pipeline's state."""
@@ -74,7 +77,10 @@ class ExactPostgres(postgres):
 class Postgres(Destination):
     """A PostgreSQL database."""
 
-    credentials_example = "postgresql://user:password@host:5432/database"
+    credentials_example = (
+        "postgresql://user:password@host:5432/database, with special characters in the password "
+        "percent-encoded"
+    )
     extra = "mixpanel-source[postgres]"
     takes_views = True
     deletes_rows = True
@@ -131,9 +137,10 @@ class Postgres(Destination):
         failure = find_failure(error)
         says = f" Postgres says: {failure}." if failure else ""
         server = self._client.config.credentials
+        host = server.host or "the local socket"
         return MixpanelError(
             f"destination {self._pipeline.destination.destination_name} cannot be reached at "
-            f"{server.host}:{server.port}. Check its credentials and that it is running.{says}"
+            f"{host}:{server.port}. Check its credentials and that it is running.{says}"
         )
 
     @property
