@@ -310,6 +310,14 @@ FUNNELS: dict[str, tuple[Any, list[Levels]]] = {
     ),
     "in objects": ({"US": {"pro": {"steps": STEPS}}}, [("US", "pro")]),
     "in objects, called steps": ({"steps": {"steps": {"steps": STEPS}}}, [("steps", "steps")]),
+    "in objects and in lists": (
+        {"US": {"pro": STEPS}, "$overall": {"steps": STEPS, "analysis": {}}},
+        [("$overall",), ("US", "pro")],
+    ),
+    "called steps and analysis": (
+        {"steps": STEPS, "analysis": STEPS, "$overall": STEPS},
+        [("$overall",), ("analysis",), ("steps",)],
+    ),
     "nobody in a segment": ({"US": {"pro": [], "$overall": STEPS}}, [("US", "$overall")]),
 }
 
@@ -329,6 +337,7 @@ OTHER_FUNNELS: list[Any] = [
     {"US": {"pro": STEPS, "free": {"total": 5}}},
     {"US": {"pro": [5]}},
     {"US": {"steps": STEPS}, "DE": {"steps": "none"}},
+    {"steps": STEPS, "US": {"steps": STEPS}},
 ]
 
 

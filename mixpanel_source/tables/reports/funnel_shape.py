@@ -6,7 +6,7 @@ Pure. Source: https://developer.mixpanel.com/reference/funnels-query.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from ...decode.reply_values import part_of, take_day, take_object, unexpected
 from .measures import named_numbers, segment_text
@@ -67,12 +67,26 @@ def _has_objects(buckets: Collection[Mapping[str, Any]], *, with_breakdown: bool
 
 
 def _iter_lists(node: object, path: Levels = ()) -> Iterator[tuple[Levels, list[Any]]]:
-    """The lists of steps in a bucket, each after the keys that lead to it."""
+    """The lists of steps in a bucket, each after the keys that lead to it.
+
+    Without those of objects that an analysis tells from segments.
+    """
+    if _is_analysed(node):
+        return
     if isinstance(node, dict):
         for key, inner in node.items():
             yield from _iter_lists(inner, (*path, key))
     elif isinstance(node, list) and all(isinstance(step, dict) for step in node):
         yield path, node
+
+
+def _is_analysed(node: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether an object is a funnel: as segments, its values would be of the same kind."""
+    return (
+        isinstance(node, dict)
+        and isinstance(node.get(STEPS), list)
+        and isinstance(node.get("analysis"), dict)
+    )
 
 
 def _iter_funnels(node: object, *, has_objects: bool, levels: Levels = ()) -> Iterator[_Funnel]:
@@ -82,8 +96,10 @@ def _iter_funnels(node: object, *, has_objects: bool, levels: Levels = ()) -> It
         yield _Funnel(levels, node, {})
         return
     segments = take_object(node, _A_FUNNEL)
-    if has_objects and isinstance(segments.get(STEPS), list):
+    if _is_analysed(segments) or (has_objects and isinstance(segments.get(STEPS), list)):
         facts = {name: fact for name, fact in segments.items() if name != STEPS}
+        if not _is_analysed(segments) and any(steps for _, steps in _iter_lists(facts)):
+            raise unexpected(_A_FUNNEL)
         yield _Funnel(levels, segments[STEPS], facts)
         return
     if levels and not segments:
