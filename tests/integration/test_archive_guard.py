@@ -217,6 +217,7 @@ def test_status_shows_what_is_kept(
         output := capsys.readouterr().out
     )
     assert command in output
+    lab.clock.advance(seconds=60)
     assert cli.main(command.split()) == cli.DONE
     (table,) = status(**lab.settings).tables
     assert table.kept_days == {}

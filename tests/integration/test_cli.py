@@ -21,6 +21,7 @@ import pytest
 from mixpanel_sandbox import SECRET, Fault, Project, Sandbox
 from mixpanel_source import cli
 from mixpanel_source.catalog.tables import TABLE_NAMES
+from mixpanel_source.paths import data_directory
 from tests.support.clock import wait_until
 from tests.support.projects import make_recent_project
 from tests.support.settings import set_environment
@@ -235,6 +236,9 @@ def test_spent_quota_is_for_later(sandbox: Sandbox, run: Any) -> None:
     assert_one_line(done.err, "hourly quota", "run again")
     assert "0 an hour" not in done.err.replace("60 an hour", "")
     assert count("export") == 3
+    # as if half an hour had passed: until then, no process sends anything
+    for log in data_directory().glob("requests-*.json"):
+        log.unlink()
     assert run("sync").code == cli.DONE
     assert count("export") == 9
 
