@@ -7,18 +7,28 @@ one transaction. A condition decides what goes, never a key: dlt's delete by key
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.common.schema.typing import TWriteDispositionConfig
 
 _COMPARISONS = {None: ("IS NOT NULL", "IS NULL"), "": ("<> ''", "= ''"), 0: ("> 0", "= 0")}
 """What a tombstone has in the column `keep` -> what is true of rows there, and of tombstones."""
 _BLANKS = {pa.string(): "", pa.int64(): 0}
 """What a tombstone has in a column that may not be null."""
+
+
+_MARK = b"mixpanel.tombstones"
+"""Metadata of a schema: the column `keep` as JSON, and what tombstones have there."""
+
+
+class TombstoneRow(dict[str, Any]):
+    """A tombstone among rows that are dicts."""
 
 
 class Kept(NamedTuple):
@@ -99,11 +109,12 @@ class Replacement:
             for field in schema
         }
         columns |= {self.keep: [self.blank] * rows, **scope}
-        return pa.Table.from_pydict(columns, schema=schema)
+        mark = {_MARK: json.dumps([self.keep, self.blank])}
+        return pa.Table.from_pydict(columns, schema=schema.with_metadata(mark))
 
-    def tombstone_row(self) -> dict[str, Any]:
+    def tombstone_row(self) -> TombstoneRow:
         """A tombstone for a table that is replaced as a whole and loaded as dicts."""
-        return {self.keep: self.blank}
+        return TombstoneRow({self.keep: self.blank})
 
     @property
     def _deleted(self) -> str:
@@ -159,3 +170,17 @@ def conditions_of(table: Mapping[str, Any]) -> Conditions | None:
     if scope is None or keep is None or table.get("x-merge-strategy") != "delete-insert":
         return None
     return Conditions(scope, keep)
+
+
+def without_tombstones(rows: pa.Table) -> pa.Table:
+    """Rows for a destination that replaces nothing, where a tombstone would stay as a row.
+
+    Args:
+        rows: among them tombstones, if the schema has the metadata of `Replacement.tombstones`.
+    """
+    mark = (rows.schema.metadata or {}).get(_MARK)
+    if mark is None:
+        return rows
+    keep, blank = json.loads(mark)
+    values = rows[keep]
+    return rows.filter(pc.is_valid(values) if blank is None else pc.not_equal(values, blank))

@@ -11,9 +11,10 @@ import dlt
 import pyarrow as pa
 from dlt.common.schema.typing import TWriteDispositionConfig
 from dlt.common.typing import TDataItems
+from dlt.extract.items import DataItemWithMeta
 
 from .. import constants
-from ..destinations.replacement import Replacement
+from ..destinations.replacement import Replacement, TombstoneRow, without_tombstones
 
 WRITER_DEFAULTS = {
     # dlt refuses arrow tables of one run that differ; `default` adds columns and changes no value
@@ -67,6 +68,21 @@ def rows_for(
         schema_contract="evolve",
     )
     return dlt.mark.with_hints(rows, hints, create_table_variant=True)
+
+
+def iter_without_tombstones(items: Iterable[TDataItems]) -> Iterator[TDataItems]:
+    """Yields items for a destination that only appends."""
+    for item in items:
+        if isinstance(item, DataItemWithMeta):
+            yield DataItemWithMeta(item.meta, _without_tombstones(item.data))
+        else:
+            yield _without_tombstones(item)
+
+
+def _without_tombstones(rows: TDataItems) -> TDataItems:
+    if isinstance(rows, pa.Table):
+        return without_tombstones(rows)
+    return [row for row in rows if not isinstance(row, TombstoneRow)]
 
 
 class _JsonHintNoise(logging.Filter):

@@ -14,9 +14,11 @@ from dlt.extract import DltResource
 from ..api.request import Request
 from ..catalog.tables import TABLES, Table
 from ..config.model import Config
+from ..destinations.registry import destination_of
 from ..destinations.replacement import Replacement
 from . import lists
 from .context import LoadContext
+from .dlt_items import iter_without_tombstones
 from .events import loading as events
 from .profiles import cohort_members, groups
 from .profiles import users as profiles
@@ -95,7 +97,8 @@ def build_resource(table: Table, context: LoadContext) -> DltResource:
         hints["write_disposition"] = resource.replacement(context.config).write_disposition
 
     def iter_items(context: LoadContext) -> Iterator[TDataItems]:
-        yield from resource.iter_items(context)
+        items = resource.iter_items(context)
+        yield from iter_without_tombstones(items) if _appends() else items
 
     built: DltResource = dlt.resource(
         iter_items,
@@ -105,3 +108,10 @@ def build_resource(table: Table, context: LoadContext) -> DltResource:
         **hints,
     )(context)
     return built
+
+
+def _appends() -> bool:
+    """Whether the destination of the pipeline that is running replaces no rows."""
+    pipeline = dlt.current.pipeline()
+    # a pipeline that extracts only has none
+    return getattr(pipeline, "destination", None) is not None and destination_of(pipeline).appends

@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 
 import dlt
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import mixpanel_source
@@ -20,6 +22,7 @@ from mixpanel_source.destinations.registry import DESTINATIONS, destination_of, 
 from mixpanel_source.destinations.sqlalchemy import SqlAlchemy
 from mixpanel_source.errors import BusyError, ConfigError
 from tests.support.lab import Lab, load
+from tests.support.projects import EVENTS_PER_DAY, YESTERDAY
 from tests.support.tables import read_types
 
 TABLES = ("export", "engage", "cohorts", "_mixpanel_loads", "_mixpanel_columns")
@@ -74,6 +77,25 @@ def test_appending_destination_is_announced(
     mixpanel_source.sync(("engage",), pipeline=files, clock=lab.clock, **lab.settings)
     assert "filesystem cannot replace rows" in caplog.text
     assert list((tmp_path / "files").rglob("engage/*.parquet"))
+
+
+def test_files_hold_no_rows_that_stand_for_nothing(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is replaced, an empty day and an empty list leave no row."""
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "files"))
+    lab.project.events[YESTERDAY] = []
+    lab.project.cohorts = []
+    files = mixpanel_source.open_pipeline("filesystem", name="files")
+    result = mixpanel_source.sync(
+        ("export", "cohorts"), pipeline=files, clock=lab.clock, **lab.settings
+    )
+    assert result.failures == {}
+    paths = [*(tmp_path / "files").rglob("export/*.parquet")]
+    events = pa.concat_tables([pq.read_table(path) for path in paths])
+    assert len(events) == result.rows["export"] == EVENTS_PER_DAY * 7
+    assert "" not in events["event_key"].to_pylist()
+    assert not [*(tmp_path / "files").rglob("cohorts/*.parquet")]
 
 
 def test_destination_that_cannot_replace_a_day_is_refused(

@@ -115,7 +115,8 @@ def _to_arrow(layout: _Layout, report: str, rows: Rows, days: Sequence[date]) ->
         {"report": [report] * len(days), "date": days} if "date" in names else {"report": [report]}
     )
     tombstones = layout.replacement.tombstones(layout.schema, **scope)
-    return pa.concat_tables([pa.Table.from_pydict(loaded, schema=layout.schema), tombstones])
+    rows = pa.Table.from_pydict(loaded, schema=tombstones.schema)
+    return pa.concat_tables([rows, tombstones])
 
 
 def _as_funnel_steps(table: pa.Table) -> TDataItems:
