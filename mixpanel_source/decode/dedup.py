@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..windows import Window
-from .event_time import EPOCH_ORDINAL, day_number
+from .event_time import EPOCH_ORDINAL, NO_DAY, day_number
 from .identity import KEY_BYTES, Identities
 from .json_values import content_digest
 
@@ -81,6 +81,14 @@ class RowIndex:
     def rejected(self) -> NDArray[np.int64]:
         """The positions of the rejected rows, ascending; they are dropped as well."""
         return np.frombuffer(self._rejected, np.int64)
+
+    def is_rejected_of(self, window: Window) -> NDArray[np.bool_]:
+        """For each rejected row whether its own day lies in a window, or is not known."""
+        days = np.frombuffer(self.own_days, np.int32)[self.rejected]
+        inside: NDArray[np.bool_] = (days >= day_number(window.first)) & (
+            days <= day_number(window.last)
+        )
+        return inside | (days == NO_DAY)
 
     @property
     def days(self) -> NDArray[np.int32]:

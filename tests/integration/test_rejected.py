@@ -11,6 +11,7 @@ import pytest
 import mixpanel_source
 from mixpanel_sandbox import Fault
 from mixpanel_source.tables import rejected
+from tests.support.kill_points import kill_syncs
 from tests.support.lab import Lab
 from tests.support.projects import YESTERDAY, add_event
 
@@ -262,3 +263,18 @@ def test_saved_funnels(lab: Lab) -> None:
         ("funnels", "funnel_id is not a whole number"),
         ("funnels", "no funnel_id"),
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_kills(any_lab: Lab) -> None:
+    """Killed at whatever moment, every rejected row is there once, and none that was replaced."""
+    any_lab.project.events[DAY] += [b'{"event":1}', b'{"event":2}']
+    assert any_lab.sync("export").failures == {}
+    any_lab.project.events[DAY].pop()
+    any_lab.project.events[YESTERDAY].append(b"null")
+    kill_syncs(any_lab, "export", ["received 1", "Load 1", "Load 3", "Load 5", "loaded 1"])
+    assert any_lab.sync("export").failures == {}
+    assert sorted(row["row"] for row in any_lab.rows(TABLE)) == ["null", '{"event":1}']
+    keys = [row["event_key"] for row in any_lab.rows("export")]
+    assert len(keys) == len({*keys}) == sum(map(len, any_lab.project.events.values())) - 2

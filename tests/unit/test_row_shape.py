@@ -18,6 +18,7 @@ from mixpanel_source.decode.identity import EventIdentifier, ProfileIdentifier, 
 from mixpanel_source.decode.row_shape import MAX_DEPTH, find_entry_problem, reject_line
 from mixpanel_source.decode.value_types import EVENT, PROFILE, RowKind
 from mixpanel_source.errors import TruncatedError
+from mixpanel_source.windows import Window
 
 DAY = date(2026, 11, 20)
 NOON = 1_795_176_000
@@ -218,3 +219,13 @@ def test_an_entry_known_by_a_text() -> None:
     """The key may be text, even empty text."""
     assert find_entry_problem({"name": ""}, {"name": "text"}) is None
     assert find_entry_problem({"name": 4}, {"name": "text"}) == "name is not text"
+
+
+def test_rejected_rows_of_other_days() -> None:
+    """Where replies are not limited to their window, a row belongs to the window of its day."""
+    times = [NOON, NOON + 86_400, "noon", None]
+    lines = (json.dumps({"event": None, "properties": {"time": time}}) for time in times)
+    _, identities = BlockReader(IDENTIFIERS[EVENT]).read("\n".join([*lines, ""]).encode())
+    index = RowIndex()
+    index.extend(identities)
+    assert index.is_rejected_of(Window(DAY, DAY)).tolist() == [True, False, True, True]

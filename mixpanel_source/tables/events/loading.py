@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import partial
+from itertools import compress
 
 import dlt
 from dlt.common.typing import TDataItems
@@ -245,7 +246,11 @@ class _WindowLoader:
         writer = RejectedWriter(load, self._context.forgotten, keeping(self._guard.kept_days))
         window = iter_days(load.first_day, load.last_day)
         days = [day for day in window if day not in load.kept_days]
-        yield from writer.iter_items(find_rejected(fetched, decoder), days=days)
+        rows = find_rejected(fetched, decoder)
+        if self._requests.serves_other_days:
+            own = fetched.verified.index.is_rejected_of(Window(load.first_day, load.last_day))
+            rows = compress(rows, own.tolist())
+        yield from writer.iter_items(rows, days=days)
 
     def _count_unit(self, unit: Unit) -> dict[date, int]:
         """Day -> events of all parts whose own day, within the unit, it is."""
