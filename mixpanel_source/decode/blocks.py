@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import constants
 from .framing import join_torn_rows
-from .identity import Identities, Identity, RowIdentifier
+from .index.identity import Identities, Identity, RowIdentifier
 from .parallel import map_ahead
 from .row_shape import is_too_deep, reject_line
 from .value_types import RowKind

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .decoded import Decoded
-from .dedup import RowIndex
 from .event_time import MS_FROM, parse_moment
+from .index.row_index import RowIndex
 from .value_types import JsonType, Typed
 
 Properties = dict[Typed, pa.Array]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .. import constants
 from .blocks import BlockReader, ReadBlock
-from .dedup import RowIndex
+from .index.row_index import RowIndex
 
 
 @dataclass

@@ -8,9 +8,9 @@ import dlt
 
 from ..paths import LoadTarget
 from .base import Destination
-from .duckdb import DuckDb, DuckDbSql, MotherDuck
+from .duckdb.destination import DuckDb, DuckDbSql, MotherDuck
 from .files import Files
-from .postgres import Postgres
+from .postgres.destination import Postgres
 from .sqlalchemy import SqlAlchemy
 
 _BUILT_IN = "dlt.destinations."

@@ -20,11 +20,11 @@ from ..decode.columns import ColumnMap, StoredColumn
 from ..decode.decoded import Decoded, Selection
 from ..decode.decoder import BlockDecoder
 from ..decode.forgotten import ForgottenIds
-from ..decode.identity import RowIdentifier
+from ..decode.index.identity import RowIdentifier
+from ..decode.index.same_id import ContentComparison
 from ..decode.json_values import Repairs
 from ..decode.layout import Layout
 from ..decode.parallel import available_processors, map_ahead, release_memory
-from ..decode.same_id import ContentComparison
 from ..decode.value_types import EVENT, PROFILE, RowKind
 from ..decode.verify import VerifiedWindow
 from ..destinations.replacement import Replacement

@@ -15,7 +15,7 @@ from mixpanel_source import constants
 from mixpanel_source.decode.blocks import BlockReader, read_block
 from mixpanel_source.decode.columns import ColumnMap
 from mixpanel_source.decode.decoder import BlockDecoder
-from mixpanel_source.decode.identity import EventIdentifier
+from mixpanel_source.decode.index.identity import EventIdentifier
 from mixpanel_source.decode.layout import EXPORT_COLUMNS, export_layout
 from mixpanel_source.decode.value_types import EVENT
 from mixpanel_source.decode.verify import verify

@@ -15,9 +15,9 @@ import pytest
 import mixpanel_source
 from mixpanel_sandbox import made_up_project
 from mixpanel_source.destinations.base import Destination
-from mixpanel_source.destinations.duckdb import DuckDb
+from mixpanel_source.destinations.duckdb.destination import DuckDb
 from mixpanel_source.destinations.files import Files
-from mixpanel_source.destinations.postgres import Postgres
+from mixpanel_source.destinations.postgres.destination import Postgres
 from mixpanel_source.destinations.registry import DESTINATIONS, destination_of, find_destination
 from mixpanel_source.destinations.sqlalchemy import SqlAlchemy
 from mixpanel_source.errors import BusyError, ConfigError

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from mixpanel_source import cli, open_pipeline
-from mixpanel_source.destinations.duckdb_errors import explain
+from mixpanel_source.destinations.duckdb.errors import explain
 from mixpanel_source.destinations.registry import destination_of
 from mixpanel_source.errors import BusyError, ConfigError, MixpanelError
 from tests.support.lab import Lab

@@ -115,7 +115,7 @@ def test_missing_packages(
     """A destination whose packages are missing ends with exit code 2 and what to install."""
     credentials = f"DESTINATION__{destination.upper()}__CREDENTIALS"
     monkeypatch.setenv(credentials, f"{destination}://user:password@localhost/database")
-    for module in ("psycopg2", "mixpanel_source.destinations.postgres_copy"):
+    for module in ("psycopg2", "mixpanel_source.destinations.postgres.copy"):
         monkeypatch.setitem(sys.modules, module, None)
     assert main(["status", "--destination", destination]) == 2
     assert f"pip install '{install}'" in capsys.readouterr().err

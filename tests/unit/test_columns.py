@@ -27,8 +27,8 @@ from mixpanel_source.decode.columns import (
 )
 from mixpanel_source.decode.decoded import ARROW_TYPES
 from mixpanel_source.decode.decoder import BlockDecoder
-from mixpanel_source.decode.dedup import RowIndex
-from mixpanel_source.decode.identity import EventIdentifier
+from mixpanel_source.decode.index.identity import EventIdentifier
+from mixpanel_source.decode.index.row_index import RowIndex
 from mixpanel_source.decode.layout import EXPORT_COLUMNS, export_layout
 from mixpanel_source.decode.value_types import EVENT, JsonType, Typed
 from mixpanel_source.windows import Window

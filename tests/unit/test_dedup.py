@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.decode.dedup import RowIndex
-from mixpanel_source.decode.identity import KEY_BYTES, Identities, Identity
+from mixpanel_source.decode.index.identity import KEY_BYTES, Identities, Identity
+from mixpanel_source.decode.index.row_index import RowIndex
 from mixpanel_source.decode.json_values import content_digest
 
 EPOCH = date(1970, 1, 1)

@@ -14,8 +14,8 @@ from mixpanel_source.decode.blocks import BlockReader
 from mixpanel_source.decode.columns import ColumnMap
 from mixpanel_source.decode.decoded import Selection
 from mixpanel_source.decode.decoder import BlockDecoder
-from mixpanel_source.decode.dedup import RowIndex
-from mixpanel_source.decode.identity import EventIdentifier
+from mixpanel_source.decode.index.identity import EventIdentifier
+from mixpanel_source.decode.index.row_index import RowIndex
 from mixpanel_source.decode.layout import EXPORT_COLUMNS, export_layout
 from mixpanel_source.decode.value_types import EVENT
 from mixpanel_source.decode.verify import VerifiedWindow

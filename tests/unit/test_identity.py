@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.decode.dedup import RowIndex
 from mixpanel_source.decode.event_time import EPOCH_ORDINAL
-from mixpanel_source.decode.identity import (
+from mixpanel_source.decode.index.identity import (
     KEY_BYTES,
     EventIdentifier,
     Identities,
@@ -23,6 +22,7 @@ from mixpanel_source.decode.identity import (
     RowIdentifier,
     first_given,
 )
+from mixpanel_source.decode.index.row_index import RowIndex
 from mixpanel_source.decode.value_types import EVENT
 from mixpanel_source.windows import DAY, Window
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mixpanel_source.decode.blocks import BlockReader, read_block
 from mixpanel_source.decode.decoded import Selection
 from mixpanel_source.decode.decoder import BlockDecoder
-from mixpanel_source.decode.dedup import RowIndex
-from mixpanel_source.decode.identity import EventIdentifier
+from mixpanel_source.decode.index.identity import EventIdentifier
+from mixpanel_source.decode.index.row_index import RowIndex
 from mixpanel_source.decode.layout import (
     ENGAGE_SCHEMA,
     EXPORT_IDENTITY,

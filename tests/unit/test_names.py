@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from mixpanel_source.config.names import check_names
-from mixpanel_source.destinations.duckdb_merge import database_name
+from mixpanel_source.destinations.duckdb.merge import database_name
 from mixpanel_source.errors import ConfigError
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from mixpanel_source.decode.blocks import BlockReader
 from mixpanel_source.decode.framing import inflate, iter_row_blocks
-from mixpanel_source.decode.identity import EventIdentifier
+from mixpanel_source.decode.index.identity import EventIdentifier
 from mixpanel_source.decode.verify import verify
 from mixpanel_source.errors import TruncatedError
 from mixpanel_source.tables.spool import Spool

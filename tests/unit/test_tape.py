@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mixpanel_source.decode.blocks import BlockReader, read_block, read_blocks
 from mixpanel_source.decode.decoded import Decoded, Selection
 from mixpanel_source.decode.decoder import BlockDecoder
-from mixpanel_source.decode.identity import EventIdentifier, ProfileIdentifier, RowIdentifier
+from mixpanel_source.decode.index.identity import EventIdentifier, ProfileIdentifier, RowIdentifier
 from mixpanel_source.decode.scan.gather import GroupedRows
 from mixpanel_source.decode.scan.grammar import MAX_DEPTH
 from mixpanel_source.decode.scan.key_table import MAX_KEY_BYTES, MAX_KEYS

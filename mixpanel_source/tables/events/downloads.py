@@ -17,7 +17,7 @@ from ...catalog.endpoints import endpoint
 from ...config.model import Config
 from ...decode.blocks import BlockReader
 from ...decode.framing import inflate, iter_row_blocks
-from ...decode.identity import EventIdentifier
+from ...decode.index.identity import EventIdentifier
 from ...decode.parallel import Check
 from ...decode.verify import VerifiedWindow, verify
 from ...errors import PausedError, TruncatedError

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...decode.strays import Strays, find_strays
+from ...decode.index.strays import Strays, find_strays
 from ...errors import AuthError, RequestError
 from ...windows import Window, newest_day
 from ..context import LoadContext

@@ -10,7 +10,7 @@ import numpy as np
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from numpy.typing import NDArray
 
-from ...decode.dedup import RowIndex
+from ...decode.index.row_index import RowIndex
 from .archive_guard import has_table
 
 ROWS_AT_ONCE = 50_000

@@ -18,7 +18,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ...decode.event_time import EPOCH_ORDINAL
-from ...decode.identity import EventIdentifier
+from ...decode.index.identity import EventIdentifier
 from ...errors import ServerError, TruncatedError
 from ...windows import DAY, Window, WindowQueue, WindowSizer, days_to_search, newest_day
 from ..context import LoadContext

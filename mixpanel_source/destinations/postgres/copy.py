@@ -24,8 +24,8 @@ from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParq
 from dlt.destinations.insert_job_client import InsertValuesLoadJob
 from psycopg2.errors import UniqueViolation
 
-from ..sql import quote_text
-from .postgres import ENCODING
+from ...sql import quote_text
+from .destination import ENCODING
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection

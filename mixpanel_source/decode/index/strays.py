@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..windows import Window
-from .dedup import RowIndex
-from .event_time import EPOCH_ORDINAL, day_number
+from ...windows import Window
+from ..event_time import EPOCH_ORDINAL, day_number
+from .row_index import RowIndex
 
 MS_A_DAY = 86_400_000
 

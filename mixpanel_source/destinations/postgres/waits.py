@@ -14,8 +14,8 @@ import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..constants import LOCK_POLL_SECONDS
-from ..errors import BusyError
+from ...constants import LOCK_POLL_SECONDS
+from ...errors import BusyError
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class

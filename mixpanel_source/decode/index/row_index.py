@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..windows import Window
-from .event_time import EPOCH_ORDINAL, NO_DAY, day_number
+from ...windows import Window
+from ..event_time import EPOCH_ORDINAL, NO_DAY, day_number
+from ..json_values import content_digest
 from .identity import KEY_BYTES, Identities
-from .json_values import content_digest
 
 _WORDS = KEY_BYTES // 8
 """A key is compared as this many 64-bit words."""
@@ -85,10 +85,9 @@ class RowIndex:
     def is_rejected_of(self, window: Window) -> NDArray[np.bool_]:
         """For each rejected row whether its own day lies in a window, or is not known."""
         days = np.frombuffer(self.own_days, np.int32)[self.rejected]
-        inside: NDArray[np.bool_] = (days >= day_number(window.first)) & (
-            days <= day_number(window.last)
-        )
-        return inside | (days == NO_DAY)
+        is_inside = (days >= day_number(window.first)) & (days <= day_number(window.last))
+        result: NDArray[np.bool_] = is_inside | (days == NO_DAY)
+        return result
 
     @property
     def days(self) -> NDArray[np.int32]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import BusyError, ConfigError, MixpanelError
+from ...errors import BusyError, ConfigError, MixpanelError
 
 _HOLDER = re.compile(r"held in (?P<program>[^\n]*?)\s*\(PID (?P<pid>\d+)\)")
 _BUSY = r"set lock on file|used by another process"

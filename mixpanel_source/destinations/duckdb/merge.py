@@ -35,10 +35,10 @@ from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.job_impl import FollowupJobRequestImpl
 from duckdb import DuckDBPyConnection
 
-from .. import constants
-from ..sql import quote_text
-from .duckdb_errors import is_busy
-from .replacement import Conditions, conditions_of
+from ... import constants
+from ...sql import quote_text
+from ..replacement import Conditions, conditions_of
+from .errors import is_busy
 
 MAIN = "main"
 """The schema that every database has."""

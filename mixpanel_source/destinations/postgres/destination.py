@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from dlt.common.destination.reference import TDestinationReferenceArg
 from dlt.destinations import postgres
 
-from ..errors import BusyError, ConfigError, MixpanelError
-from ..sql import quote_text
-from .base import Destination
-from .exclusive import ExclusiveAccess
-from .failures import find_failure
-from .postgres_credentials import LibpqConfiguration
-from .postgres_waits import WaitWatch, name_sessions, session_name
+from ...errors import BusyError, ConfigError, MixpanelError
+from ...sql import quote_text
+from ..base import Destination
+from ..exclusive import ExclusiveAccess
+from ..failures import find_failure
+from .credentials import LibpqConfiguration
+from .waits import WaitWatch, name_sessions, session_name
 
 if TYPE_CHECKING:
     from dlt.destinations.impl.postgres.postgres import PostgresClient
@@ -53,7 +53,7 @@ _ENCODINGS = "SELECT current_setting('server_encoding'), current_setting('client
 
 
 class ExactPostgres(postgres):
-    """PostgreSQL with the client of `postgres_copy`, under dlt's own name.
+    """PostgreSQL with the client of `copy`, under dlt's own name.
 
     With that name it finds the configuration of dlt's PostgreSQL, and a pipeline that it has loaded
     can be opened with dlt alone.
@@ -69,7 +69,7 @@ class ExactPostgres(postgres):
     @property
     def client_class(self) -> type[PostgresClient]:
         """The client that creates the load jobs."""
-        from .postgres_copy import CopyingClient  # noqa: PLC0415 - needs an extra
+        from .copy import CopyingClient  # noqa: PLC0415 - needs an extra
 
         return CopyingClient
 

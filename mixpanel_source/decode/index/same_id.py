@@ -13,9 +13,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from .blocks import ReadBlock
+from ..blocks import ReadBlock
+from ..json_values import content_digest, repair_row
 from .identity import VOLATILE
-from .json_values import content_digest, repair_row
 
 _OF_ARRIVAL = (*VOLATILE, "$mp_api_timestamp_ms", "$mp_api_endpoint", "mp_sent_by_lib_version")
 """Properties that differ when one event is sent twice."""

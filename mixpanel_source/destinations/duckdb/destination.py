@@ -12,12 +12,12 @@ from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.impl.duckdb.exceptions import InvalidInMemoryDuckdbCredentials
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
-from ..errors import ConfigError, MixpanelError
-from .base import Destination
-from .duckdb_errors import explain
-from .duckdb_merge import MAIN, MergingDuckDb, database_name, is_ambiguous
-from .exclusive import ExclusiveAccess
-from .file_lock import lock_file
+from ...errors import ConfigError, MixpanelError
+from ..base import Destination
+from ..exclusive import ExclusiveAccess
+from ..file_lock import lock_file
+from .errors import explain
+from .merge import MAIN, MergingDuckDb, database_name, is_ambiguous
 
 
 class DuckDbSql(Destination):

@@ -19,13 +19,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .event_time import FIRST_DAY, LAST_DAY, MS_FROM, NO_DAY, event_day
-from .json_values import DIGEST_BYTES, INT64_END, content_digest, repair_row
-from .value_types import EVENT, PROFILE, RowKind
+from ..event_time import FIRST_DAY, LAST_DAY, MS_FROM, NO_DAY, event_day
+from ..json_values import DIGEST_BYTES, INT64_END, content_digest, repair_row
+from ..value_types import EVENT, PROFILE, RowKind
 
 if TYPE_CHECKING:
-    from .scan.keys import RowKeys
-    from .scan.tape import Tape
+    from ..scan.keys import RowKeys
+    from ..scan.tape import Tape
 
 T = TypeVar("T")
 
@@ -179,7 +179,7 @@ class EventIdentifier:
 
     def of_tape(self, tape: Tape) -> RowKeys:
         """See `RowIdentifier`."""
-        from .scan.keys import event_keys  # noqa: PLC0415 - slow to load, and only for big blocks
+        from ..scan.keys import event_keys  # noqa: PLC0415 - slow to load, and only for big blocks
 
         keys = event_keys(tape, _IDENTIFYING, ms_from=MS_FROM)
         np.clip(keys.days, FIRST_DAY, LAST_DAY, out=keys.days)
@@ -208,7 +208,7 @@ class ProfileIdentifier:
 
     def of_tape(self, tape: Tape) -> RowKeys:
         """See `RowIdentifier`."""
-        from .scan.keys import profile_keys  # noqa: PLC0415 - slow to load, and only for big blocks
+        from ..scan.keys import profile_keys  # noqa: PLC0415 - slow to load, and only for big blocks
 
         return profile_keys(tape)
 

@@ -1,0 +1,1 @@
+"""The keys of rows, and which rows of a window are loaded."""

@@ -1,0 +1,1 @@
+"""DuckDB: its destination, its merge, and what its errors mean."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: its destination, its copies, credentials and waits."""
