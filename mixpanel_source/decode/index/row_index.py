@@ -85,9 +85,9 @@ class RowIndex:
     def is_rejected_of(self, window: Window) -> NDArray[np.bool_]:
         """For each rejected row whether its own day lies in a window, or is not known."""
         days = np.frombuffer(self.own_days, np.int32)[self.rejected]
-        is_inside = (days >= day_number(window.first)) & (days <= day_number(window.last))
-        result: NDArray[np.bool_] = is_inside | (days == NO_DAY)
-        return result
+        first, last = map(day_number, window)
+        own: NDArray[np.bool_] = (days == NO_DAY) | ((days >= first) & (days <= last))
+        return own
 
     @property
     def days(self) -> NDArray[np.int32]:
