@@ -124,6 +124,9 @@ def find_refusal_in_text(body: bytes, *, is_unreadable: bool) -> Refusal | None:
 def _find_in_cut(text: str) -> Refusal | None:
     if _IS_PAGE.match(text):
         return _read_page(text)
+    if any(line.startswith("{") for line in text.strip().splitlines()[1:]):
+        # rows, of which the first one is odd
+        return None
     if _CUT_START.match(text):
         words = _cut_words(text)
         return Refusal(words) if words else None

@@ -119,6 +119,8 @@ def test_no_refusal(reply: Any) -> None:
     [
         b'{"event":"Order","properties":{"error":"x"}}\n',
         b'{"event":"Order","properties":{"err',
+        b'{"message":"x"}\n{"event":"Order","properties":{}}\n',
+        b'{"foo":"x"}\n',
         b'{"error":',
         b"terminated early",
         b"export Terminated_Early\n",

@@ -163,8 +163,8 @@ def _checked(reply: Reply, check: Check) -> Iterator[bytes]:
     for chunk in reply.chunks():
         check()
         yield chunk
-    # while the file is still provisional: a refusal is not a window
-    reply.check_text()
+    # while the file is still provisional: a refusal is not a window, nor a row of another shape
+    reply.check_text(is_unreadable=True)
 
 
 def build_request(
