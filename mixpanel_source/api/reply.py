@@ -90,7 +90,7 @@ class Reply:
                 self._head += chunk[: MAX_BYTES + 1]
             yield chunk
         if not self._is_framed() and not self.gzipped:
-            raise TruncatedError("the reply does not say where it ends")
+            raise TruncatedError("the reply does not say where it ends, so it may be cut off")
 
     def inflate(
         self, chunks: Iterable[bytes], *, max_bytes: int = constants.EXPORT_BYTES_MAX
