@@ -21,7 +21,7 @@ from mixpanel_source.api.transport import Transport
 from mixpanel_source.catalog.endpoints import ENDPOINTS
 from mixpanel_source.config.build import build_config
 from mixpanel_source.decode.blocks import BlockReader
-from mixpanel_source.decode.identity import EventIdentifier
+from mixpanel_source.decode.index.identity import EventIdentifier
 from mixpanel_source.errors import MixpanelError
 from mixpanel_source.tables.events.downloads import build_request, receive
 from mixpanel_source.tables.lists import ListFetcher

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from mixpanel_source.decode.identity import ProfileIdentifier
 
 from mixpanel_source import constants
 from mixpanel_source.decode.blocks import BlockReader
+from mixpanel_source.decode.index.identity import ProfileIdentifier
 from mixpanel_source.decode.verify import verify
 from mixpanel_source.errors import MixpanelError, RequestError, TruncatedError
 from mixpanel_source.tables.package import TablePart
@@ -122,6 +122,11 @@ def test_profile_that_comes_twice_with_other_content() -> None:
     """Two profiles with one id are one row, as long as they are few."""
     changed = [profile(0, new=True), *page(2)["results"][1:]]
     assert read(lambda n: page(n, results=changed) if n == 2 else page(n)) == TOTAL - 1
+
+
+def test_rows_of_another_shape_on_several_pages() -> None:
+    """Rows that are no profiles have no id, so they are not the same profile."""
+    read(lambda n: page(n, results=[None, *page(n)["results"][1:]]))
 
 
 @pytest.mark.parametrize("name", ["DUMP_PAGES_MAX", "EXPORT_BYTES_MAX"])

@@ -21,8 +21,8 @@ from ...catalog.endpoints import endpoint
 from ...config.model import Config
 from ...decode.blocks import BlockReader
 from ...decode.framing import iter_row_blocks
-from ...decode.index.row_index import RowIndex
 from ...decode.index.identity import ProfileIdentifier
+from ...decode.index.row_index import RowIndex
 from ...decode.verify import VerifiedWindow, verify
 from ...errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
 from ..context import LoadContext, open_spool

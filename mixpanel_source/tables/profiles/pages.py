@@ -175,6 +175,8 @@ class PageSequence:
         ends = np.array(self._ends)
         pages = np.searchsorted(ends, np.arange(len(ids)), side="right")
         is_again = pages[first] != pages
+        # all rejected rows share one key
+        is_again[index.rejected] = False
         hashes = np.frombuffer(self._hashes, np.int64)
         is_same = is_again & (hashes[first] == hashes)
         sizes = np.diff(ends, prepend=0)
