@@ -48,6 +48,19 @@ CONNECT_TIMEOUT_SECONDS: Final = 10.0
 READ_TIMEOUT_SECONDS: Final = 300.0
 """Between two reads; an export may take minutes to send its first byte."""
 
+PACE_SECONDS: Final = 300.0
+PACE_BYTES_MIN: Final = 4_096
+"""A reply of which fewer bytes arrive in `PACE_SECONDS` is given up."""
+REPLY_SECONDS_MAX: Final = 12 * 3_600.0
+"""Maximum time that a reply may take."""
+EXPORT_BYTES_MAX: Final = 512 * 1024 * 1024 * 1024
+"""Maximum bytes, decompressed, of a reply that is written to disk."""
+DUMP_PAGES_MAX: Final = 1_000_000
+DUMP_SECONDS_MAX: Final = 24 * 3_600.0
+"""Maximum pages and time of one dump of profiles."""
+REFUSAL_SECONDS_MAX: Final = 30.0
+"""Maximum time for reading what a refusal says."""
+
 QUOTA_PATIENCE_SECONDS: Final = 6 * 3_600.0
 """Maximum wait for the quota, and for another job, unless the caller sets another."""
 LOCK_POLL_SECONDS: Final = 2.0

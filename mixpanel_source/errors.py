@@ -43,6 +43,13 @@ __all__ = [
 ]
 
 
+def one_line(text: str) -> str:
+    """The text with control and invisible characters written as escapes, so it is one line."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 class MixpanelError(Exception):
     """Root of all errors that this package raises on purpose."""
 
@@ -57,9 +64,13 @@ class MixpanelError(Exception):
             reason: what went wrong and what to do.
             subject: what was requested, such as `export 2026-01-31`; empty if it was no request.
         """
-        super().__init__(f"{subject}: {reason}" if subject else reason)
-        self.reason = reason
-        self.subject = subject
+        # whatever a message quotes, it does not control the terminal or the log it is printed in
+        self.reason = one_line(reason)
+        self.subject = one_line(subject)
+        super().__init__(f"{self.subject}: {self.reason}" if subject else self.reason)
+        self.answer = ""
+        """All that Mixpanel answered, without credentials; empty if it refused nothing. May hold
+        values that were requested, so it is shown on request only."""
 
 
 class ConfigError(MixpanelError):
@@ -106,7 +117,12 @@ class UnavailableError(MixpanelError):
     """A failure that may be temporary; raised once all retries have failed."""
 
     def __init__(
-        self, reason: str, *, subject: str = "", retry_after_s: float | None = None
+        self,
+        reason: str,
+        *,
+        subject: str = "",
+        retry_after_s: float | None = None,
+        retries: int | None = None,
     ) -> None:
         """Build the message as `MixpanelError` does.
 
@@ -114,9 +130,12 @@ class UnavailableError(MixpanelError):
             reason: what went wrong and what to do.
             subject: what was requested.
             retry_after_s: seconds that Mixpanel asked to wait; None if it did not.
+            retries: maximum retries after such failures, because they hardly pass; None for as
+                many as after any other.
         """
         super().__init__(reason, subject=subject)
         self.retry_after_s = retry_after_s
+        self.retries = retries
 
 
 class RateLimitedError(UnavailableError):

@@ -7,17 +7,18 @@ it returns. There is no other layer of retries.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
+import urllib3
 from requests import codes
 
 from .. import constants
@@ -28,6 +29,8 @@ from ..errors import (
     MixpanelError,
     PausedError,
     RateLimitedError,
+    RequestError,
+    TruncatedError,
     UnavailableError,
 )
 from ..progress import Progress
@@ -36,7 +39,9 @@ from .connection_errors import check_certificates, mapped_errors, never_arrived
 from .error_mapping import error_from_refusal
 from .gate import Gate, Turn
 from .rate_limit import pace_of, parse_hourly_limit
-from .reply import Reply
+from .redaction import Redactor
+from .refusal_text import MAX_BYTES, Refusal, read_refusal
+from .reply import RefusedError, Reply
 from .request import Request
 from .request_log import open_request_log
 from .retry import RetryBudget, parse_retry_after
@@ -47,7 +52,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger("mixpanel_source")
 
-MAX_REFUSAL_BYTES = 16 * 1024
 UNCOUNTED = (401, 402, 429)
 """Statuses of replies that do not count against the quota."""
 
@@ -83,6 +87,7 @@ class Client:
         self._clock = clock
         self._gate = gate or Gate(pace_of(config), open_request_log(config, directory), clock)
         self._transport = Transport(config)
+        self._redactor = Redactor(config)
         self._progress = progress or Progress()
         self._cancelled = cancelled or Event()
         self.server_time = ServerTime()
@@ -156,10 +161,29 @@ class Client:
             with response:
                 if response.status_code != codes.ok:
                     raise self._refusal(request, response)
-                on_chunk = partial(self._note_bytes, request)
                 started_at += self.server_time.correction_s
-                reply = Reply(response, started_at=started_at, tries=number, on_chunk=on_chunk)
+                reply = Reply(
+                    response,
+                    started_at=started_at,
+                    tries=number,
+                    on_chunk=partial(self._note_bytes, request),
+                    mask=self._redactor.body,
+                    now=self._clock.time,
+                )
+                return self._read(request, reply, read)
+
+    def _read(self, request: Request, reply: Reply, read: Callable[[Reply], T]) -> T:
+        """What `read` returns; if it cannot read the reply, a refusal in it is the reason."""
+        try:
+            try:
                 return read(reply)
+            except (RequestError, TruncatedError):
+                reply.check_text(is_unreadable=True)
+                raise
+        except RefusedError as found:
+            error = self._explain(request, codes.ok, found.refusal)
+            # RefusedError carries the text as it came
+            raise error from None
 
     def _note_bytes(self, request: Request, size: int) -> None:
         """Report bytes that arrived; stop if the job is cancelled."""
@@ -201,19 +225,44 @@ class Client:
         return response
 
     def _refusal(self, request: Request, response: requests.Response) -> MixpanelError:
-        text = error_text(next(response.iter_content(MAX_REFUSAL_BYTES), b""))
-        for value in request.hidden:
-            text = text.replace(value, "...")
-        return error_from_refusal(
-            response.status_code,
-            text,
+        refusal = read_refusal(self._read_start(response))
+        retry_after_s = parse_retry_after(response.headers, self._clock.time())
+        return self._explain(request, response.status_code, refusal, retry_after_s)
+
+    def _read_start(self, response: requests.Response) -> bytes:
+        """As much of a refusal as says why, even if the connection breaks on the way."""
+        start = b""
+        give_up_at = self._clock.time() + constants.REFUSAL_SECONDS_MAX
+        with suppress(requests.RequestException, urllib3.exceptions.HTTPError):
+            while len(start) < MAX_BYTES and self._clock.time() < give_up_at:
+                chunk = response.raw.read1(MAX_BYTES - len(start), decode_content=True)
+                if not chunk:
+                    break
+                start += chunk
+        return start
+
+    def _explain(
+        self,
+        request: Request,
+        status: int,
+        refusal: Refusal,
+        retry_after_s: float | None = None,
+    ) -> MixpanelError:
+        error = error_from_refusal(
+            status,
+            refusal.text,
             request=request,
             config=self._config,
-            retry_after_s=parse_retry_after(response.headers, self._clock.time()),
+            retry_after_s=retry_after_s,
+            is_page=refusal.is_page,
         )
+        error.answer = self._redactor.whole(refusal.text)
+        return error
 
     def _resume_at(self, request: Request, error: UnavailableError, budget: RetryBudget) -> float:
         """When to retry after `error`, which is raised again if the budget is exhausted."""
+        if not budget.allows(error):
+            raise error
         now = self._clock.time()
         limited = isinstance(error, RateLimitedError)
         delay_s = budget.next_delay(now, retry_after_s=error.retry_after_s, limited=limited)
@@ -264,13 +313,3 @@ class Client:
 
     def _quota_exhausted(self) -> str:
         return f"hourly quota of project_id {self._config.project_id} exhausted."
-
-
-def error_text(body: bytes) -> str:
-    """The `error` text of a refusal, or a description of another body."""
-    try:
-        reply: Any = json.loads(body)
-    except ValueError:
-        return "an HTML page" if b"<html" in body.lower() else ""
-    error = reply.get("error", "") if isinstance(reply, dict) else ""
-    return error if isinstance(error, str) else ""

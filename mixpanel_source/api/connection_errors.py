@@ -19,7 +19,14 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from ..errors import ConfigError, MixpanelError, RequestError, ServerError, TruncatedError
+from ..errors import (
+    ConfigError,
+    MixpanelError,
+    ReplyError,
+    RequestError,
+    ServerError,
+    TruncatedError,
+)
 from .request import Request
 
 E = TypeVar("E", bound=BaseException)
@@ -67,23 +74,25 @@ def mapped_errors(request: Request, host: str) -> Iterator[None]:
         ConfigError: a retry would fail in the same way.
         ServerError: there was no reply, or none in time.
         TruncatedError: the reply is incomplete.
-        RequestError: the reply is too big.
+        RequestError: the reply is not what was requested.
     """
     subject = request.label
     try:
         yield
-    except TruncatedError as error:
-        raise TruncatedError(f"{error.reason}.", subject=subject) from error
-    except RequestError as error:
+    except (RequestError, ServerError, TruncatedError) as error:
         if error.subject:
             raise
-        raise RequestError(error.reason, subject=subject) from error
+        # from a reader of the reply, which does not know the request
+        reason = f"{error.reason.rstrip('.')}."
+        if isinstance(error, ReplyError):
+            reason += " `mixpanel-source request` shows it. Check for a newer mixpanel-source."
+        raise type(error)(reason, subject=subject) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _map(error, request, host) from error
 
 
 def _map(error: Exception, request: Request, host: str) -> MixpanelError:
-    subject, setting = request.label, _setting(request)
+    subject, setting = request.label, request.host_setting
     name = urlsplit(host).hostname
     lasting = _lasting_cause(error, host, setting)
     if lasting:
@@ -95,6 +104,8 @@ def _map(error: Exception, request: Request, host: str) -> MixpanelError:
             f"the proxy for {name} cannot be reached. Check it, and {_proxy_variable(host)}.",
             subject=subject,
         )
+    if _find(error, urllib3.exceptions.InvalidHeader):
+        return TruncatedError("the reply contradicts itself on where it ends.", subject=subject)
     if isinstance(error, _BROKEN):
         return TruncatedError("the connection broke before the end.", subject=subject)
     failed = _find(error, ssl.SSLError)
@@ -169,11 +180,6 @@ def _proxy_status(error: Exception) -> str | None:
     failures = (str(cause) for cause in _causes(error) if type(cause) is OSError)
     found = (re.search(r"Tunnel connection failed: (\d{3}[ \w-]*)", text) for text in failures)
     return next((match[1].strip() for match in found if match), None)
-
-
-def _setting(request: Request) -> str:
-    host = request.endpoint.host
-    return "base_url" if host == "query" else f"{host}_base_url"
 
 
 def _is_plain(host: str) -> bool:

@@ -1,8 +1,8 @@
 """Maps refusals of Mixpanel to errors that say what to do.
 
 Pure: a status and a text go in, an error comes out. The API has no single error format: one cause
-comes with different statuses, and 400 is also used for wrong credentials and for timeouts, so the
-text is examined too.
+comes with different statuses, 200 is also used for refusals, and 400 for wrong credentials and for
+timeouts, so the text is examined too.
 
 Source: https://developer.mixpanel.com/reference/overview.
 """
@@ -24,10 +24,11 @@ from ..errors import (
     RateLimitedError,
     RequestError,
     ServerError,
+    TruncatedError,
 )
+from .redaction import Redactor
 from .request import Request
 
-MAX_QUOTED_CHARACTERS = 200
 _TOO_OLD = re.compile("(into|in) the past|retention|data history|too old")
 """In Mixpanel's text: days before the project's retention were requested."""
 _SETTINGS_AT_FAULT = (
@@ -39,6 +40,36 @@ _SETTINGS_AT_FAULT = (
     ("page_size", "engage_page_size"),
 )
 """Pattern in Mixpanel's text -> the settings to check."""
+_PROFILE_SETTINGS_AT_FAULT = (
+    ("output_properties", "engage_output_properties"),
+    ("behaviors|as_of_timestamp", "engage_behaviors"),
+    ("cohort", "engage_cohort"),
+    ("where|expression|selector", "engage_where"),
+)
+"""The same, for the table of profiles."""
+_PART_SETTINGS = {
+    "cohort_members": "cohort_ids, or whether cohort {part} still exists",
+    "groups": "data_group_ids: {part} must be a group key of the project",
+    **dict.fromkeys(REPORT_TABLES, "what reports declares for {part}"),
+}
+"""Table that is loaded part by part -> what to check if a part is refused."""
+_WRONG_PROJECT = re.compile(
+    r"not a project member|for cluster|project secret's project id"
+    r"|(invalid|unknown|missing|no|wrong|different) project[ _]id"
+    r"|project[ _]id (is|was|must|not|does|mismatch)"
+)
+_WRONG_CREDENTIAL = re.compile(
+    r"authenticat|credential|service account|(project|api|account) secret|invalid secret"
+)
+_RATE_LIMITED = re.compile(r"rate limit|too many (\w+ )?requests|quer(y|ies) running")
+_PASSING = re.compile(
+    r"time[d ]?[- ]?out|internal (server )?error|try again|retry later|temporar|unavailable"
+    r"|overloaded|maintenance"
+)
+_MAY_PASS = (*range(100, 300), 400, 408, 425)
+"""Statuses with which Mixpanel also reports its own failures, as the text tells."""
+_REDIRECTS = range(300, 400)
+_ALWAYS_PASS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY)
 
 
 def error_from_refusal(  # noqa: PLR0911 - one return per cause, in order of precedence
@@ -48,25 +79,26 @@ def error_from_refusal(  # noqa: PLR0911 - one return per cause, in order of pre
     request: Request,
     config: Config,
     retry_after_s: float | None = None,
+    is_page: bool = False,
 ) -> MixpanelError:
-    """The error for a reply whose status is not 200.
+    """The error for a reply that is a refusal, whatever its status.
 
     Args:
         status: HTTP status.
-        text: Mixpanel's error text; empty if there is none that is legible.
+        text: what the reply says; empty if there is nothing that is legible.
         request: what was requested; its label is the subject of the message.
         config: names the settings at fault, and what must stay out of the message.
         retry_after_s: seconds that Mixpanel asked to wait; None if it did not.
+        is_page: whether an HTML page came, such as a proxy sends.
     """
-    legible = _redact(text, config)
     # without addresses and filters: words in those do not tell the cause
+    legible = Redactor(config).words(text, hidden=request.hidden)
     lower = legible.lower()
     subject = request.label
-    quoted = f', "{legible[:MAX_QUOTED_CHARACTERS].strip()}"' if legible else ""
-    reason = f"status {status}{quoted}."
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
+    reason = f"status {status}" + (f', "{legible}".' if legible else ".")
+    if status == HTTPStatus.TOO_MANY_REQUESTS or _is_rate_limited(status, lower):
         return RateLimitedError(
-            f"too many requests for project_id {config.project_id} (status 429).",
+            f"too many requests for project_id {config.project_id} (status {status}).",
             subject=subject,
             retry_after_s=retry_after_s,
         )
@@ -74,7 +106,9 @@ def error_from_refusal(  # noqa: PLR0911 - one return per cause, in order of pre
         return ConfigError(
             f"{reason} Add the proxy's user and password to HTTP_PROXY.", subject=subject
         )
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or _is_timeout(status, lower):
+    if is_page and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _page_error(reason, status, request)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or _may_pass(status, lower):
         return ServerError(reason, subject=subject)
     if status == HTTPStatus.PAYMENT_REQUIRED:
         option = f"leave the table {request.table} out of tables, or " if request.table else ""
@@ -83,7 +117,7 @@ def error_from_refusal(  # noqa: PLR0911 - one return per cause, in order of pre
             f"{option}upgrade the plan.",
             subject=subject,
         )
-    if _is_wrong_project(lower):
+    if _WRONG_PROJECT.search(lower):
         return AuthError(
             f"{reason} Check project_id ({config.project_id}): the service account must be a "
             f"member of it. Check region too: a project is in one of {_regions()}.",
@@ -103,7 +137,7 @@ def error_from_refusal(  # noqa: PLR0911 - one return per cause, in order of pre
             "read this (owner, admin, analyst or consumer), or request newer days.",
             subject=subject,
         )
-    if status == HTTPStatus.UNAUTHORIZED or _is_wrong_credential(lower):
+    if status == HTTPStatus.UNAUTHORIZED or _WRONG_CREDENTIAL.search(lower):
         return AuthError(
             f"{reason} Check username and secret: those of a service account that has not "
             f"expired. Check region too, one of {_regions()}: each region knows only its own "
@@ -113,37 +147,44 @@ def error_from_refusal(  # noqa: PLR0911 - one return per cause, in order of pre
     return RequestError(f"{reason}{_advice(status, lower, request)}", subject=subject)
 
 
-def _is_timeout(status: int, text: str) -> bool:
-    return status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT) and (
-        "timeout" in text or "timed out" in text
+def _page_error(reason: str, status: int, request: Request) -> MixpanelError:
+    """The error for a page that came instead of an answer of the API, see `error_from_refusal`."""
+    advice = (
+        f"{reason} A proxy or firewall may have sent it instead of Mixpanel: check HTTPS_PROXY and "
+        f"NO_PROXY, region and {request.host_setting}."
     )
+    kinds: dict[int, type[RequestError]] = {403: AccessError, 401: AuthError}
+    if status == HTTPStatus.OK:
+        # perhaps a page of a load balancer, but hardly more than once
+        return TruncatedError(advice, subject=request.label, retries=1)
+    if status in _ALWAYS_PASS:
+        return ServerError(advice, subject=request.label)
+    return kinds.get(status, RequestError)(advice, subject=request.label)
 
 
-def _is_wrong_project(text: str) -> bool:
-    signs = ("not a project member", "for cluster", "project_id", "project id")
-    return any(sign in text for sign in signs)
+def _is_rate_limited(status: int, text: str) -> bool:
+    return status < HTTPStatus.INTERNAL_SERVER_ERROR and _RATE_LIMITED.search(text) is not None
 
 
-def _is_wrong_credential(text: str) -> bool:
-    return any(sign in text for sign in ("authenticat", "credential", "service account", "secret"))
+def _may_pass(status: int, text: str) -> bool:
+    passes = status in _MAY_PASS and _PASSING.search(text) is not None
+    return passes or status in _ALWAYS_PASS
 
 
 def _advice(status: int, text: str, request: Request) -> str:
-    if status == HTTPStatus.NOT_FOUND or status < HTTPStatus.BAD_REQUEST:
+    part = _PART_SETTINGS.get(request.table) if request.part else None
+    if part and (text or status != HTTPStatus.NOT_FOUND):
+        return f" Check {part.format(part=request.part)}."
+    if status == HTTPStatus.NOT_FOUND or status in _REDIRECTS:
         return " Check region and the base_url settings."
-    if request.part and request.table in REPORT_TABLES:
-        return f" Check what reports declares for {request.part}."
-    settings = (names for signs, names in _SETTINGS_AT_FAULT if re.search(signs, text))
-    return next((f" Check {names}." for names in settings), "")
+    for_profiles = _PROFILE_SETTINGS_AT_FAULT if request.table == "engage" else ()
+    known = (*for_profiles, *_SETTINGS_AT_FAULT) if request.table else ()
+    found = next((names for signs, names in known if re.search(signs, text)), None)
+    if found:
+        return f" Check {found}."
+    # without a word it may be another server that answers
+    return "" if text else f" Check region and {request.host_setting}."
 
 
 def _regions() -> str:
     return ", ".join(constants.REGIONS)
-
-
-def _redact(text: str, config: Config) -> str:
-    """The text on one line, without addresses, credentials and filter values."""
-    filters = (config.where, *(value for report in config.reports for value in report.filters))
-    for hidden in filter(None, (config.secret, config.username, *filters)):
-        text = text.replace(hidden, "...")
-    return " ".join(re.sub(r"https?://\S+", "", text).split())

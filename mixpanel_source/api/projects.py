@@ -9,7 +9,8 @@ import logging
 from typing import Any
 
 from ..catalog.endpoints import endpoint
-from ..errors import AuthError, PausedError, RequestError, TruncatedError, UnavailableError
+from ..decode.reply_values import unexpected
+from ..errors import AuthError, PausedError, RequestError, UnavailableError
 from .client import Client
 from .reply import Reply
 from .request import Request
@@ -47,5 +48,5 @@ def _parse_projects(reply: Reply) -> dict[str, dict[str, Any]]:
     results = body.get("results") if isinstance(body, dict) else None
     projects = results.get("projects", {}) if isinstance(results, dict) else None
     if not isinstance(projects, dict):
-        raise TruncatedError("the reply does not list projects")
+        raise unexpected("a list of projects")
     return projects

@@ -49,6 +49,12 @@ class Request:
         return f"{self.table} {self.scope}".strip()
 
     @property
+    def host_setting(self) -> str:
+        """The setting with the address of the host that it is sent to."""
+        host = self.endpoint.host
+        return "base_url" if host == "query" else f"{host}_base_url"
+
+    @property
     def metered(self) -> bool:
         """Whether it counts against a quota."""
         return self.endpoint.quota is not None and not self.free

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 
+from ..errors import UnavailableError
+
 HOUR_S = 3600.0
 MAX_RETRY_AFTER_S = 30 * 24 * HOUR_S
 """A server that asks for a longer wait than this is taken not to have asked."""
@@ -42,6 +44,14 @@ class RetryBudget:
         self._refused_since: float | None = None
         self._failures = 0
         self._restarts = 0
+        self._rarely_passing = 0
+
+    def allows(self, error: UnavailableError) -> bool:
+        """Whether one more retry is allowed after an error that limits them itself."""
+        if error.retries is None:
+            return True
+        self._rarely_passing += 1
+        return self._rarely_passing <= error.retries
 
     def next_delay(self, now: float, *, retry_after_s: float | None, limited: bool) -> float | None:
         """Seconds to wait after one more failure; None to give up.
@@ -74,9 +84,11 @@ class RetryBudget:
         """Note that the unit goes on in two halves: the failure that led to it does not count."""
         self._failures -= 1
 
-    def may_restart(self) -> bool:
-        """Draw one start from the beginning; False if the budget does not allow it."""
+    def may_restart(self, error: UnavailableError | None = None) -> bool:
+        """Draw one start from the beginning, after `error`; False if that is not allowed."""
         self._restarts += 1
+        if error is not None and not self.allows(error):
+            return False
         return self._failures + self._restarts <= self._retries
 
 

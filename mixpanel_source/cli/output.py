@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
-from ..errors import CancelledError, MixpanelError
-from .text import count, one_line
+from ..errors import CancelledError, MixpanelError, one_line
+from .text import count
 
 Cell: TypeAlias = "str | int | None"
 """None and the empty text are left out."""
@@ -115,11 +115,18 @@ def print_errors(errors: Iterable[MixpanelError], *, debug: bool = False) -> Non
     for error in errors:
         if debug:
             print_traceback(error)
+            print_answer(error)
         if not isinstance(error, CancelledError):
             subjects.setdefault(error.reason, []).append(error.subject)
     for reason, failed in subjects.items():
         named = ", ".join(filter(None, failed))
         complain(f"error: {named}: {reason}" if named else f"error: {reason}")
+
+
+def print_answer(error: MixpanelError) -> None:
+    """Print all that Mixpanel said, which may hold values; the message has an excerpt."""
+    if error.answer:
+        print(f"Mixpanel's answer: {error.answer}", file=sys.stderr)
 
 
 def print_traceback(error: BaseException) -> None:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import MixpanelError
+from ..errors import MixpanelError, one_line
 from ..progress import Progress
 from .exit_codes import INTERRUPTED, LATER
-from .text import clock_time, count, duration, one_line
+from .text import clock_time, count, duration
 
 if TYPE_CHECKING:
     from rich.console import Console

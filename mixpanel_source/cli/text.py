@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
+
+from ..errors import one_line
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 
@@ -41,8 +45,8 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def one_line(text: str) -> str:
-    """The text with control characters escaped, so that it stays on one line."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+def for_terminal(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Text in pieces, with escapes for what a terminal would obey; line breaks and tabs stay."""
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    for chunk in chunks:
+        yield "".join(char if char in "\n\t" else one_line(char) for char in decode(chunk))

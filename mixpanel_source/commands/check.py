@@ -25,6 +25,8 @@ from ..errors import AuthError, MixpanelError, UnavailableError
 from ..paths import data_directory
 from ..tables.registry import RESOURCES
 
+MAX_PROJECTS = 50
+"""Maximum projects that a message lists."""
 RETRIES = 1
 """Maximum retries of a failed request: a person is waiting for the result."""
 
@@ -86,9 +88,10 @@ def _check_project(client: Client, config: Config) -> bool:
     if projects is None:
         return False
     if str(config.project_id) not in projects:
+        numbers = sorted(filter(str.isdigit, projects))[:MAX_PROJECTS]
         raise AuthError(
             f"The service account is not a member of project_id {config.project_id}. Its projects "
-            f"are {', '.join(sorted(projects)) or 'none'}; set project_id to one of them, or add "
+            f"are {', '.join(numbers) or 'none'}; set project_id to one of them, or add "
             "the account to the project."
         )
     return True
@@ -97,7 +100,12 @@ def _check_project(client: Client, config: Config) -> bool:
 def _probe(table: str, clock: Clock, client: Client, config: Config) -> None:
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
     # no waiting for the quota: a person wants the answer now, not in an hour
-    client.send(RESOURCES[table].probe(config, now), Reply.body, patience_s=0)
+    client.send(RESOURCES[table].probe(config, now), _read_probe, patience_s=0)
+
+
+def _read_probe(reply: Reply) -> None:
+    reply.body()
+    reply.check_text()
 
 
 def _search_regions(

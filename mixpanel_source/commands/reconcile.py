@@ -27,7 +27,8 @@ from ..config.model import Config
 from ..config.parsers import number_from, parse_range, parse_zone
 from ..config.providers import load_config
 from ..config.settings import Settings
-from ..errors import ConfigError, TruncatedError
+from ..decode.reply_values import unexpected
+from ..errors import ConfigError
 from ..paths import data_directory
 from ..tables.events.downloads import NAME as EXPORT
 from ..tables.load_log import REJECTED_TABLE
@@ -268,7 +269,7 @@ def _reader(parse: Callable[[Any], T]) -> Callable[[Reply], T]:
         try:
             return parse(reply.json())
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise TruncatedError("the reply has another shape than documented") from error
+            raise unexpected("as documented") from error
 
     return read
 

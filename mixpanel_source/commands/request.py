@@ -20,6 +20,7 @@ from typing_extensions import Unpack
 from .. import constants
 from ..api.client import Client
 from ..api.clock import Clock
+from ..api.redaction import Redactor
 from ..api.reply import Reply
 from ..api.request import Request
 from ..catalog.endpoints import Endpoint
@@ -66,11 +67,12 @@ def request(
         PausedError: the quota allows no request within `max_wait_s`.
     """
     endpoint = find_endpoint(method, path)
-    client = Client(load_config(settings), clock=clock, directory=data_directory())
+    config = load_config(settings)
+    client = Client(config, clock=clock, directory=data_directory())
     with _writing():
         file = TemporaryFile(prefix="mixpanel-")  # noqa: SIM115 - closed below
     with file:
-        receive = partial(_receive, endpoint, file)
+        receive = partial(_receive, endpoint, Redactor(config), file)
         client.send(_build_request(endpoint, params or {}), receive, patience_s=max_wait_s)
         yield ApiResponse(endpoint, file)
 
@@ -87,15 +89,16 @@ def _build_request(endpoint: Endpoint, params: Mapping[str, str]) -> Request:
     )
 
 
-def _receive(endpoint: Endpoint, file: IO[bytes], reply: Reply) -> None:
+def _receive(endpoint: Endpoint, redactor: Redactor, file: IO[bytes], reply: Reply) -> None:
     with _writing():
         file.seek(0)
         file.truncate()
-    for chunk in reply.inflated():
+    for chunk in redactor.stream(reply.inflated()):
         with _writing():
             file.write(chunk)
     with _writing():
         file.flush()
+    reply.check_text()
     if endpoint.name == "export":
         _check_end(file)
     else:

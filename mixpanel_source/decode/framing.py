@@ -36,8 +36,13 @@ _MAX_JOINED_LINES = 1_000
 """Maximum lines of one torn row, so that a string that never ends does not fill the memory."""
 
 
-def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def inflate(chunks: Iterable[bytes], *, only_one: bool = False) -> Iterator[bytes]:
     """Decompress a gzip stream into pieces of at most `PIECE_BYTES`.
+
+    Args:
+        chunks: the stream, which may be several streams one after another.
+        only_one: whether to refuse several streams, because only the trailer of the last one could
+            tell that it is the last one.
 
     Raises:
         TruncatedError: the stream is damaged or ends before its trailer.
@@ -48,6 +53,8 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
             data = chunk
             while data:
                 if stream.eof:
+                    if only_one:
+                        raise TruncatedError("the reply does not say where it ends")
                     stream = isal_zlib.decompressobj(wbits=31)
                 yield stream.decompress(data, PIECE_BYTES)
                 data = stream.unused_data if stream.eof else stream.unconsumed_tail

@@ -20,9 +20,10 @@ from ..catalog.endpoints import endpoint
 from ..catalog.tables import Table, find_table
 from ..config.model import Config
 from ..decode.json_values import Repairs
+from ..decode.reply_values import take_list, unexpected
 from ..decode.row_shape import NOT_A_LIST, NOT_AN_OBJECT, RejectedRow, find_entry_problem
 from ..destinations.replacement import Replacement
-from ..errors import AuthError, MixpanelError, RequestError, TruncatedError, UnavailableError
+from ..errors import AuthError, MixpanelError, ReplyError, RequestError, UnavailableError
 from .context import LoadContext
 from .dlt_items import rows_for
 from .emit import closing_items
@@ -63,15 +64,16 @@ class ListFetcher:
             name: of the endpoint.
 
         Raises:
-            TruncatedError: the reply is not a list.
+            TruncatedError: the reply is not JSON.
+            ReplyError: it is not a list.
         """
-        return self.objects(name, self.take_list(name, self.reply(name)))
+        return self.objects(name, self._fetch(name, None, partial(_take_rows, name)))
 
     def take_list(self, name: str, value: object) -> list[Any]:
         """The value as a list.
 
         Raises:
-            TruncatedError: it is none; `name` is that of the endpoint.
+            ReplyError: it is none; `name` is that of the endpoint.
         """
         if not isinstance(value, list):
             raise self._unexpected(name, f"a list of {name}")
@@ -81,7 +83,7 @@ class ListFetcher:
         """The value as an object.
 
         Raises:
-            TruncatedError: it is none; `name` is that of the endpoint.
+            ReplyError: it is none; `name` is that of the endpoint.
         """
         if not isinstance(value, dict):
             raise self._unexpected(name, f"an object with {name}")
@@ -105,17 +107,10 @@ class ListFetcher:
         """What an endpoint answers, without its envelope.
 
         Raises:
-            TruncatedError: the reply is not JSON, or has another envelope.
+            TruncatedError: the reply is not JSON.
+            ReplyError: it has another envelope.
         """
-        request = list_request(self._table, name, params)
-        body = self._client.send(request, self._read, patience_s=self._patience_s)
-        key = endpoint(name).rows
-        # some lists are documented in an envelope and come without it
-        if key is None or isinstance(body, list):
-            return body
-        if not isinstance(body, dict) or key not in body:
-            raise self._unexpected(name, f"an object with {key}")
-        return body[key]
+        return self._fetch(name, params, partial(_open_envelope, name))
 
     def take_window_load(self, table: str, rows: int) -> WindowLoad:
         """The entry for the load log; what the requests cost is in the first one."""
@@ -130,17 +125,39 @@ class ListFetcher:
         self.size = self.requests = 0
         return load
 
-    def _read(self, reply: Reply) -> Any:  # noqa: ANN401 - any JSON value
+    def _fetch(
+        self, name: str, params: Mapping[str, str] | None, take: Callable[[Any], Any]
+    ) -> Any:  # noqa: ANN401 - any JSON value
+        request = list_request(self._table, name, params)
+        return self._client.send(request, partial(self._read, take), patience_s=self._patience_s)
+
+    def _read(self, take: Callable[[Any], Any], reply: Reply) -> Any:  # noqa: ANN401 - any JSON value
         body = reply.json()
+        reply.check_rows(body)
+        taken = take(body)
         self.repairs += reply.repairs
         self.size += reply.size
         self.requests += reply.tries
         self.fetched_at = self.fetched_at or reply.started_at
-        return body
+        return taken
 
-    def _unexpected(self, name: str, expected: str) -> TruncatedError:
+    def _unexpected(self, name: str, expected: str) -> ReplyError:
         subject = list_request(self._table, name).label
-        return TruncatedError(f"the reply is not {expected}.", subject=subject)
+        return ReplyError(f"the reply is not {expected}.", subject=subject)
+
+
+def _open_envelope(name: str, body: Any) -> Any:  # noqa: ANN401 - any JSON value
+    key = endpoint(name).rows
+    # some lists are documented in an envelope and come without it
+    if key is None or isinstance(body, list):
+        return body
+    if not isinstance(body, dict) or key not in body:
+        raise unexpected(f"an object with {key}")
+    return body[key]
+
+
+def _take_rows(name: str, body: Any) -> list[Any]:  # noqa: ANN401 - any JSON value
+    return take_list(_open_envelope(name, body), f"a list of {name}")
 
 
 def list_request(table: str, name: str, params: Mapping[str, str] | None = None) -> Request:

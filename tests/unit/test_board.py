@@ -9,8 +9,14 @@ import pytest
 from mixpanel_source.cli.options import parse_duration, parse_names
 from mixpanel_source.cli.output import Column, print_table
 from mixpanel_source.cli.progress_view import Board
-from mixpanel_source.cli.text import count, duration, one_line
-from mixpanel_source.errors import CancelledError, MixpanelError, PausedError, ServerError
+from mixpanel_source.cli.text import count, duration
+from mixpanel_source.errors import (
+    CancelledError,
+    MixpanelError,
+    PausedError,
+    ServerError,
+    one_line,
+)
 from mixpanel_source.tables.package import TablePart
 
 NOON = 1_795_262_400.0

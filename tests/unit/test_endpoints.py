@@ -191,3 +191,62 @@ def test_other_paths_are_refused(path: str) -> None:
     """Only API paths are allowed, without parameters or placeholders other than the project."""
     with pytest.raises(ConfigError, match=r"path is .* must be one of Mixpanel's API"):
         find_endpoint("GET", path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/lookup-tables/../track",
+        "/lookup-tables/%2e%2e/track",
+        "/lookup-tables/%252e%252e/track",
+        "/lookup-tables/..%2ftrack",
+        "/lookup-tables\\..\\track",
+        "/lookup-tables/..;/track",
+        "/lookup-tables-old",
+        "/api/../track",
+        "/api/query/../../import",
+        "/api/query/engage;x=/../../annotations/create",
+        "//example.com/api/query/engage",
+        "/api/query/engage%3Fa=1",
+        "/api/query/engage%0d%0aX: y",
+        "/api/query/%25252525252565ngage",
+        "/API/QUERY/ENGAGE",
+    ],
+)
+def test_paths_are_judged_as_servers_read_them(path: str) -> None:
+    """Whatever dots, slashes and encodings they are written with."""
+    with pytest.raises(ConfigError, match=r"path is .* must be one of Mixpanel's API"):
+        find_endpoint("GET", path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/2.0/annotations/create",
+        "/api/2.0/annotations/Create",
+        "/api/2.0/annotations/%63reate",
+        "/api/2.0//annotations/./x/../delete",
+        "/api/query/annotations/update",
+        "/api/query/cohorts/list/../deleteCohort",
+        "/api/2.0/nessie/pipeline/jobs/../create",
+        "/api/app/projects/1/annotations/create",
+        "/api/app/projects/{project_id}/dashboards/bulk-delete",
+        "/api/2.0/track",
+        "/api/2.0/import",
+        "/api/other/thing",
+    ],
+)
+def test_paths_that_name_a_change_are_refused(path: str) -> None:
+    """Old addresses change things with GET as well; others are not known to read."""
+    with pytest.raises(ConfigError, match=r"which might change the project"):
+        find_endpoint("GET", path)
+
+
+def test_what_is_judged_is_what_is_sent() -> None:
+    """Harmless paths are sent in their plain form."""
+    assert (
+        find_endpoint("GET", "/api//query/./x/../events/names/").path == "/api/query/events/names"
+    )
+    path = "/api/app/projects/{project_id}/schemas/event/Sign%20up%20%C3%BC"
+    assert find_endpoint("GET", path).path == path
+    assert find_endpoint("GET", path.replace("Sign", "create")).name == "lexicon_of_name"

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpanel_source.api.error_mapping import MAX_QUOTED_CHARACTERS, error_from_refusal
+from mixpanel_source.api.error_mapping import error_from_refusal
+from mixpanel_source.api.redaction import MAX_QUOTED_CHARACTERS
 from mixpanel_source.api.request import Request
 from mixpanel_source.catalog.endpoints import endpoint
 from mixpanel_source.config.build import build_config

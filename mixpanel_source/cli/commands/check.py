@@ -9,7 +9,7 @@ from ...catalog.tables import find_table
 from ...errors import MixpanelError, PausedError
 from ..exit_codes import DONE, FAILED, LATER
 from ..options import add_json, add_tables
-from ..output import Column, print_table
+from ..output import Column, print_answer, print_table
 from ..parser import Commands, add_command
 from ..startup import fast_imports
 
@@ -43,6 +43,9 @@ def run(options: argparse.Namespace) -> int:
         if any(find_table(table).has_properties for table in loadable):
             print(CLASSIFIED)
     failures = [error for error in results.values() if error]
+    if options.debug:
+        for failure in failures:
+            print_answer(failure)
     if failures and all(isinstance(error, PausedError) for error in failures):
         return LATER
     return FAILED if failures else DONE

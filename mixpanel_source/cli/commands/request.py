@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 
+from ...errors import MixpanelError
 from ..exit_codes import DONE
 from ..options import add_max_wait, add_target
-from ..output import Column, print_table
+from ..output import Column, print_answer, print_table
 from ..parser import Commands, add_command
 from ..startup import fast_imports
+from ..text import for_terminal
 
 COLUMNS = (Column("table"), Column("rows", unit="row"))
 
@@ -51,13 +54,28 @@ def run(options: argparse.Namespace) -> int:
             options.destination, dataset=options.dataset, name=options.pipeline
         )
         claim_for(pipeline, load_config({}))
-    with request(options.method, options.path, params, max_wait_s=options.max_wait) as response:
-        if options.table is None:
-            for chunk in response.chunks():
-                sys.stdout.buffer.write(chunk)
-            sys.stdout.flush()
-            return DONE
-        rows = load_response(response, options.table, pipeline)
+    try:
+        with request(options.method, options.path, params, max_wait_s=options.max_wait) as response:
+            if options.table is None:
+                _print(response.chunks())
+                return DONE
+            rows = load_response(response, options.table, pipeline)
+    except MixpanelError as error:
+        # who sends a request by hand may see the values in it; with --debug the caller prints it
+        if not options.debug:
+            print_answer(error)
+        raise
     print_table(COLUMNS, [(options.table, rows)])
     print(f"in {location(pipeline)}")
     return DONE
+
+
+def _print(chunks: Iterable[bytes]) -> None:
+    """Print a body: byte by byte into a file or pipe, harmless on a terminal."""
+    if sys.stdout.isatty():
+        for text in for_terminal(chunks):
+            print(text, end="")
+    else:
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+    sys.stdout.flush()

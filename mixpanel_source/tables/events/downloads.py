@@ -5,7 +5,7 @@ Source: https://developer.mixpanel.com/reference/raw-event-export.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from ...api.request import Request
 from ...catalog.endpoints import endpoint
 from ...config.model import Config
 from ...decode.blocks import BlockReader
-from ...decode.framing import inflate, iter_row_blocks
+from ...decode.framing import iter_row_blocks
 from ...decode.index.identity import EventIdentifier
 from ...decode.parallel import Check
 from ...decode.verify import VerifiedWindow, verify
@@ -147,9 +147,8 @@ def receive(
         check: called for each chunk; raises to stop.
         reply: what to read.
     """
-    chunks = spool.write(name, _checked(reply.chunks(), check))
-    blocks = inflate(chunks) if reply.gzipped else chunks
-    verified = verify(iter_row_blocks(blocks), reader)
+    chunks = spool.write(name, _checked(reply, check))
+    verified = verify(iter_row_blocks(reply.inflate(chunks)), reader)
     spooled = spool.keep(
         name,
         gzipped=reply.gzipped,
@@ -160,10 +159,12 @@ def receive(
     return SpooledWindow(spooled, verified)
 
 
-def _checked(chunks: Iterable[bytes], check: Check) -> Iterator[bytes]:
-    for chunk in chunks:
+def _checked(reply: Reply, check: Check) -> Iterator[bytes]:
+    for chunk in reply.chunks():
         check()
         yield chunk
+    # while the file is still provisional: a refusal is not a window, nor a row of another shape
+    reply.check_text(is_unreadable=True)
 
 
 def build_request(

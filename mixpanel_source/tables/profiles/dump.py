@@ -1,20 +1,17 @@
 """Complete, verified dumps of profiles: of users, of groups, or of the members of a cohort.
 
 The pages of one session are a snapshot that Mixpanel keeps for a while. They are spooled one after
-another and count only together: if the session expires, or the number of profiles is not the one
-announced, the dump starts over.
+another and count only together: if the session expires, if a page is not the one requested, or if
+the number of profiles is not the one announced, the dump starts over. See `pages`.
 
 Source: https://developer.mixpanel.com/reference/engage-query.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-
-import msgspec
 
 from ... import constants
 from ...api.reply import Reply
@@ -25,6 +22,7 @@ from ...config.model import Config
 from ...decode.blocks import BlockReader
 from ...decode.framing import iter_row_blocks
 from ...decode.index.identity import ProfileIdentifier
+from ...decode.index.row_index import RowIndex
 from ...decode.verify import VerifiedWindow, verify
 from ...errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
 from ..context import LoadContext, open_spool
@@ -33,6 +31,7 @@ from ..load_log import WindowLoad
 from ..package import LoadPackage
 from ..spool import Spool, Spooled, spool_name
 from ..spooled_window import SpooledWindow, find_verified
+from .pages import Page, PageSequence, parse_page
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -96,13 +95,6 @@ class ProfileDump:
         return load
 
 
-class _Page(msgspec.Struct):
-    results: list[msgspec.Raw]
-    page_size: int | None = None
-    session_id: str | None = None
-    total: int | None = None
-
-
 def take_dump(
     context: LoadContext,
     package: LoadPackage,
@@ -139,13 +131,14 @@ def _fetch(
 ) -> SpooledWindow:
     name = query.spool_name(context.config)
     budget = context.client.new_budget()
+    refusals: set[str] = set()
     while True:
-        session = _Session(context, package, query, budget)
+        session = _Session(context, package, query, budget, refusals)
         try:
             verified = verify(iter_row_blocks(spool.write(name, session.iter_chunks())), reader)
-            session.check_total(len(verified.index))
+            session.check_complete(verified.index)
         except TruncatedError as failure:
-            if not budget.may_restart():
+            if not budget.may_restart(failure):
                 raise
             logger.warning("%s Starting over with the first page.", failure)
             continue
@@ -160,7 +153,7 @@ def _fetch(
 
 
 class _Session:
-    """One session: its pages, and what the first page announced about the others."""
+    """One session: requests its pages one after another, as far as they fit together."""
 
     def __init__(
         self,
@@ -168,88 +161,69 @@ class _Session:
         package: LoadPackage,
         query: ProfileQuery,
         budget: RetryBudget,
+        refusals: set[str],
     ) -> None:
         self._context = context
         self._package = package
         self._query = query
         self._budget = budget
-        self._session_id: str | None = None
-        self._page_size = context.config.engage_page_size or constants.ENGAGE_PAGE_SIZE
-        self._total: int | None = None
+        self._refusals = refusals
+        """Why later pages were refused in the sessions before this one."""
+        page_size = context.config.engage_page_size or constants.ENGAGE_PAGE_SIZE
+        self._pages = PageSequence(page_size, subject=f"{query.table} {query.part}".rstrip())
         self.started_at = 0.0
         self.requests = 0
 
     def iter_chunks(self) -> Iterator[bytes]:
         """Yields the profiles of one page at a time, one per line."""
-        received = number = 0
-        while True:
-            page = self._fetch(number)
+        while not self._pages.is_complete:
+            page = self._fetch(self._pages.count)
+            self._pages.add(page, seconds=self._context.clock.time() - self.started_at)
             if page.results:
                 yield b"".join(bytes(row).replace(b"\n", b" ") + b"\n" for row in page.results)
-            received += len(page.results)
-            number += 1
-            if len(page.results) < self._page_size or received == self._total:
-                return
 
-    def check_total(self, received: int) -> None:
-        if self._total is not None and received != self._total:
-            raise TruncatedError(
-                f"{self._total} profiles were announced and {received} arrived.",
-                subject=f"{self._query.table} {self._query.part}".rstrip(),
-            )
+    def check_complete(self, index: RowIndex) -> None:
+        """Check that the profiles are all that were announced, each from one page."""
+        self._pages.check(index)
 
-    def _fetch(self, number: int) -> _Page:
+    def _fetch(self, number: int) -> Page:
         request = self._query.request(
             page_size=self._context.config.engage_page_size,
-            session_id=self._session_id,
+            session_id=self._pages.session_id,
             page=number,
         )
         reply, page = self._send(request, is_first=number == 0)
         self.started_at = self.started_at or reply.started_at
         self.requests += reply.tries
-        # values that a later page leaves out are those of the first page
-        self._session_id = page.session_id or self._session_id
-        self._page_size = page.page_size or self._page_size
-        self._total = self._total if page.total is None else page.total
-        if self._session_id is None and len(page.results) >= self._page_size:
-            raise TruncatedError(
-                "Mixpanel sent no session_id to continue with.", subject=request.label
-            )
         return page
 
-    def _send(self, request: Request, *, is_first: bool) -> tuple[Reply, _Page]:
+    def _send(self, request: Request, *, is_first: bool) -> tuple[Reply, Page]:
         try:
             return self._context.client.send(
                 request,
-                lambda reply: (reply, parse_page(reply.body())),
+                read_page,
                 budget=self._budget,
                 patience_s=self._context.patience_s(self._package),
             )
         except (AuthError, AccessError, PlanError):
             raise
         except RequestError as refusal:
-            if is_first:
+            # a session that has expired can be opened again; what is refused again stays refused
+            if is_first or refusal.reason in self._refusals:
                 raise
-            raise TruncatedError("the session has expired.", subject=request.label) from refusal
+            self._refusals.add(refusal.reason)
+            raise TruncatedError(
+                f"the session has expired: {refusal.reason}", subject=request.label
+            ) from refusal
 
 
-_decode_page = msgspec.json.Decoder(_Page).decode
-
-
-def parse_page(body: bytes) -> _Page:
-    """A page of profiles, each as the bytes in which it arrived.
+def read_page(reply: Reply) -> tuple[Reply, Page]:
+    """The reply and the page in it, for `Client.send`.
 
     Raises:
-        TruncatedError: the body is not such a page.
+        TruncatedError: see `parse_page`, as `RequestError`.
+        RefusedError: it is a refusal.
     """
-    try:
-        return _decode_page(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    try:
-        # a lone surrogate or NaN somewhere: escape it, so that the repair of its row finds it
-        page = json.loads(body.decode("utf-8", "surrogateescape"), strict=False)
-        rows = [msgspec.Raw(json.dumps(row).encode()) for row in page.pop("results")]
-        return msgspec.convert({**page, "results": rows}, _Page)
-    except (ValueError, KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-        raise TruncatedError("the reply is not a page of profiles") from error
+    page = parse_page(reply.body())
+    reply.check_value({"status": page.status, "error": page.error})
+    return reply, page

@@ -55,6 +55,7 @@ def iter_saved_funnels(
 
 def _read(reply: Reply) -> tuple[dict[int, str | None], list[RejectedRow], WindowLoad]:
     listed = reply.json()
+    reply.check_rows(listed)
     if not isinstance(listed, list):
         raise ReplyError(
             "the reply is not a list of funnels. Nothing of it is loaded.",
