@@ -30,6 +30,18 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_", "TMPDIR", "TZ", "VIRTUAL_ENV", "PYTHON"
 _database_numbers = count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what runs on DuckDB and on Postgres alike to `make test-all`, for Postgres.
+
+    Tests marked `every_destination` run on both in `make test` too.
+    """
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        on_postgres = parameters and parameters.params.get("any_pipeline") == "postgres"
+        if on_postgres and not item.get_closest_marker("every_destination"):
+            item.add_marker(pytest.mark.slow)
+
+
 class IsolatedRunContext(RunContext):
     """A run context of dlt that also isolates the global directory, which no variable moves."""
 

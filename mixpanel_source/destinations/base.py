@@ -49,6 +49,7 @@ class Destination:
 
     def __init__(self, pipeline: dlt.Pipeline) -> None:
         self._pipeline = pipeline
+        self._is_connected = False
 
     @classmethod
     def build(cls, name: str) -> TDestinationReferenceArg:
@@ -125,7 +126,7 @@ class Destination:
         Raises:
             MixpanelError: a connection could not be opened.
         """
-        client = self._client
+        client = self._pipeline.destination_client() if self._is_connected else self._client
         if not isinstance(client, SqlJobClientBase):
             yield None
             return
@@ -134,9 +135,11 @@ class Destination:
         except Exception as error:
             # of dlt or of the driver, of whatever type
             raise self.connection_error(error) from error
+        was_connected, self._is_connected = self._is_connected, True
         try:
             yield client
         finally:
+            self._is_connected = was_connected
             client.sql_client.close_connection()
 
     def acquire(self) -> ExclusiveAccess:

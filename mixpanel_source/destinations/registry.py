@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import dlt
+from dlt.common.destination.reference import AnyDestination
 
 from ..paths import LoadTarget
 from .base import Destination
@@ -34,7 +36,15 @@ def find_destination(name: str) -> type[Destination]:
 
 def destination_of(pipeline: dlt.Pipeline) -> Destination:
     """The destination of a pipeline, whatever name and configuration the user gave it."""
-    return find_destination(pipeline.destination.destination_type)(pipeline)
+    return _destination_of(pipeline, pipeline.destination, pipeline.dataset_name)
+
+
+@lru_cache(maxsize=8)
+def _destination_of(
+    pipeline: dlt.Pipeline, destination: AnyDestination, _dataset: str | None
+) -> Destination:
+    # dlt takes tens of milliseconds to resolve the configuration of a client, so each is kept
+    return find_destination(destination.destination_type)(pipeline)
 
 
 def target_of(pipeline: dlt.Pipeline) -> LoadTarget:

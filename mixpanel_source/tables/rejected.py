@@ -181,8 +181,8 @@ def keeping(days: Sequence[date]) -> Replacement:
 
 def is_known() -> bool:
     """Whether the dataset that is being loaded has the table, and so may hold rows to replace."""
-    schemas = dlt.current.pipeline().schemas.values()
-    return any(REJECTED_TABLE in schema.tables for schema in schemas)
+    # dlt adds what the pipeline has loaded before to the schema of the source
+    return REJECTED_TABLE in dlt.current.source_schema().tables
 
 
 def _batches(rows: Iterable[Rejected]) -> Iterator[list[Rejected]]:

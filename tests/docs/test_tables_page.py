@@ -43,6 +43,7 @@ def test_sql_of_the_page_runs(shop: Lab) -> None:
             assert client.execute_sql(statement), statement
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("table", "paid", "cost"), COSTS, ids=[row[0] for row in COSTS])
 def test_costs(table: str, paid: str, cost: str) -> None:
     """A sync and the plan cost what the page lists, and a free plan lacks the paid tables."""

@@ -69,7 +69,11 @@ def make_project() -> Project:
 
 @pytest.mark.parametrize(
     ("kept", "workers"),
-    [(0, 2), (6_000_000, 1), (constants.KEPT_BYTES, 1)],
+    [
+        pytest.param(0, 2, marks=pytest.mark.slow),
+        (6_000_000, 1),
+        pytest.param(constants.KEPT_BYTES, 1, marks=pytest.mark.slow),
+    ],
     ids=["read twice", "read in part", "read once"],
 )
 @pytest.mark.parametrize("destination", ["duckdb", "postgres"])

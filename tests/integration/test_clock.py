@@ -9,8 +9,16 @@ from tests.support.lab import Lab
 from tests.support.projects import TODAY, YESTERDAY, add_event
 
 
-@pytest.mark.parametrize("days", [5, 0.5, -5])
-@pytest.mark.parametrize("window_days", [1, 7])
+@pytest.mark.parametrize(
+    ("window_days", "days"),
+    [
+        (1, 5),
+        *(
+            pytest.param(*other, marks=pytest.mark.slow)
+            for other in ((1, 0.5), (1, -5), (7, 5), (7, 0.5), (7, -5))
+        ),
+    ],
+)
 def test_late_events_of_days_read_by_a_wrong_clock(
     lab: Lab, days: float, window_days: int, caplog: pytest.LogCaptureFixture
 ) -> None:

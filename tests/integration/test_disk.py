@@ -92,8 +92,14 @@ def assert_loaded(project: Project, *, before: str = "9999") -> None:
 
 @pytest.mark.parametrize(
     "place",
-    ["../..", "..", "", "spool", "dlt", "dlt/mixpanel"],
-    ids=["data", "ours", "target", "spool", "pipelines", "working"],
+    [
+        "spool",
+        *(
+            pytest.param(place, marks=pytest.mark.slow)
+            for place in ("../..", "..", "", "dlt", "dlt/mixpanel")
+        ),
+    ],
+    ids=["spool", "data", "ours", "target", "pipelines", "working"],
 )
 def test_file_in_place_of_a_directory(place: str) -> None:
     """The error names the path; once the file is removed, a rerun loads all days."""
@@ -218,21 +224,26 @@ def remove(*parts: str) -> Callable[[Path], None]:
     "damage",
     [
         remove("mixpanel/state.json"),
-        remove("mixpanel/schemas"),
         remove("mixpanel/schemas/*"),
-        remove("mixpanel/schemas/*", "mixpanel/state.json"),
-        remove("mixpanel/load"),
         remove("mixpanel/load/normalized/*/*"),
-        remove("mixpanel/load/normalized/*/schema.json"),
-        remove("mixpanel/load/normalized/*/load_package_state.json"),
-        remove("mixpanel/load/.version"),
-        remove("mixpanel/normalize"),
-        remove("mixpanel/*"),
-        remove("mixpanel"),
+        *(
+            pytest.param(remove(*parts), marks=pytest.mark.slow)
+            for parts in (
+                ("mixpanel/schemas",),
+                ("mixpanel/schemas/*", "mixpanel/state.json"),
+                ("mixpanel/load",),
+                ("mixpanel/load/normalized/*/schema.json",),
+                ("mixpanel/load/normalized/*/load_package_state.json",),
+                ("mixpanel/load/.version",),
+                ("mixpanel/normalize",),
+                ("mixpanel/*",),
+                ("mixpanel",),
+            )
+        ),
     ],
     ids=[
-        *("state", "schemas", "each schema", "schemas and state", "load", "package", "its schema"),
-        *("its state", "load version", "normalize", "content", "all"),
+        *("state", "each schema", "package", "schemas", "schemas and state", "load"),
+        *("its schema", "its state", "load version", "normalize", "content", "all"),
     ],
 )
 def test_damaged_working_directory_is_recreated(lab: Lab, damage: Callable[[Path], None]) -> None:

@@ -212,8 +212,19 @@ def test_what_stays_is_refused(run: Run, place: str) -> None:
         assert lab.spooled_files() == []
 
 
-@each_job
-@pytest.mark.parametrize("kind", ["429", "500", "half_line", "401", "402", "403"])
+@pytest.mark.parametrize(
+    ("run", "kind"),
+    [
+        (run_sync, "429"),
+        (run_backfill, "500"),
+        *(
+            pytest.param(run, kind, marks=pytest.mark.slow)
+            for run in (run_sync, run_backfill)
+            for kind in ("429", "500", "half_line", "401", "402", "403")
+            if (run, kind) not in {(run_sync, "429"), (run_backfill, "500")}
+        ),
+    ],
+)
 def test_refusals_move_on(run: Run, kind: str) -> None:
     """Refused in one window after another, run by run, it ends with what one good run loads."""
     pipeline = open_pipeline()
@@ -240,7 +251,9 @@ def find_failure(lab: Lab, run: Run, table: str = "export", **given: Any) -> Mix
         return failure
 
 
-@each_job
+@pytest.mark.parametrize(
+    "run", [run_sync, pytest.param(run_backfill, marks=pytest.mark.slow)], ids=["sync", "backfill"]
+)
 @pytest.mark.parametrize("kind", [*HARMLESS, *NOTED])
 def test_whole_replies_are_loaded(run: Run, kind: str) -> None:
     """A reply that is late, or odd, or lacks its last newline, is whole: it is asked for once."""

@@ -19,6 +19,8 @@ from tests.support.json_values import property_sets, to_line
 from tests.support.lab import load
 from tests.support.tables import read_types, select_all
 
+pytestmark = pytest.mark.every_destination
+
 DAY = date(2026, 11, 20)
 MIDNIGHT_S = 1_795_132_800
 MODES = ("columns", "json", "both")

@@ -91,6 +91,7 @@ def test_every_row_is_loaded_once(month: Lab, counts: Counts) -> None:
         assert len(month.rows("cohorts")) == counts.cohorts
 
 
+@pytest.mark.slow
 def test_values_are_kept(month: Lab) -> None:
     """Events and profiles are read back with the values that were served."""
     month.sync("export", "engage")

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mixpanel_sandbox import made_up_project
 from tests.support.lab import open_lab
 from tests.support.projects import YESTERDAY
@@ -32,6 +34,7 @@ def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess
     )
 
 
+@pytest.mark.slow
 def test_notebook_shows_what_was_loaded() -> None:
     """Every chart has its rows, and the funnel begins with the events it was told."""
     project = made_up_project(last_day=YESTERDAY, days=3)

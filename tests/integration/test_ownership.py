@@ -16,6 +16,8 @@ from mixpanel_source.tables.ownership import OWNER_TABLE, claim_dataset
 from tests.support.lab import Lab
 from tests.support.settings import set_environment
 
+pytestmark = pytest.mark.every_destination
+
 PROJECT, OTHER_PROJECT = 1234567, 7654321
 
 

@@ -70,6 +70,7 @@ def statuses(lab: Lab) -> list[int]:
     return [record.status for record in lab.sandbox.requests]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_year_takes_as_few_hours_as_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """A year is 365 requests in six hours and a few seconds; none is refused, none is wasted."""

@@ -15,6 +15,8 @@ from tests.support.kill_points import kill_syncs
 from tests.support.lab import Lab
 from tests.support.projects import YESTERDAY, add_event
 
+pytestmark = pytest.mark.every_destination
+
 DAY = date(2026, 11, 18)
 """Within the look-back."""
 SETTLED = date(2026, 11, 13)

@@ -127,6 +127,8 @@ def test_nothing_is_told_when_all_is_well(desk: Desk) -> None:
     assert all("DEBUG:urllib3" in text for text in desk.said)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("job", ["sync", "backfill"])
 def test_nothing_is_told_when_mixpanel_fails(desk: Desk, job: str) -> None:
     """Refusals, failures and replies that break off are told without what was in them."""

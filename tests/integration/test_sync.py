@@ -31,6 +31,8 @@ from tests.support.projects import (
 )
 from tests.support.settings import write_dlt_file
 
+pytestmark = pytest.mark.every_destination
+
 MIDDLE = date(2026, 11, 17)
 BOUNDED = {"requests_per_hour": 30, "max_wait_s": 1}
 """A sync that does not end by itself ends with these."""
