@@ -49,7 +49,7 @@ class Destination:
 
     def __init__(self, pipeline: dlt.Pipeline) -> None:
         self._pipeline = pipeline
-        self._is_connected = False
+        self._connected: SqlJobClientBase | None = None
 
     @classmethod
     def build(cls, name: str) -> TDestinationReferenceArg:
@@ -123,23 +123,25 @@ class Destination:
     def connect(self) -> Iterator[SqlJobClientBase | None]:
         """Connect dlt's client for a SQL database; None if the destination is not one.
 
+        Within the context of a connection, the same client again. Only for one thread at a time.
+
         Raises:
             MixpanelError: a connection could not be opened.
         """
-        client = self._pipeline.destination_client() if self._is_connected else self._client
-        if not isinstance(client, SqlJobClientBase):
-            yield None
+        client = self._client
+        if self._connected or not isinstance(client, SqlJobClientBase):
+            yield self._connected
             return
         try:
             client.sql_client.open_connection()
         except Exception as error:
             # of dlt or of the driver, of whatever type
             raise self.connection_error(error) from error
-        was_connected, self._is_connected = self._is_connected, True
+        self._connected = client
         try:
             yield client
         finally:
-            self._is_connected = was_connected
+            self._connected = None
             client.sql_client.close_connection()
 
     def acquire(self) -> ExclusiveAccess:

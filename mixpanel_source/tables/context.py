@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Event
@@ -113,16 +115,18 @@ class LoadContext:
         # dlt writes the rows there with the permissions of the umask
         make_private(Path(pipeline.working_dir))
         make_private(data_directory())
-        self.claim(pipeline)
-        _check_project(self.config.project_id)
-        if self._forgotten is None:
-            # before any request: what is fetched then is kept if the destination goes away
-            self._forgotten = read_forgotten(pipeline)
-        began_at = self.clock.time()
-        self.package = LoadPackage(table, began_at, self.checkpoint, self.progress)
-        if table not in self._checked:
-            self.package.loss = find_loss(dlt.current.pipeline(), table)
-            self._checked.add(table)
+        loss = None
+        with _connected(pipeline):
+            self.claim(pipeline)
+            _check_project(self.config.project_id)
+            if self._forgotten is None:
+                # before any request: what is fetched then is kept if the destination goes away
+                self._forgotten = read_forgotten(pipeline)
+            if table not in self._checked:
+                loss = find_loss(pipeline, table)
+                self._checked.add(table)
+        self.package = LoadPackage(table, self.clock.time(), self.checkpoint, self.progress)
+        self.package.loss = loss
         return self.package
 
     def finish_package(self) -> LoadPackage:
@@ -189,3 +193,13 @@ def _check_project(project_id: int) -> None:
             f"project_id is {project_id}, but the dataset holds project {stored}, and "
             "loading would mix the two. Choose another dataset or another database."
         )
+
+
+@contextmanager
+def _connected(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Keep one connection to the destination for all that is looked up there."""
+    if getattr(pipeline, "destination", None) is None:  # the pipeline extracts only
+        yield
+        return
+    with destination_of(pipeline).connect():
+        yield

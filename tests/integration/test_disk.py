@@ -276,10 +276,10 @@ def zeros(content: bytes) -> bytes:
     ("pattern", "damage"),
     [
         ("state.json", half),
-        ("schemas/*.json", zeros),
-        ("load/normalized/*/new_jobs/*.parquet", half),
+        pytest.param("schemas/*.json", zeros, marks=pytest.mark.slow),
+        pytest.param("load/normalized/*/new_jobs/*.parquet", half, marks=pytest.mark.slow),
         ("spool/*.json*", half),
-        ("*", nothing),
+        pytest.param("*", nothing, marks=pytest.mark.slow),
         ("*", zeros),
     ],
 )

@@ -17,8 +17,6 @@ from tests.support.json_values import to_line
 from tests.support.lab import load
 from tests.support.tables import read_columns
 
-pytestmark = pytest.mark.every_destination
-
 DAY = date(2026, 11, 18)
 MIDNIGHT_S = 1_794_960_000
 VALUES: dict[str, Any] = {

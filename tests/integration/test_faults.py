@@ -159,8 +159,19 @@ def undisturbed(run: Run, note: str = "") -> Tables:
     return read_tables(pipeline, "export")
 
 
-@each_job
-@each_place
+@pytest.mark.parametrize(
+    ("run", "place"),
+    [
+        (run_sync, "middle"),
+        (run_backfill, "last"),
+        *(
+            pytest.param(run, place, marks=pytest.mark.slow)
+            for run in (run_sync, run_backfill)
+            for place in DAYS
+            if (run, place) not in {(run_sync, "middle"), (run_backfill, "last")}
+        ),
+    ],
+)
 def test_what_passes_is_retried(run: Run, place: str) -> None:
     """One after the other, every fault that passes strikes a window, and leaves no trace."""
     kinds = kinds_of("export", PASSING)
@@ -176,18 +187,9 @@ def test_what_passes_is_retried(run: Run, place: str) -> None:
         assert lab.spooled_files() == []
 
 
-@pytest.mark.parametrize(
-    ("run", "place"),
-    [
-        pytest.param(run_sync, "middle", id="middle-sync"),
-        *(
-            pytest.param(run, place, id=f"{place}-{run.__name__}", marks=pytest.mark.slow)
-            for run in (run_sync, run_backfill)
-            for place in DAYS
-            if (run, place) != (run_sync, "middle")
-        ),
-    ],
-)
+@each_job
+@each_place
+@pytest.mark.slow
 def test_what_stays_is_refused(run: Run, place: str) -> None:
     """Whatever is wrong with a window, it is refused, and all before it is there and stays."""
     day = DAYS[place]
@@ -313,9 +315,8 @@ def test_pages_that_pass_are_retried(lab: Lab, place: str) -> None:
     assert lab.spooled_files() == []
 
 
-@pytest.mark.parametrize(
-    "place", ["middle", *(pytest.param(end, marks=pytest.mark.slow) for end in ("first", "last"))]
-)
+@each_place
+@pytest.mark.slow
 def test_profiles_are_replaced_whole_or_not_at_all(lab: Lab, place: str) -> None:
     """As long as one page fails, in whatever way, the profiles of the run before stay."""
     assert run_profiles(lab).failures == {}

@@ -20,6 +20,7 @@ from mixpanel_source import cli, open_pipeline
 from mixpanel_source.cli.progress_view import Board
 from mixpanel_source.destinations.registry import target_of
 from mixpanel_source.jobs.history import STOPPED, read_last_run
+from mixpanel_source.paths import data_directory
 from tests.support.clock import NOON, wait_until
 from tests.support.lab import open_lab
 from tests.support.projects import ALL_DAYS, YESTERDAY
@@ -102,6 +103,9 @@ def test_ctrl_c_loads_what_came_and_the_next_run_goes_on(sandbox: Sandbox) -> No
     assert run is not None
     assert (run.outcome, run.rows) == (STOPPED, 6)
     sandbox.forget_requests()
+    # as if half an hour had passed: until then, no process sends anything
+    for log in data_directory().glob("requests-*.json"):
+        log.unlink()
     with on_terminal(*BACKFILL, "--progress", "log") as terminal:
         assert terminal.process.wait(10) == cli.DONE
         assert f"export {ALL_DAYS[2]}: 3 rows" in terminal.text
