@@ -3,7 +3,7 @@
 A row whose own day lies outside the window is kept if Mixpanel files it under a day of the window,
 for instance because the time zone of the project was changed. It is dropped if the reply is not
 limited to the window: then the window of its own day has it as well, and each window would store it
-once more. The two are told apart by requesting the own day of such rows, once per run.
+once more. The two are distinguished by requesting the own day of such rows, once per run.
 """
 
 from __future__ import annotations
