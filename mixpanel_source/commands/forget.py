@@ -16,7 +16,7 @@ from ..destinations.registry import DESTINATIONS, destination_of
 from ..errors import ConfigError, MixpanelError
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.lock import dataset_lock
-from ..jobs.pipeline import open_pipeline
+from ..jobs.pipeline import open_pipeline, reset_local_state
 from ..tables.context import pipeline_spool
 from ..tables.forgotten_ids import remember_forgotten
 from ..tables.load_log import LOADS_TABLE
@@ -68,7 +68,7 @@ def forget(
         # what is on disk here goes first: if the deletion fails, it is only fetched again
         pipeline_spool(pipeline).clear()
         # includes the load packages, which keep their files after they are loaded
-        pipeline.drop()
+        reset_local_state(pipeline)
         return _forget(pipeline, persons, datetime.fromtimestamp(clock.time(), timezone.utc))
 
 

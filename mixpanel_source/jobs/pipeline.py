@@ -21,7 +21,12 @@ from ..paths import LoadTarget
 from ..tables.load_log import SOURCE_NAME
 from ..tables.ownership import claim_dataset
 from .dlt_errors import destination_errors, unwrap_errors
-from .working_directory import discard_damaged_state, make_target_directory
+from .lock import is_job_running
+from .working_directory import (
+    discard_damaged_state,
+    make_target_directory,
+    working_directory_lock,
+)
 
 
 def open_pipeline(
@@ -42,15 +47,13 @@ def open_pipeline(
         name: of the pipeline.
 
     Raises:
+        BusyError: another process opens the pipeline, and does not end.
         ConfigError: the destination does not exist or has no credentials, or a name is not valid.
         MixpanelError: the pipeline's working directory cannot be created or read.
     """
     try:
         with destination_errors(destination):
             pipeline = make_pipeline(name, destination, dataset)
-            if not _is_sound(pipeline):
-                # nothing is lost: the destination holds the state too
-                pipeline.drop()
             make_private(Path(pipeline.working_dir))
             return pipeline
     except OSError as error:
@@ -87,16 +90,35 @@ def make_pipeline(
         dataset = target.find_dataset()
         there = target.build_beside()
         files = LoadTarget(target.location, dataset, name)
-    if not working_directory:
-        make_target_directory(files)
-        working_directory = str(files.pipelines_dir)
-    return _make_pipeline(name, there, dataset, working_directory)
+    if working_directory:
+        return _make_pipeline(name, there, dataset, working_directory)
+    return _open_target(files, there)
+
+
+def _open_target(target: LoadTarget, destination: TDestinationReferenceArg) -> dlt.Pipeline:
+    """The pipeline of a target, whose files are made again if they are damaged."""
+    make_target_directory(target)
+    directory = target.pipelines_dir / target.pipeline
+    with working_directory_lock(directory):
+        # a job under way may look damaged for an instant, and makes its own files again anyway
+        is_free = not is_job_running(target)
+        if is_free:
+            discard_damaged_state(directory)
+        pipeline = _make_pipeline(
+            target.pipeline, destination, target.dataset, str(target.pipelines_dir)
+        )
+        if is_free and not _is_sound(pipeline):
+            # nothing is lost: the destination holds the state too
+            pipeline.drop()
+    return pipeline
 
 
 def open_beside(pipeline: dlt.Pipeline, purpose: str) -> dlt.Pipeline:
     """Another pipeline to the same dataset, with schemas and state of its own."""
+    name = f"{pipeline.pipeline_name}_{purpose}"
+    discard_damaged_state(Path(pipeline.pipelines_dir) / name)
     return _make_pipeline(
-        f"{pipeline.pipeline_name}_{purpose}",
+        name,
         destination_of(pipeline).build_beside(),
         pipeline.dataset_name,
         pipeline.pipelines_dir,
@@ -139,8 +161,10 @@ def reset_local_state(pipeline: dlt.Pipeline) -> None:
 
     Resuming an interrupted package would load some of its rows twice.
     """
-    pipeline.drop()
-    make_private(Path(pipeline.working_dir))
+    directory = Path(pipeline.working_dir)
+    with working_directory_lock(directory):
+        pipeline.drop()
+        make_private(directory)
     # overrides the setting, which also decides whether state is stored in the destination at all
     pipeline.config.restore_from_destination = True
 
@@ -150,7 +174,6 @@ def _make_pipeline(
 ) -> dlt.Pipeline:
     if dlt.config.get("load.workers") is None:
         dlt.config["load.workers"] = constants.LOAD_WORKERS
-    discard_damaged_state(Path(directory) / name)
     return dlt.pipeline(
         name,
         destination=destination,

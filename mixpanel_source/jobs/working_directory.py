@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
+from filelock import FileLock, Timeout
 
+from ..errors import BusyError
 from ..files import make_private
 from ..paths import LoadTarget, data_directory
+
+_OPENING_S = 30.0
+"""Maximum wait for another process that opens or resets the same directory."""
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -30,12 +37,35 @@ def make_target_directory(target: LoadTarget) -> None:
         make_private(directory)
 
 
+@contextmanager
+def working_directory_lock(directory: Path) -> Iterator[None]:
+    """Keep other processes from opening or resetting a working directory meanwhile.
+
+    dlt takes a directory without state for a new one, and empties it. Opened while a job of another
+    process resets it, the job would lose its files.
+
+    Raises:
+        BusyError: another process has it for longer than such a step can take.
+    """
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(f"{directory}.lock", timeout=_OPENING_S, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(
+            f"Another process is opening the pipeline in {directory}. Run again; if it hangs, kill "
+            "its process."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def discard_damaged_state(directory: Path) -> None:
     """Remove a working directory whose state or schemas are missing or not JSON.
 
     A power cut may leave such files.
-
-    dlt replaces these files at once or not at all, so a job under way does not look damaged.
 
     Args:
         directory: of one pipeline; it may not exist.

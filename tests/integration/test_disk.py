@@ -19,6 +19,7 @@ from mixpanel_sandbox import Project, Sandbox
 from mixpanel_source import cli, open_pipeline
 from mixpanel_source.destinations.registry import target_of
 from mixpanel_source.errors import BusyError, MixpanelError
+from mixpanel_source.jobs.lock import pipeline_lock
 from mixpanel_source.tables.package import TablePart
 from tests.support.fidelity import assert_same, read_rows, served_events
 from tests.support.lab import Lab, open_lab
@@ -253,6 +254,23 @@ def test_damaged_working_directory_is_recreated(lab: Lab, damage: Callable[[Path
     damage(Path(lab.pipeline.working_dir))
     # as a new process would
     lab.pipeline = open_pipeline()
+    assert lab.sync("export").failures == {}
+    lab.assert_events_kept()
+
+
+def test_files_of_a_job_under_way_are_left_alone(lab: Lab) -> None:
+    """They may be inconsistent for an instant; without a job they are removed as damaged."""
+    lab.sync("export")
+    directory = Path(lab.pipeline.working_dir)
+    kept = directory / "kept"
+    kept.touch()
+    with pipeline_lock(lab.pipeline):
+        for schema in directory.glob("schemas/*.json"):
+            schema.unlink()
+        open_pipeline()
+        assert kept.exists()
+    lab.pipeline = open_pipeline()
+    assert not kept.exists()
     assert lab.sync("export").failures == {}
     lab.assert_events_kept()
 
