@@ -9,13 +9,14 @@ from typing import Any
 import dlt
 from dlt.common.destination.reference import TDestinationReferenceArg
 from dlt.common.exceptions import DltException
+from dlt.common.storages.exceptions import StorageException
 
 from .. import constants
 from ..config.dlt_settings import check_dlt_settings
 from ..config.model import Config
 from ..config.names import check_names
 from ..destinations.registry import destination_of, find_destination
-from ..errors import ConfigError, MixpanelError
+from ..errors import BusyError, ConfigError, MixpanelError
 from ..files import make_private
 from ..paths import LoadTarget
 from ..tables.load_log import SOURCE_NAME
@@ -104,9 +105,16 @@ def _open_target(target: LoadTarget, destination: TDestinationReferenceArg) -> d
         is_free = not is_job_running(target)
         if is_free:
             discard_damaged_state(directory)
-        pipeline = _make_pipeline(
-            target.pipeline, destination, target.dataset, str(target.pipelines_dir)
-        )
+        try:
+            pipeline = _make_pipeline(
+                target.pipeline, destination, target.dataset, str(target.pipelines_dir)
+            )
+        except (OSError, StorageException, ValueError) as error:
+            if is_free:
+                raise
+            raise BusyError(
+                f"Another job of the pipeline {target.pipeline} is changing its files. Run again."
+            ) from error
         if is_free and not _is_sound(pipeline):
             # nothing is lost: the destination holds the state too
             pipeline.drop()

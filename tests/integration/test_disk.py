@@ -266,8 +266,9 @@ def test_files_of_a_job_under_way_are_left_alone(lab: Lab) -> None:
     kept.touch()
     with pipeline_lock(lab.pipeline):
         for schema in directory.glob("schemas/*.json"):
-            schema.unlink()
-        open_pipeline()
+            schema.write_bytes(b"")
+        with pytest.raises(BusyError, match="is changing its files"):
+            open_pipeline()
         assert kept.exists()
     lab.pipeline = open_pipeline()
     assert not kept.exists()
