@@ -11,7 +11,6 @@ between counts.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import blake2b
@@ -21,6 +20,7 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from ..config.model import Config
+from ..files import replace_durably
 from .request_table import PostgresLog, is_postgres
 from .usage import Usage, usage_from_json
 
@@ -85,14 +85,8 @@ class FileLog:
         """Replace the file."""
         if self._unwritten is not None:
             return
-        draft = self._path.with_suffix(".part")
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(usage.to_json())
-                file.flush()
-                os.fsync(descriptor)
-            draft.replace(self._path)
+            replace_durably(self._path, usage.to_json())
         except OSError as error:
             self._keep_in_memory(usage, error)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, MixpanelError
+from ..sql import advisory_key
 from .usage import Usage, usage_from_json
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ class PostgresLog:
         self._driver: Any = psycopg2
         self._address = address
         self._name = name
-        digest = blake2b(f"{TABLE} {name}".encode(), digest_size=8).digest()
-        self._key = int.from_bytes(digest, "big", signed=True)
+        self._key = advisory_key(f"{TABLE} {name}")
         self._open: Connection | None = None
 
     def read(self) -> Usage:

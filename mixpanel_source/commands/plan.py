@@ -21,9 +21,9 @@ from ..config.providers import load_config
 from ..config.settings import Settings
 from ..config.tables import select_tables
 from ..paths import data_directory
-from ..tables.events import loading as events
 from ..tables.events.downloads import NAME as EXPORT
 from ..tables.events.ledger import Ledger
+from ..tables.events.planning import plan_days
 from ..tables.registry import RESOURCES
 from ..windows import WindowQueue, WindowSizer
 from .reader import DestinationReader, open_reader
@@ -147,7 +147,7 @@ def _plan_table(table: str, config: Config, reader: DestinationReader) -> TableP
 
 def _plan_export(config: Config, reader: DestinationReader, now: float) -> TablePlan:
     ledger = Ledger(deepcopy(reader.state(EXPORT)))
-    days = events.plan_days(config, ledger, datetime.fromtimestamp(now, timezone.utc))
+    days = plan_days(config, ledger, datetime.fromtimestamp(now, timezone.utc))
     through = ledger.synced_through
     again = [day for day in days if through is not None and day <= through]
     requests = count_windows(days, config.window_days)

@@ -25,8 +25,9 @@ from ..destinations.exclusive import ExclusiveAccess
 from ..destinations.registry import destination_of, target_of
 from ..errors import AuthError, BusyError, CancelledError, ConfigError, MixpanelError, PausedError
 from ..tables.context import LoadContext, pipeline_spool
-from ..tables.events import loading as events
 from ..tables.events.archive_guard import count_held
+from ..tables.events.downloads import NAME as EXPORT
+from ..tables.events.loading import DAY_COLUMN
 from ..tables.load_log import KeptDay, WindowLoad, describe_rejected
 from ..tables.ownership import release_claim
 from ..tables.package import TablePart
@@ -158,7 +159,7 @@ def _is_unchanged(result: JobResult) -> bool:
     kept = result.kept_days
     if not kept or any(window.replaces_days for window in result.windows):
         return False
-    held = count_held(result.pipeline, events.NAME, events.DAY_COLUMN, kept).by_day
+    held = count_held(result.pipeline, EXPORT, DAY_COLUMN, kept).by_day
     return all(held.get(day) == number.held for day, number in kept.items())
 
 

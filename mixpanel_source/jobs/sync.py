@@ -22,7 +22,7 @@ from ..config.tables import select_tables
 from ..errors import ConfigError
 from ..progress import Progress
 from ..tables.context import LoadContext
-from ..tables.events.loading import check_range
+from ..tables.events.planning import check_range
 from ..tables.package import Checkpoint
 from .pipeline import open_pipeline
 from .runner import JobResult, run_job

@@ -20,6 +20,7 @@ from . import lists
 from .context import LoadContext
 from .dlt_items import iter_without_tombstones
 from .events import loading as events
+from .events import planning
 from .profiles import cohort_members, groups
 from .profiles import users as profiles
 from .reports import loading as reports
@@ -63,7 +64,7 @@ _OWN_MODULES: dict[str, Resource] = {
     "export": Resource(
         events.iter_events,
         lambda _config: events.REPLACEMENT,
-        events.probe,
+        planning.probe,
         lambda _config, _state: None,
     ),
     "engage": Resource(

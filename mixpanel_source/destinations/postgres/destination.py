@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from dlt.common.destination.reference import TDestinationReferenceArg
 from dlt.destinations import postgres
 
 from ...errors import BusyError, ConfigError, MixpanelError
-from ...sql import quote_text
+from ...sql import advisory_key, quote_text
 from ..base import Destination
 from ..exclusive import ExclusiveAccess
 from ..failures import find_failure
@@ -181,7 +180,7 @@ class Postgres(Destination):
 
     def _lock(self, connection: Connection) -> ExclusiveAccess:
         dataset = self._client.sql_client.dataset_name
-        key = _key(dataset)
+        key = advisory_key(f"mixpanel-source {dataset}")
         if not _select(connection, f"{_SESSION}; SELECT pg_try_advisory_lock(%(key)s)", key)[0]:
             raise BusyError(
                 f"Another job is loading into the dataset {dataset}"
@@ -235,12 +234,6 @@ class _SessionLock(ExclusiveAccess):
         if self._waits is not None:
             self._waits.end()
         self._connection.close()
-
-
-def _key(dataset: str) -> int:
-    """The advisory lock of a dataset; PostgreSQL keeps those of each database apart."""
-    digest = blake2b(f"mixpanel-source {dataset}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
 
 
 def _select(connection: Connection, statement: str, key: int) -> tuple[Any, ...]:

@@ -48,13 +48,11 @@ from .day_settings import DaySettings
 from .downloads import NAME, EventDownloads
 from .late_events import search_late_events
 from .ledger import Ledger
-from .planning import check_range, plan_days, probe
+from .planning import plan_days
 from .reading import ReadWindow, Unit, UnitReader
 from .served_days import ServedDays
 
 logger = logging.getLogger("mixpanel_source")
-
-__all__ = ["DAY_COLUMN", "NAME", "REPLACEMENT", "check_range", "iter_events", "plan_days", "probe"]
 
 DAY_COLUMN = "event_date"
 REPLACEMENT = Replacement(scope=(DAY_COLUMN,), keep="event_key", blank="")
