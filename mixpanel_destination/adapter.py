@@ -1,0 +1,1 @@
+"""Prepares a resource of dlt for the destination."""
