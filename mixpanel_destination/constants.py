@@ -12,7 +12,7 @@ Source: https://developer.mixpanel.com/reference/import-events.
 """
 REQUEST_BYTES: Final = 9_800_000
 """Bytes per request, uncompressed; Mixpanel takes 10 MB. A 413 may name a lower limit."""
-ROW_BYTES_MAX: Final = 1_000_000
+ROW_BYTES_MAX: Final = 1_048_576
 """Maximum bytes of an event or a profile update, as JSON."""
 FILE_ROWS: Final = 20_000
 """Rows per file of a load package: files are what is sent in parallel."""
@@ -56,7 +56,7 @@ FORBIDDEN_IDS: Final = frozenset(
         "{}",
     )
 )
-"""Values that Mixpanel refuses as `distinct_id` and as `$insert_id`, in any case of letters.
+"""Values that Mixpanel refuses as `distinct_id` and as `$insert_id`.
 
 Source: https://developer.mixpanel.com/reference/import-events.
 """

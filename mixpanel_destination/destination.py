@@ -1,1 +1,116 @@
-"""The destination of dlt."""
+"""The destination of dlt, for tables that `mixpanel_adapter` has prepared."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from dlt.common.destination import Destination
+from dlt.common.exceptions import TerminalException
+from dlt.common.schema.typing import TTableSchema
+from dlt.common.storages.load_package import load_package_state
+from dlt.destinations.impl.destination.factory import destination as DestinationFactory  # noqa: N812 - a class
+from typing_extensions import Unpack
+
+from mixpanel_source.api.clock import Clock
+from mixpanel_source.errors import ConfigError, MixpanelError
+
+from . import constants
+from .api.client import Client
+from .rows.staged import KIND_HINT, SCHEMA
+from .runs import ProjectRuns
+from .sending.sender import Sender, SendOptions
+from .settings import NAME, Settings, SettingValues, load_settings
+
+
+class StoppedError(MixpanelError, TerminalException):
+    """Sending stopped; dlt must not try again at once, and keeps the package."""
+
+
+@dataclass
+class Delivery:
+    """Sends the packages of a pipeline; one for each destination object."""
+
+    settings: Settings | None = None
+    values: SettingValues = field(default_factory=SettingValues)
+    name: str = NAME
+    options: SendOptions = field(default_factory=SendOptions)
+    clock: Clock = time
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    client: Client | None = None
+    _senders: dict[tuple[str, str], Sender] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, items: Any, table: TTableSchema) -> None:  # noqa: ANN401 - as dlt calls it
+        """Send a batch of a load package, called by dlt on several threads.
+
+        Raises:
+            StoppedError: nothing more can be sent; the package stays, to be resumed.
+        """
+        try:
+            self._sender(table).send(_checked(items), str(table["name"]))
+        except MixpanelError as error:
+            raise StoppedError(error.reason, subject=error.subject) from error
+
+    def _sender(self, table: TTableSchema) -> Sender:
+        kind = table.get(KIND_HINT)
+        if not isinstance(kind, str):
+            raise ConfigError(
+                f"the table {table['name']} was not prepared for Mixpanel. Pass its resource "
+                "through mixpanel_adapter(resource, kind=...)."
+            )
+        run = load_package_state()["load_id"]
+        with self._lock:
+            if self.client is None:
+                settings = self.settings or load_settings(self.values, name=self.name)
+                self.client = Client(settings, clock=self.clock, cancelled=self.cancelled)
+            if (run, kind) not in self._senders:
+                log = ProjectRuns(self.client.settings.project_id).log(run)
+                self._senders[run, kind] = Sender(self.client, log, kind, options=self.options)
+            return self._senders[run, kind]
+
+
+def build_destination(delivery: Delivery) -> DestinationFactory:
+    """The destination that sends with a delivery."""
+
+    def mixpanel(items: Any, table: TTableSchema) -> None:  # noqa: ANN401 - as dlt calls it
+        delivery(items, table)
+
+    return DestinationFactory(
+        destination_callable=mixpanel,
+        destination_name=delivery.name,
+        loader_file_format="parquet",
+        batch_size=constants.BATCH_ROWS,
+        naming_convention="direct",
+        skip_dlt_columns_and_tables=True,
+        max_table_nesting=0,
+        max_parallel_load_jobs=constants.CLIENTS,
+    )
+
+
+def mixpanel(
+    *, destination_name: str = NAME, **settings: Unpack[SettingValues]
+) -> Destination[Any, Any]:
+    """A destination that sends rows to a Mixpanel project.
+
+    Args:
+        destination_name: the section of its settings in `[destination.<name>]`.
+        settings: take precedence over those configured.
+    """
+    return build_destination(Delivery(values=settings, name=destination_name))
+
+
+# dlt takes a function for a destination if it has the class that it makes
+mixpanel._factory = DestinationFactory  # type: ignore[attr-defined]
+
+
+def _checked(items: Any) -> pa.RecordBatch:  # noqa: ANN401 - whatever dlt passes
+    if not isinstance(items, pa.RecordBatch) or not {*SCHEMA.names} <= {*items.schema.names}:
+        raise ConfigError(
+            "rows arrive in another form than mixpanel_adapter gives them. Leave "
+            "loader_file_format and the columns of the table unset."
+        )
+    return items

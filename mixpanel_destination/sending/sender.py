@@ -1,0 +1,315 @@
+"""Sends batches of staged rows, from several threads, and notes what became of each row."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from mixpanel_source.errors import ConfigError, RequestError
+
+from .. import constants
+from ..api.client import Call, Client
+from ..api.replies import (
+    Refused,
+    Verdict,
+    check_import,
+    check_update,
+    read_import,
+    read_update,
+)
+from ..errors import TooManyRefusedError
+from ..runs import OUTCOME, RefusedRow, RunLog
+
+_SPLITS_IN_VAIN = 24
+"""Requests refused as a whole, one after another, after which no row will be accepted."""
+
+
+@dataclass(frozen=True)
+class SendOptions:
+    """How a run sends."""
+
+    refused_share_max: float = constants.REFUSED_SHARE_MAX
+    """Share of rows refused against expectation above which it stops."""
+    has_canary: bool = True
+    """Whether the first request is small, and its refusals decide whether to go on."""
+
+
+@dataclass
+class Row:
+    """A row of a batch."""
+
+    key: str
+    content: str
+    day: str
+    event: str
+    insert_id: str
+    payload: bytes
+    problem: str
+    held: bool
+    refused: Refused | None = field(default=None)
+
+    @property
+    def outcome(self) -> str:
+        """What became of the row."""
+        if self.held:
+            return "skipped"
+        return "refused" if self.refused else "accepted"
+
+
+class Sender:
+    """Sends the rows of one run; may be used from several threads."""
+
+    def __init__(
+        self, client: Client, log: RunLog, kind: str, *, options: SendOptions | None = None
+    ) -> None:
+        """Prepare to send rows of a kind.
+
+        Raises:
+            ConfigError: profiles and groups need the token of the project.
+        """
+        settings = client.settings
+        if kind != "events" and settings.token is None:
+            raise ConfigError(
+                f"token is not set, which {kind} need. Set it in [destination.{settings.name}] of "
+                ".dlt/secrets.toml; the project's settings show it."
+            )
+        self._client = client
+        self._log = log
+        self._kind = kind
+        self._options = options or SendOptions()
+        self._limit = constants.REQUEST_BYTES
+        self._canary = threading.Lock()
+        self._totals = threading.Lock()
+        known = log.totals()
+        self.sent = known["accepted"] + known["refused"]
+        """Rows with an answer."""
+        self._unexpected = 0
+        self._has_sent = self.sent > 0
+
+    def send(self, batch: pa.RecordBatch, table: str) -> None:
+        """Send a batch of staged rows; returns when it is known what became of each.
+
+        A batch that is known already is not sent again.
+
+        Raises:
+            TooManyRefusedError: more rows were refused than expected.
+            MixpanelError: nothing more can be sent now; see `Client.send`.
+        """
+        first = batch.column("row")[0].as_py()
+        if self._log.has_batch(first, table):
+            return
+        rows = _read(batch)
+        to_send = [row for row in rows if not row.held]
+        if not self._has_sent and self._options.has_canary:
+            to_send = self._send_canary(to_send)
+        for request in self._requests(to_send):
+            self._deliver(request)
+        self._note_refused(rows)
+        sizes = sum(len(row.payload) for row in rows if not row.held)
+        self._log.add_batch(first, table, _outcome(rows), _facts(rows, sizes))
+        self._count(rows)
+
+    def _send_canary(self, rows: list[Row]) -> list[Row]:
+        """Send the first rows of the run alone, and return the rest."""
+        with self._canary:
+            if self._has_sent or not rows:
+                return rows
+            canary, rest = rows[: constants.CANARY_ROWS], rows[constants.CANARY_ROWS :]
+            for request in self._requests(canary):
+                self._deliver(request)
+            self._note_refused(canary)
+            refused = sum(row.refused is not None and not row.problem for row in canary)
+            self._check_share(refused, len(canary), canary)
+            self._has_sent = True
+            return rest
+
+    def _requests(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
+        """The rows, as requests that are not too large."""
+        request: list[Row] = []
+        size = 0
+        for row in rows:
+            # a separator, brackets, and the token of updates
+            row_size = len(row.payload) + 100
+            if request and size + row_size > self._limit:
+                yield request
+                request, size = [], 0
+            request.append(row)
+            size += row_size
+        if request:
+            yield request
+
+    def _deliver(self, rows: list[Row], *, refusals: list[int] | None = None) -> None:
+        """Send rows in one request, and in several if it is refused as a whole.
+
+        Args:
+            rows: whose `refused` is set.
+            refusals: how many requests in a row were refused as a whole, as its only item.
+        """
+        refusals = refusals if refusals is not None else [0]
+        verdict = self._post(rows)
+        if verdict.limit is not None:
+            self._learn_limit(verdict.limit, rows)
+        elif verdict.whole is None:
+            refusals[0] = 0
+            for position, why in verdict.refused.items():
+                rows[position].refused = why
+            return
+        elif verdict.is_identity and self._take_out_identity(rows, verdict.whole, refusals):
+            return
+        elif len(rows) == 1:
+            refusals[0] += 1
+            rows[0].refused = verdict.whole
+            if refusals[0] >= _SPLITS_IN_VAIN:
+                raise self._all_refused(verdict.whole)
+            return
+        else:
+            refusals[0] += 1
+        half = (len(rows) + 1) // 2
+        for part in (rows[:half], rows[half:]):
+            self._deliver(part, refusals=refusals)
+
+    def _take_out_identity(self, rows: list[Row], why: Refused, refusals: list[int]) -> bool:
+        """Send the rows without identity events, if there are any, and note those as refused."""
+        rest = [row for row in rows if row.event not in constants.IDENTITY_EVENTS]
+        if len(rest) == len(rows):
+            return False
+        for row in rows:
+            if row.event in constants.IDENTITY_EVENTS:
+                row.refused = why
+        if rest:
+            self._deliver(rest, refusals=refusals)
+        return True
+
+    def _learn_limit(self, limit: int, rows: Sequence[Row]) -> None:
+        """Lower the size of requests to what Mixpanel takes."""
+        size = sum(len(row.payload) + 1 for row in rows)
+        if len(rows) == 1:
+            raise RequestError(
+                f"a row of {size:,} bytes was refused as too large (status 413). Check whether a "
+                "proxy limits the size of requests."
+            )
+        # with some room, because how Mixpanel counts is not documented
+        learned = int(0.98 * limit) if limit else size // 2
+        with self._totals:
+            self._limit = min(self._limit, max(learned, constants.ROW_BYTES_MAX + 200))
+
+    def _post(self, rows: Sequence[Row]) -> Verdict:
+        if self._kind == "events":
+            body = b"\n".join([row.payload for row in rows])
+            reply = self._client.send(
+                Call(
+                    path="/import",
+                    label="import",
+                    params={"strict": "1"},
+                    body=body,
+                    content_type="application/x-ndjson",
+                    compressed=True,
+                    rows=len(rows),
+                ),
+                check=check_import,
+            )
+            return read_import(reply, [row.insert_id for row in rows])
+        reply = self._client.send(self._update_call(rows), check=check_update)
+        return read_update(reply)
+
+    def _update_call(self, rows: Sequence[Row]) -> Call:
+        token = b'{"$token":%b,' % orjson.dumps(self._client.settings.token)
+        path = "/engage" if self._kind == "profiles" else "/groups"
+        return Call(
+            path=path,
+            label=path[1:],
+            params={"strict": "1", "verbose": "2", "ip": "0"},
+            body=b"[%b]" % b",".join([token + row.payload[1:] for row in rows]),
+            has_account=False,
+            rows=len(rows),
+        )
+
+    def _note_refused(self, rows: Sequence[Row]) -> None:
+        mask = self._client.mask
+        self._log.add_refused(
+            [
+                RefusedRow(
+                    run=self._log.run,
+                    key=row.key,
+                    insert_id=row.insert_id,
+                    event=row.event,
+                    day=row.day,
+                    status=why.status,
+                    field=why.field,
+                    message=mask(why.message),
+                    payload=row.payload.decode(),
+                )
+                for row in rows
+                if (why := _why(row)) is not None
+            ]
+        )
+
+    def _count(self, rows: Sequence[Row]) -> None:
+        """Add a batch to the totals, and stop if too much is refused."""
+        sent = [row for row in rows if not row.held]
+        unexpected = sum(row.refused is not None and not row.problem for row in sent)
+        with self._totals:
+            self.sent += len(sent)
+            self._unexpected += unexpected
+            totals = (self._unexpected, self.sent)
+        if unexpected:
+            self._check_share(*totals, sent)
+
+    def _check_share(self, refused: int, sent: int, rows: Sequence[Row]) -> None:
+        if refused <= self._options.refused_share_max * max(sent, 1):
+            return
+        why = next(row.refused for row in rows if row.refused and not row.problem)
+        raise TooManyRefusedError(
+            f"Mixpanel refused {refused:,} of {sent:,} rows that seemed valid, such as for "
+            f'"{why.field}: {self._client.words(why.message)}". The rest was not sent. Look at '
+            f"the rows in {REFUSED_HINT}; to send the rest anyway, give --max-refused."
+        )
+
+    def _all_refused(self, why: Refused) -> RequestError:
+        section = f"destination.{self._client.settings.name}"
+        return RequestError(
+            f'Mixpanel refuses every row, whatever is in it: "{self._client.words(why.message)}". '
+            f"Check token and project_id of {section}."
+        )
+
+
+REFUSED_HINT = "_mixpanel_refused, which `mixpanel-destination status` locates"
+
+
+def _read(batch: pa.RecordBatch) -> list[Row]:
+    columns: dict[str, Any] = {
+        name: batch.column(name).to_pylist()
+        for name in ("key", "content", "day", "event", "insert_id", "problem", "held")
+    }
+    payloads = batch.column("payload").cast(pa.binary()).to_pylist()
+    return [
+        Row(key, content, day or "", event or "", insert_id or "", payload, problem or "", held)
+        for key, content, day, event, insert_id, problem, held, payload in zip(
+            *columns.values(), payloads, strict=True
+        )
+    ]
+
+
+def _why(row: Row) -> Refused | None:
+    if row.held:
+        where, _, message = row.problem.partition(": ")
+        return Refused(0, where, message)
+    return row.refused
+
+
+def _outcome(rows: Sequence[Row]) -> pa.Table:
+    return pa.table(
+        [[getattr(row, name) for row in rows] for name in OUTCOME.names], schema=OUTCOME
+    )
+
+
+def _facts(rows: Sequence[Row], size: int) -> dict[str, int]:
+    facts = {"accepted": 0, "refused": 0, "skipped": 0, "bytes": size}
+    for row in rows:
+        facts[row.outcome] += 1
+    return facts
