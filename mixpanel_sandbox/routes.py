@@ -21,10 +21,12 @@ from .reports import (
     retention,
     segmentation,
 )
+from .writes import events, profile_updates
 
 Endpoint = Callable[[Context, Request], Response]
 
 _GET = frozenset({"GET"})
+_POST = frozenset({"POST"})
 _GET_OR_POST = frozenset({"GET", "POST"})
 
 
@@ -40,6 +42,9 @@ class Route:
     family: str
     """The rate limit the path counts towards, if it has one: query, export or lexicon."""
     methods: frozenset[str] = _GET
+    writes: bool = False
+    is_open: bool = False
+    """Whether it takes requests without credentials."""
 
 
 def _query(
@@ -50,6 +55,15 @@ def _query(
         Route(f"{root}/{name}", endpoint, table, "query", methods)
         for root in ("/api/query", "/api/2.0")
     ]
+
+
+def _write(method: str, path: str, endpoint: Endpoint, *, table: str, family: str = "app") -> Route:
+    return Route(path, endpoint, table, family, frozenset({method}), writes=True)
+
+
+def _ingest(path: str, endpoint: Endpoint, table: str) -> Route:
+    """Return a route whose requests are authorised by the token in the body alone."""
+    return Route(path, endpoint, table, "ingestion", _POST, writes=True, is_open=True)
 
 
 _PROJECT = "/api/app/projects/{project_id}"
@@ -106,25 +120,36 @@ ROUTES: tuple[Route, ...] = (
         "lookup_tables",
         "ingestion",
     ),
+    # writing
+    _write("POST", "/import", events.import_events, table="import", family="ingestion"),
+    _ingest("/track", events.track_events, "track"),
+    _ingest("/engage", profile_updates.update_profiles, "profile_updates"),
+    _ingest("/groups", profile_updates.update_groups, "group_updates"),
 )
 
 TABLES = frozenset(route.table for route in ROUTES)
 """The tables of all routes."""
+WRITTEN_TABLES = frozenset(route.table for route in ROUTES if route.writes)
+"""The tables of the routes that write."""
 
-_BY_PATH = {route.path: route for route in ROUTES}
-_PATTERNS = [(route.path.split("/"), route) for route in ROUTES if "{" in route.path]
+_PATTERNS = [(route.path.split("/"), route) for route in ROUTES]
 
 
-def find_route(path: str) -> tuple[Route | None, Params]:
-    """Return the route of a path and the unquoted values of its placeholders."""
-    if path in _BY_PATH:
-        return _BY_PATH[path], {}
+def find_route(path: str, method: str) -> tuple[Route | None, Params]:
+    """Return the route of a path and the unquoted values of its placeholders.
+
+    If no route of the path has the method, one with other methods is returned.
+    """
     segments = path.split("/")
+    found: tuple[Route | None, Params] = (None, {})
     for pattern, route in _PATTERNS:
         path_params = _match(pattern, segments)
-        if path_params is not None:
+        if path_params is None:
+            continue
+        if method in route.methods:
             return route, path_params
-    return None, {}
+        found = found if found[0] else (route, path_params)
+    return found
 
 
 def _match(pattern: list[str], segments: list[str]) -> Params | None:

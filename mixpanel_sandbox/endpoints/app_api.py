@@ -16,30 +16,33 @@ ACCOUNT_ID = 4242
 ORGANIZATION_ID = 100
 ENTITY_TYPES = ("event", "profile")
 
+_DOMAINS = {"us": "mixpanel.com", "eu": "eu.mixpanel.com", "in": "in.mixpanel.com"}
 _DATE_LENGTH = len("2026-11-20")
 
 
 def describe_account(context: Context, _request: Request) -> Response:
-    """Return the service account and its only project.
+    """Return the service account and its projects.
 
     Undocumented; the project timezone is at `results.projects.<id>.timezone`.
     """
-    project = context.project
     described = {
-        "name": "Sandbox",
-        "organization_id": ORGANIZATION_ID,
-        "timezone": project.timezone,
-        "has_workspaces": False,
-        "domain": "mixpanel.com",
-        "type": "PROJECT",
-        "role": {"id": 1, "name": "analyst"},
+        str(project.project_id): {
+            "name": project.name,
+            "organization_id": ORGANIZATION_ID,
+            "timezone": project.timezone,
+            "has_workspaces": False,
+            "domain": _DOMAINS[project.region],
+            "type": "PROJECT",
+            "role": {"id": 1, "name": "analyst"},
+        }
+        for project in context.projects
     }
     organization = {"id": ORGANIZATION_ID, "name": "Made-up shop", "role": "analyst"}
     return _ok(
         {
             "user_id": ACCOUNT_ID,
             "organizations": {str(ORGANIZATION_ID): organization},
-            "projects": {str(project.project_id): described},
+            "projects": described,
         }
     )
 

@@ -320,9 +320,9 @@ def test_faults_of_report_tables(project: Project) -> None:
         assert send(sandbox, "/api/2.0/funnels/list").status == 503
     names = (
         "activity annotations cohorts data_pipelines engage event_counts event_names "
-        "event_properties export frequency funnels insights jql lexicon lookup_tables projects "
-        "property_values retention segmentation segmentation_average segmentation_numeric "
-        "segmentation_sum top_events top_properties"
+        "event_properties export frequency funnels group_updates import insights jql lexicon "
+        "lookup_tables profile_updates projects property_values retention segmentation "
+        "segmentation_average segmentation_numeric segmentation_sum top_events top_properties track"
     )
     assert sorted(TABLES) == names.split()
 

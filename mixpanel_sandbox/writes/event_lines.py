@@ -1,0 +1,88 @@
+"""How an accepted event is stored: its own bytes, with the properties that Mixpanel adds."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..messages import json_bytes
+from .bodies import Row
+
+MAX_TEXT = 255
+"""Longer texts and names are cut off."""
+PLACE = {"$city": "Ashburn", "$region": "Virginia", "mp_country_code": "US"}
+"""Where every IP address is."""
+
+# with the comma before it, if it is the last property, else with the one after it
+_IP = re.compile(r',\s*"ip"\s*:\s*(?:0|"0")(?=\s*\})|"ip"\s*:\s*(?:0|"0")\s*,')
+_PROPERTIES = re.compile(r'"properties"\s*:\s*\{')
+
+Properties = dict[str, Any]
+
+
+def build_line(row: Row, arrived_ms: int, endpoint: str) -> bytes:
+    """Return the line the export serves for an event.
+
+    The text is kept where possible, so that numbers and repeated keys stay as they were sent. It is
+    serialised anew if a property has to be changed.
+
+    Args:
+        row: An event without problems.
+        arrived_ms: When it was received.
+        endpoint: `import` or `track`.
+    """
+    properties: Properties = row.value["properties"]
+    added = _describe_arrival(properties, arrived_ms, endpoint)
+    line = _insert_text(row, added)
+    return _serialise(row.value, added) if line is None else line
+
+
+def _describe_arrival(properties: Properties, arrived_ms: int, endpoint: str) -> Properties:
+    added: Properties = {
+        "$mp_api_endpoint": "api.mixpanel.com",
+        "$mp_api_timestamp_ms": arrived_ms,
+        "mp_processing_time_ms": arrived_ms,
+    }
+    if endpoint == "import":
+        added["$import"] = True
+    if properties.get("time") is None:
+        added["time"] = arrived_ms // 1000
+    # without `ip`, the address of the request is located
+    if properties.get("ip") not in {0, "0"}:
+        added |= {name: place for name, place in PLACE.items() if name not in properties}
+    return added
+
+
+def _insert_text(row: Row, added: Properties) -> bytes | None:
+    """Return the edited text, or None if a property has to be changed."""
+    properties = row.value["properties"]
+    if "token" in properties or not added.keys().isdisjoint(properties) or _is_cut(properties):
+        return None
+    text = row.text
+    if "ip" in properties:
+        text, removed = _IP.subn("", text)
+        if removed != 1 or row.text.count('"ip"') != 1:
+            return None
+    heads = _PROPERTIES.findall(text)
+    if len(heads) != 1:
+        return None
+    start = text.index(heads[0]) + len(heads[0])
+    fields, rest = json_bytes(added).decode()[1:-1], text[start:].lstrip()
+    comma = "" if rest.startswith("}") else ","
+    return f"{text[:start]}{fields}{comma}{rest}".replace("\n", " ").encode()
+
+
+def _is_cut(properties: Properties) -> bool:
+    return any(
+        len(name) > MAX_TEXT or (isinstance(value, str) and len(value) > MAX_TEXT)
+        for name, value in properties.items()
+    )
+
+
+def _serialise(event: dict[str, Any], added: Properties) -> bytes:
+    kept = {
+        name[:MAX_TEXT]: value[:MAX_TEXT] if isinstance(value, str) else value
+        for name, value in event["properties"].items()
+        if name not in {"token", "ip"}
+    }
+    return json_bytes({**event, "properties": {**kept, **added}})
