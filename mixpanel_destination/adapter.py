@@ -55,7 +55,7 @@ def mixpanel_adapter(
         ConfigError: an argument is wrong.
     """
     _check(kind, operation, group_key)
-    resource = data if isinstance(data, DltResource) else dlt.resource(data)
+    resource = data if isinstance(data, DltResource) else dlt.resource(data, name=kind)
     packer: EventPacker | UpdatePacker
     if kind == "events":
         packer = EventPacker(Period.at(time.time(), retention_days), ids=InsertIds(insert_id_salt))

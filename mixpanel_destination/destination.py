@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,8 @@ class Delivery:
     clock: Clock = time
     cancelled: threading.Event = field(default_factory=threading.Event)
     client: Client | None = None
+    on_progress: Callable[[int], None] | None = None
+    """Called with the rows of a run that have an answer."""
     _senders: dict[tuple[str, str], Sender] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -51,9 +54,12 @@ class Delivery:
             StoppedError: nothing more can be sent; the package stays, to be resumed.
         """
         try:
-            self._sender(table).send(_checked(items), str(table["name"]))
+            sender = self._sender(table)
+            sender.send(_checked(items), str(table["name"]))
         except MixpanelError as error:
             raise StoppedError(error.reason, subject=error.subject) from error
+        if self.on_progress is not None:
+            self.on_progress(sender.sent)
 
     def _sender(self, table: TTableSchema) -> Sender:
         kind = table.get(KIND_HINT)

@@ -7,6 +7,7 @@ what is sent may be repeated. What may not is the business of the caller.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -43,7 +44,10 @@ from .gate import Gate, Pace
 logger = logging.getLogger("mixpanel_destination")
 
 Host = Literal["query", "export", "ingestion"]
-_SHORT_WAIT_S = 5.0
+_TIMEOUT = re.compile("timeout error|timed out")
+_WRONG_ACCOUNT = re.compile(
+    "unable to authenticate|invalid project id|mismatch between project|not a project member"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,8 @@ class Call:
     has_account: bool = True
     """Whether to send the service account and the project; where the token is in the body, it is
     all that counts."""
+    by_token: bool = False
+    """Whether to send the token as credentials instead of the account."""
     rows: int = 1
     """Rows in the body, for the pace."""
 
@@ -199,12 +205,17 @@ class Client:
                 params=self._params(call),
                 data=igzip.compress(call.body, 1) if call.compressed and call.body else call.body,
                 headers=_headers(call),
-                auth=self._auth if call.has_account else _no_auth,
+                auth=self._credentials(call),
                 allow_redirects=False,
                 timeout=(constants.CONNECT_TIMEOUT_SECONDS, constants.READ_TIMEOUT_SECONDS),
             )
         self._check_status(call, response)
         return Reply(response.status_code, response.content)
+
+    def _credentials(self, call: Call) -> Any:  # noqa: ANN401 - whatever requests takes
+        if call.by_token:
+            return HTTPBasicAuth((self.settings.token or "").encode(), b"")
+        return self._auth if call.has_account else _no_auth
 
     def _params(self, call: Call) -> dict[str, str]:
         scope = {"project_id": str(self.settings.project_id)} if call.has_account else {}
@@ -217,7 +228,9 @@ class Client:
             return
         section = f"destination.{self.settings.name}"
         reason = f"status {status}, {self.words(read_refusal(response.content).text)!r}."
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        # some hosts answer wrong credentials, and the region of another project, with 400
+        is_auth = status == HTTPStatus.BAD_REQUEST and _WRONG_ACCOUNT.search(reason.lower())
+        if is_auth or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise AuthError(
                 f"{reason} Check username, secret, project_id {self.settings.project_id} and "
                 f"region of {section}. The account needs the role owner or admin in the project.",
@@ -234,7 +247,10 @@ class Client:
                 subject=call.label,
             )
         is_limit = status == HTTPStatus.TOO_MANY_REQUESTS
-        if is_limit or status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:  # noqa: PLR2004
+        may_pass = status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY) or (
+            status == HTTPStatus.BAD_REQUEST and _TIMEOUT.search(reason.lower())
+        )
+        if is_limit or may_pass or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise ServerError(
                 "too many requests (status 429)." if is_limit else reason,
                 retry_after_s=parse_retry_after(response.headers, self._clock.time()),

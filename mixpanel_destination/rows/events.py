@@ -242,17 +242,16 @@ def _iso_date(day: int) -> str:
         return ""
 
 
-def served_event(line: bytes) -> tuple[str, str, dict[str, Any]]:
-    """Name, sent id and properties of a line of an export.
+def served_content(name: str, properties: dict[str, Any]) -> tuple[bytes, bytes]:
+    """Key and content of an event of an export, as a staged event has them.
 
-    Raises:
-        ValueError: it is not an event.
+    Args:
+        name: of the event.
+        properties: parsed.
     """
-    row = repair_row(line, Counter())
-    name, properties = row.get("event"), row.get("properties")
-    if not isinstance(name, str) or not isinstance(properties, dict):
-        raise ValueError("not an event")  # noqa: TRY004 - one kind of error for callers
     sent_id = first_given(
         properties.get("$distinct_id_before_identity"), properties.get("distinct_id")
     )
-    return name, str(sent_id), properties
+    time_ms = to_milliseconds(properties.get("time"))
+    key = event_key(name, properties.get("$insert_id"), _as_id(sent_id), time_ms)
+    return key, event_content(name, properties)

@@ -154,21 +154,22 @@ class Sender:
         verdict = self._post(rows)
         if verdict.limit is not None:
             self._learn_limit(verdict.limit, rows)
-        elif verdict.whole is None:
+            for part in self._requests(rows):
+                self._deliver(part, refusals=refusals)
+            return
+        if verdict.whole is None:
             refusals[0] = 0
             for position, why in verdict.refused.items():
                 rows[position].refused = why
             return
-        elif verdict.is_identity and self._take_out_identity(rows, verdict.whole, refusals):
+        if verdict.is_identity and self._take_out_identity(rows, verdict.whole, refusals):
             return
-        elif len(rows) == 1:
-            refusals[0] += 1
+        refusals[0] += 1
+        if refusals[0] >= _SPLITS_IN_VAIN:
+            raise self._all_refused(verdict.whole)
+        if len(rows) == 1:
             rows[0].refused = verdict.whole
-            if refusals[0] >= _SPLITS_IN_VAIN:
-                raise self._all_refused(verdict.whole)
             return
-        else:
-            refusals[0] += 1
         half = (len(rows) + 1) // 2
         for part in (rows[:half], rows[half:]):
             self._deliver(part, refusals=refusals)

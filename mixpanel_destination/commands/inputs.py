@@ -1,0 +1,150 @@
+"""Where rows come from: files, standard input, and tables or queries of a database."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mixpanel_source.errors import ConfigError, MixpanelError
+from mixpanel_source.sql import quote_name
+
+from ..rows.objects import to_line
+
+STDIN = "-"
+LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json")
+PARQUET = ".parquet"
+FETCH_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where tables and queries are read."""
+
+    destination: str = "duckdb"
+    """A dlt destination with SQL."""
+    dataset: str = "mixpanel"
+    pipeline: str = "mixpanel"
+
+
+@dataclass(frozen=True)
+class Input:
+    """The rows to write, which can be read once."""
+
+    source: str
+    """A file, a directory of files, `-`, a table or a query."""
+    database: Database = field(default_factory=Database)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the rows come from a file or standard input."""
+        return self.source == STDIN or _is_file(self.source)
+
+    def lines(self) -> Iterator[bytes]:
+        """The rows, each as JSON on one line.
+
+        Raises:
+            ConfigError: there is no such file or table.
+            MixpanelError: it cannot be read.
+        """
+        if self.source == STDIN:
+            return _lines(sys.stdin.buffer)
+        if self.is_file:
+            return _read_path(Path(self.source))
+        return _read_database(self.source, self.database)
+
+
+def _is_file(source: str) -> bool:
+    has_suffix = source.lower().endswith((*LINES, PARQUET))
+    return not _is_query(source) and (has_suffix or Path(source).exists())
+
+
+def _is_query(source: str) -> bool:
+    words = source.split(maxsplit=1)
+    return len(words) > 1 and words[0].lower() in ("select", "with", "from")
+
+
+def _read_path(path: Path) -> Iterator[bytes]:
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.name.endswith((*LINES, PARQUET)))
+        if not files:
+            raise ConfigError(
+                f"The directory {path} has no file of {', '.join((*LINES, PARQUET))}."
+            )
+        for file in files:
+            yield from _read_file(file)
+        return
+    yield from _read_file(path)
+
+
+def _read_file(path: Path) -> Iterator[bytes]:
+    try:
+        if path.name.endswith(PARQUET):
+            yield from _read_parquet(path)
+        elif path.name.endswith(".gz"):
+            with gzip.open(path) as file:
+                yield from _lines(file)
+        else:
+            with path.open("rb") as file:
+                yield from _lines(file)
+    except FileNotFoundError:
+        raise ConfigError(f"There is no file {path}.") from None
+    except (OSError, EOFError) as error:
+        what = getattr(error, "strerror", None) or "it is damaged or cut off"
+        raise MixpanelError(f"The file {path} cannot be read: {what}.") from error
+
+
+def _lines(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+    """The lines of JSON in a file, without blank ones."""
+    for line in file:
+        stripped = line.strip().removeprefix(b"\xef\xbb\xbf")
+        if stripped:
+            yield stripped
+
+
+def _read_parquet(path: Path) -> Iterator[bytes]:
+    import pyarrow as pa  # noqa: PLC0415 - slow to load
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(FETCH_ROWS):
+                yield from map(to_line, batch.to_pylist())
+    except pa.ArrowInvalid as error:
+        raise MixpanelError(f"The file {path} is not a Parquet file.") from error
+
+
+def _read_database(source: str, database: Database) -> Iterator[bytes]:
+    from dlt.common.destination.exceptions import DestinationException  # noqa: PLC0415 - slow
+    from dlt.destinations.exceptions import DatabaseException  # noqa: PLC0415
+
+    from mixpanel_source import open_pipeline  # noqa: PLC0415
+
+    pipeline = open_pipeline(database.destination, dataset=database.dataset, name=database.pipeline)
+    try:
+        with pipeline.sql_client() as client:
+            sql = source
+            if not _is_query(source):
+                names = [quote_name(name) for name in source.split(".")]
+                table = names[0] if len(names) == 1 else ""
+                name = client.make_qualified_table_name(source) if table else ".".join(names)
+                sql = f"SELECT * FROM {name}"  # noqa: S608 - quoted above
+            with client.execute_query(sql) as cursor:
+                columns = [column[0] for column in cursor.description]
+                while rows := cursor.fetchmany(FETCH_ROWS):
+                    yield from _to_lines(columns, rows)
+    except (DatabaseException, DestinationException) as error:
+        raise MixpanelError(
+            f"{'The query' if _is_query(source) else f'The table {source}'} cannot be read from "
+            f"{database.destination}, dataset {database.dataset} ({type(error).__name__}). Check "
+            "--from, --destination and --dataset; a file has a name that ends with "
+            f"{', '.join((*LINES, PARQUET))}."
+        ) from error
+
+
+def _to_lines(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+    for row in rows:
+        yield to_line(dict(zip(columns, row, strict=True)))
