@@ -130,7 +130,7 @@ def load_settings(values: Mapping[str, object] | None = None, *, name: str = NAM
     _check_names(passed, name)
     check_dlt_settings()
     _check_names(_configured_names(name), name)
-    given = {key: passed.get(key) or _look_up(key, name) for key in SETTING_NAMES}
+    given = {key: passed[key] if key in passed else _look_up(key, name) for key in SETTING_NAMES}
     return _build({key: value for key, value in given.items() if is_given(value)}, name)
 
 

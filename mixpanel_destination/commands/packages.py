@@ -33,6 +33,8 @@ class Packages:
             delivery: sends them.
         """
         _prepare_dlt(kind)
+        # arrow's own allocator keeps what each of the threads has ever needed
+        pa.set_memory_pool(pa.system_memory_pool())
         self._kind = kind
         self._pipeline = dlt.pipeline(
             f"mixpanel_{kind}",
@@ -102,7 +104,9 @@ def exclusive(runs: ProjectRuns, kind: str) -> Iterator[None]:
 def _tables(rows: Iterable[list[Staged]]) -> Iterator[pa.Table]:
     first = 0
     for part in rows:
-        yield to_table(part, first=first)
+        # small tables become small row groups, of which each client reads one at a time
+        for start in range(0, len(part), constants.BATCH_ROWS):
+            yield to_table(part[start : start + constants.BATCH_ROWS], first=first + start)
         first += len(part)
 
 

@@ -6,13 +6,14 @@ seen live by others and is not documented.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .. import constants
 
 SECONDS_PER_DAY = 86_400
+_SHORT = frozenset((int, float, bool, type(None)))
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,23 @@ class Period:
         )
 
 
+def find_unusual(properties: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The properties that are lists, objects or long texts: few, and all that limits are for."""
+    return [
+        (name, value)
+        for name, value in properties.items()
+        if type(value) not in _SHORT
+        and (type(value) is not str or len(value) > constants.NAME_CHARACTERS_MAX)
+    ]
+
+
 def find_problem(
-    name: str, properties: Mapping[str, Any], time_ms: int | None, period: Period
+    name: str,
+    properties: Mapping[str, Any],
+    time_ms: int | None,
+    period: Period,
+    *,
+    unusual: Sequence[tuple[str, Any]],
 ) -> tuple[str, bool]:
     """The first reason for which an event will be refused, as `field: reason`.
 
@@ -43,6 +59,7 @@ def find_problem(
         properties: parsed, as they will be sent.
         time_ms: the event's time; None if it has none.
         period: the times that the project accepts.
+        unusual: see `find_unusual`.
 
     Returns:
         The reason, empty if there is none, and whether the event is not sent.
@@ -55,7 +72,7 @@ def find_problem(
             return "properties.distinct_id: is missing", True
         if problem := _required_problem(properties, time_ms, period):
             return problem, False
-    return _size_problem(properties), False
+    return _size_problem(len(properties), unusual), False
 
 
 def _required_problem(properties: Mapping[str, Any], time_ms: int | None, period: Period) -> str:
@@ -67,10 +84,10 @@ def _required_problem(properties: Mapping[str, Any], time_ms: int | None, period
     return ""
 
 
-def _size_problem(properties: Mapping[str, Any]) -> str:
-    if len(properties) > constants.PROPERTIES_MAX:
+def _size_problem(number: int, unusual: Sequence[tuple[str, Any]]) -> str:
+    if number > constants.PROPERTIES_MAX:
         return f"properties: more than {constants.PROPERTIES_MAX} properties"
-    for key, value in properties.items():
+    for key, value in unusual:
         if type(value) in (dict, list) and (problem := _nested_problem(value, 1)):
             return f"properties.{key}: {problem}"
     return ""

@@ -20,7 +20,7 @@ from mixpanel_source.decode.index.identity import VOLATILE, first_given
 from mixpanel_source.decode.json_values import compact_json, content_digest, dump_json, repair_row
 
 from .. import constants
-from .checks import SECONDS_PER_DAY, Period, find_problem
+from .checks import SECONDS_PER_DAY, Period, find_problem, find_unusual
 from .insert_ids import InsertIds
 from .properties import ADDED, ARRIVAL, treatment
 from .staged import Staged
@@ -36,6 +36,7 @@ class _Line(msgspec.Struct):
     properties: dict[str, msgspec.Raw]
 
 
+_NAMES_KNOWN_MAX = 50_000
 _decode = msgspec.json.Decoder(_Line).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -53,6 +54,8 @@ class EventPacker:
     """Whether to keep `mp_processing_time_ms` under another name."""
     changes: Counter[str] = field(default_factory=Counter)
     """Number of rows by what was changed in them."""
+    _kept_names: set[str] = field(default_factory=set)
+    """Names of properties that need no treatment."""
 
     def pack(self, line: bytes) -> Staged:
         """Pack an event.
@@ -110,7 +113,11 @@ class EventPacker:
         time_ms: int | None,
     ) -> Staged:
         payload = one_line(_encode({"event": name, "properties": raws}))
-        problem, held = find_problem(name, parsed, time_ms, self.period)
+        unusual = find_unusual(parsed)
+        long_texts = sum(type(value) is str for _, value in unusual)
+        if long_texts:
+            self.changes["texts that Mixpanel may cut off"] += long_texts
+        problem, held = find_problem(name, parsed, time_ms, self.period, unusual=unusual)
         if len(payload) > constants.ROW_BYTES_MAX:
             problem, held = f"event: has {len(payload):,} bytes, more than a megabyte", True
         return Staged(
@@ -145,16 +152,17 @@ class EventPacker:
             raws[name] = _raw(value)
 
     def _remove(self, raws: dict[str, msgspec.Raw], parsed: dict[str, Any]) -> None:
-        """Remove what Mixpanel sets itself, and count what it cuts off."""
-        for name, value in [*parsed.items()]:
+        """Remove what Mixpanel sets itself, and count the names that it cuts off."""
+        # one operation on sets instead of a look at each of twenty names of an event
+        for name in parsed.keys() - self._kept_names:
             what = treatment(name)
             if what == "remove":
                 del raws[name], parsed[name]
                 self.changes[f"{name} removed"] += 1
             elif what == "long":
                 self.changes["names that Mixpanel cuts off"] += 1
-            if type(value) is str and len(value) > constants.NAME_CHARACTERS_MAX:
-                self.changes["texts that Mixpanel may cut off"] += 1
+            elif len(self._kept_names) < _NAMES_KNOWN_MAX:
+                self._kept_names.add(name)
 
 
 class _Parsed(msgspec.Struct):

@@ -14,7 +14,7 @@ from tests.support.writing import PREFIX, Writing, make_event
 SOURCE = "SOURCES__MIXPANEL__"
 
 
-def set_up(writing: Writing, monkeypatch: pytest.MonkeyPatch, mistake: str) -> None:
+def set_up(monkeypatch: pytest.MonkeyPatch, mistake: str) -> None:
     """Make a mistake in the settings."""
     if mistake.startswith("without "):
         monkeypatch.delenv(PREFIX + mistake.split()[1].upper())
@@ -61,7 +61,7 @@ def test_settings(
 ) -> None:
     """Whatever is wrong with the settings, nothing is sent and no secret is shown."""
     secrets = (writing.sandbox.secret, writing.project.token)
-    set_up(writing, monkeypatch, mistake)
+    set_up(monkeypatch, mistake)
     given = 7_654_321 if mistake == "foreign project" else 1_234_567
     source = writing.file([make_event(1)])
     code = cli.main(
