@@ -151,6 +151,11 @@ class RunLog:
         self._lock = threading.Lock()
         self._known = {row["key"] for row in read_lines(self._refused)}
 
+    @property
+    def refused_file(self) -> Path:
+        """The file of the rows that were refused; it may not exist."""
+        return self._refused
+
     def has_batch(self, first: int, table: str) -> bool:
         """Whether it is known what became of the batch that begins with a row."""
         return self._batch(first, table).exists()

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, timezone
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -250,8 +250,16 @@ def _iso_date(day: int) -> str:
         return ""
 
 
-def served_content(name: str, properties: dict[str, Any]) -> tuple[bytes, bytes]:
-    """Key and content of an event of an export, as a staged event has them.
+class Served(NamedTuple):
+    """What is compared of an event of an export."""
+
+    key: bytes
+    content: bytes
+    day: str
+
+
+def served_content(name: str, properties: dict[str, Any]) -> Served:
+    """Key, content and day of an event of an export, as a staged event has them.
 
     Args:
         name: of the event.
@@ -262,4 +270,4 @@ def served_content(name: str, properties: dict[str, Any]) -> tuple[bytes, bytes]
     )
     time_ms = to_milliseconds(properties.get("time"))
     key = event_key(name, properties.get("$insert_id"), _as_id(sent_id), time_ms)
-    return key, event_content(name, properties)
+    return Served(key, event_content(name, properties), _date(time_ms))

@@ -89,6 +89,7 @@ class Sender:
         self.sent = known["accepted"] + known["refused"]
         """Rows with an answer."""
         self._unexpected = 0
+        self._example: Refused | None = None
         self._has_sent = self.sent > 0
 
     def send(self, batch: pa.RecordBatch, table: str) -> None:
@@ -103,6 +104,9 @@ class Sender:
         first = batch.column("row")[0].as_py()
         if self._log.has_batch(first, table):
             return
+        with self._totals:
+            totals = (self._unexpected, self.sent)
+        self._check_share(*totals)
         rows = _read(batch)
         to_send = [row for row in rows if not row.held]
         if not self._has_sent and self._options.has_canary:
@@ -123,8 +127,8 @@ class Sender:
             for request in self._requests(canary):
                 self._deliver(request)
             self._note_refused(canary)
-            refused = sum(row.refused is not None and not row.problem for row in canary)
-            self._check_share(refused, len(canary), canary)
+            if rest:
+                self._check_share(self._note_unexpected(canary), len(canary))
             self._has_sent = True
             return rest
 
@@ -251,20 +255,24 @@ class Sender:
         )
 
     def _count(self, rows: Sequence[Row]) -> None:
-        """Add a batch to the totals, and stop if too much is refused."""
-        sent = [row for row in rows if not row.held]
-        unexpected = sum(row.refused is not None and not row.problem for row in sent)
+        """Add a batch to the totals."""
+        unexpected = self._note_unexpected(rows)
         with self._totals:
-            self.sent += len(sent)
+            self.sent += sum(not row.held for row in rows)
             self._unexpected += unexpected
-            totals = (self._unexpected, self.sent)
-        if unexpected:
-            self._check_share(*totals, sent)
 
-    def _check_share(self, refused: int, sent: int, rows: Sequence[Row]) -> None:
-        if refused <= self._options.refused_share_max * max(sent, 1):
+    def _note_unexpected(self, rows: Sequence[Row]) -> int:
+        """How many rows were refused against expectation; one of the reasons is remembered."""
+        why = [row.refused for row in rows if row.refused is not None and not row.problem]
+        if why:
+            self._example = why[0]
+        return len(why)
+
+    def _check_share(self, refused: int, sent: int) -> None:
+        """Check, before more is sent, that not too much was refused against expectation."""
+        why = self._example
+        if why is None or refused <= self._options.refused_share_max * max(sent, 1):
             return
-        why = next(row.refused for row in rows if row.refused and not row.problem)
         raise TooManyRefusedError(
             f"Mixpanel refused {refused:,} of {sent:,} rows that seemed valid, such as for "
             f'"{why.field}: {self._client.words(why.message)}". The rest was not sent. Look at '

@@ -139,9 +139,9 @@ def test_content_is_that_of_the_served_event() -> None:
         "$distinct_id_before_identity": "u1",
     }
     del properties["ip"]
-    key, content = served_content("Order", properties)
-    assert (key.hex(), content.hex()) == (staged.key, staged.content)
-    assert served_content("Order", {**properties, "price": 2})[1] != content
+    found = served_content("Order", properties)
+    assert (found.key.hex(), found.content.hex()) == (staged.key, staged.content)
+    assert served_content("Order", {**properties, "price": 2}).content != found.content
 
 
 @pytest.mark.parametrize("line", [b"7", b"[]", b"{}", b'{"event":"A"}', b'{"event', b'{"a":\xff}'])

@@ -4,5 +4,5 @@ A module has `add_parser(commands)`, which declares the command and its options,
 which carries it out, prints the result and returns the exit code.
 """
 
-MODULES: tuple[str, ...] = ("import_",)
+MODULES = ("import_", "status", "retry", "verify")
 """The modules, in the order of `--help`."""

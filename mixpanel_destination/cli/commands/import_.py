@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
-import time
-from threading import Event
-from typing import TYPE_CHECKING, Any
 
-from mixpanel_source.cli.output import Column, complain, print_table
 from mixpanel_source.cli.parser import Commands, add_command
-from mixpanel_source.cli.signals import CancellableClock, run_cancellable
 from mixpanel_source.cli.startup import fast_imports
 
-from ..confirm import Confirmation, ProgressLines
+from ..confirm import Confirmation
+from ..job import run_import
 from ..options import add_confirmation, add_max_refused, add_project
-
-if TYPE_CHECKING:
-    from ...commands.importing import ImportResult
-    from ...runs import Send
 
 KINDS = ("events", "profiles", "groups")
 OPERATIONS = ("set", "set_once", "union", "unset", "remove", "add", "append")
-COLUMNS = (
-    Column("run", "run {}"),
-    Column("kind"),
-    Column("staged", "{} staged", unit=""),
-    Column("accepted", "{} accepted", unit=""),
-    Column("refused", "{} refused", unit=""),
-    Column("not sent", "{} not sent", unit=""),
-    Column("requests", unit="request"),
-)
 
 
 def add_parser(commands: Commands) -> None:
@@ -96,7 +78,7 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     with fast_imports():
-        from ...commands.importing import Importer, ImportOptions
+        from ...commands.importing import ImportOptions
         from ...commands.inputs import Database, Input
         from ...commands.target import check_project
         from ...settings import load_settings
@@ -121,20 +103,14 @@ def run(options: argparse.Namespace) -> int:
         refused_share_max=options.max_refused,
     )
 
-    def job(cancelled: Event) -> ImportResult:
-        importer = Importer(
-            settings,
-            chosen,
-            clock=CancellableClock(cancelled),
-            cancelled=cancelled,
-            on_progress=ProgressLines(),
-        )
-        return importer.run(rows.lines(), confirm, source=options.source)
-
-    started_at = time.monotonic()
-    result = run_cancellable(job, on_cancel=_announce_cancel, before_exit=lambda: None)
-    print_result(result, time.monotonic() - started_at, as_json=options.json)
-    return result.exit_code
+    return run_import(
+        settings,
+        chosen,
+        rows.lines(),
+        confirm,
+        source=options.source,
+        as_json=options.json,
+    )
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -144,54 +120,3 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("--group-key is missing: groups need the name of their group key.")
     if options.kind == "events" and options.operation != "set":
         raise ConfigError("--operation is for profiles and groups; events are only added.")
-
-
-def _announce_cancel() -> None:
-    complain("Cancelling: waiting for the requests under way. Press Ctrl-C again to end at once.")
-
-
-def print_result(result: ImportResult, seconds: float, *, as_json: bool) -> None:
-    """Print what was sent, and what was refused."""
-    if as_json:
-        print(json.dumps(_as_json(result)))
-        return
-    print_table(COLUMNS, [send_cells(send) for send in result.sends], names=2)
-    rows = sum(send.accepted + send.refused for send in result.sends)
-    if rows:
-        print(f"{rows:,} rows in {seconds:.1f} s ({rows / max(seconds, 0.001):,.0f} rows/s)")
-    if result.note:
-        print(result.note)
-    for send in result.sends:
-        if send.refused or send.skipped:
-            print(f"To see what was refused: mixpanel-destination status {send.run}")
-
-
-def send_cells(send: Send) -> tuple[str | int, ...]:
-    """The cells of a run; see `COLUMNS`."""
-    return (
-        send.run,
-        send.kind,
-        send.staged,
-        send.accepted,
-        send.refused,
-        send.skipped,
-        send.requests,
-    )
-
-
-def _as_json(result: ImportResult) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    staging = result.staging
-    facts: dict[str, Any] = {"runs": [asdict(send) for send in result.sends], "note": result.note}
-    if staging is not None:
-        summary = staging.summary
-        facts["staged"] = {
-            "rows": summary.rows,
-            "bytes": summary.bytes,
-            "not_sent": summary.held,
-            "expected_refusals": summary.expected_refusals,
-            "problems": dict(summary.problems),
-            "changes": dict(summary.changes),
-        }
-    return facts
