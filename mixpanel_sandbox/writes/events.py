@@ -46,7 +46,7 @@ def import_events(context: Context, request: Request) -> Response:
     if context.project.identity == "simplified" and any(_is_verb(row.value) for row in rows):
         return _report(request, 0, [VERB_ERROR for row in rows if _is_verb(row.value)])
     period = Period(context.clock(), context.project.retention_days)
-    problems = [find_problem(row.value, len(row.text.encode()), period) for row in rows]
+    problems = [find_problem(row.value, row.size, period) for row in rows]
     valid = [row for row, problem in zip(rows, problems, strict=True) if problem is None]
     _store(context, valid, "import")
     failed = [
