@@ -5,7 +5,7 @@ Source: https://developer.mixpanel.com/reference/lexicon-schemas-api
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..context import Context
@@ -33,8 +33,7 @@ def upload_schemas(context: Context, request: Request) -> Response:
         _check(entry, request)
     context.entity_meter.count(len(entries), 0, request)
     deleted = _delete(context.project, lambda _: True) if body.get("truncate") is True else 0
-    for entry in entries:
-        _store(context.project, entry)
+    _store(context.project, entries)
     return ok({"added": len(entries), "deleted": deleted})
 
 
@@ -49,7 +48,7 @@ def upload_schema(context: Context, request: Request) -> Response:
     entry = {**name, "schemaJson": read_object(request)}
     _check(entry, request)
     context.entity_meter.count(1, 0, request)
-    _store(context.project, entry)
+    _store(context.project, [entry])
     return json_response({"status": "ok"})
 
 
@@ -90,12 +89,13 @@ def _check(entry: object, request: Request) -> None:
         raise api_error(400, "entries must have entityType, name and schemaJson", request)
 
 
-def _store(project: Project, entry: Entry) -> None:
-    for stored in project.schemas:
-        if (stored["entityType"], stored["name"]) == (entry["entityType"], entry["name"]):
-            stored["schemaJson"] = _merge(stored["schemaJson"], entry["schemaJson"])
-            return
-    project.schemas.append(entry)
+def _store(project: Project, entries: Iterable[Entry]) -> None:
+    stored = {(entry["entityType"], entry["name"]): entry for entry in project.schemas}
+    for entry in entries:
+        known = stored.setdefault((entry["entityType"], entry["name"]), entry)
+        if known is not entry:
+            known["schemaJson"] = _merge(known["schemaJson"], entry["schemaJson"])
+    project.schemas = list(stored.values())
 
 
 def _merge(old: Entry, new: Entry) -> Entry:

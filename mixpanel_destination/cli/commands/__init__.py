@@ -4,5 +4,16 @@ A module has `add_parser(commands)`, which declares the command and its options,
 which carries it out, prints the result and returns the exit code.
 """
 
-MODULES: tuple[str, ...] = ("import_",)
+MODULES: tuple[str, ...] = (
+    "import_",
+    "identity",
+    "profiles",
+    "groups",
+    "lexicon",
+    "annotations",
+    "lookup_table",
+    "pipelines",
+    "gdpr",
+    "request",
+)
 """The modules, in the order of `--help`."""
