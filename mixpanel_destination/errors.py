@@ -21,3 +21,7 @@ class TooManyRefusedError(MixpanelError):
     """More rows were refused than expected; the rest was not sent."""
 
     exit_code: ClassVar[int] = 1
+
+
+class UncertainError(MixpanelError):
+    """No answer to a request that must not be sent twice: it may have been carried out."""

@@ -50,6 +50,14 @@ class Settings:
         example="...",
         file="secrets.toml",
     )
+    oauth_token: str | None = setting(
+        parse_text,
+        "OAuth token of a user, which requests about persons need (GDPR, CCPA)",
+        default=None,
+        default_text="none",
+        example="...",
+        file="secrets.toml",
+    )
     project_id: int = setting(
         number_from(int, 1),
         "Number of the project",
@@ -99,6 +107,7 @@ class SettingValues(TypedDict, total=False):
     username: str
     secret: str
     token: str
+    oauth_token: str
     project_id: int | str
     region: str
     base_url: str

@@ -72,6 +72,8 @@ class Context:
     """Whether profile pages after the first have `total` and `page_size`."""
     inbox: Inbox
     meter: IngestionMeter
+    entity_meter: IngestionMeter
+    """Counts the entries of the Lexicon that are written."""
     write_limits: WriteLimits
 
     def for_project(self, project: Project) -> Context:

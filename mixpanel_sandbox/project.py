@@ -58,10 +58,14 @@ class Project:
     """Lexicon schemas, `{"entityType", "name", "schemaJson"}`."""
     lookup_tables: list[dict[str, Any]] = field(default_factory=list, repr=False)
     """Lookup tables, `{"id", "name"}`."""
+    lookup_contents: dict[str, str] = field(default_factory=dict, repr=False)
+    """CSV text by the id of the lookup table, as it was written; no API reads it."""
     pipelines: list[dict[str, Any]] = field(default_factory=list, repr=False)
     """Data pipelines in API format."""
     pipeline_runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
     """Runs by pipeline name, in API format."""
+    gdpr_jobs: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    """Requests to retrieve or delete the data of persons, by their id."""
     jql: list[dict[str, Any]] | None = field(default=None, repr=False)
     """Result of every JQL script; None returns the number of events by name."""
     project_id: int = PROJECT_ID

@@ -21,7 +21,15 @@ from .reports import (
     retention,
     segmentation,
 )
-from .writes import events, profile_updates
+from .writes import (
+    chart_annotations,
+    events,
+    gdpr,
+    lookup_tables,
+    pipelines,
+    profile_updates,
+    schemas,
+)
 
 Endpoint = Callable[[Context, Request], Response]
 
@@ -67,6 +75,8 @@ def _ingest(path: str, endpoint: Endpoint, table: str) -> Route:
 
 
 _PROJECT = "/api/app/projects/{project_id}"
+_RETRIEVALS = "/api/app/data-retrievals/v3.0"
+_DELETIONS = "/api/app/data-deletions/v3.0"
 _PIPELINE = "/api/2.0/nessie/pipeline"
 
 ROUTES: tuple[Route, ...] = (
@@ -125,6 +135,48 @@ ROUTES: tuple[Route, ...] = (
     _ingest("/track", events.track_events, "track"),
     _ingest("/engage", profile_updates.update_profiles, "profile_updates"),
     _ingest("/groups", profile_updates.update_groups, "group_updates"),
+    _write("PUT", "/lookup-tables/{id}", lookup_tables.replace_table, table="lookup_table"),
+    *(
+        _write(method, path, endpoint, table="lexicon_changes", family="lexicon")
+        for method, path, endpoint in (
+            ("POST", f"{_PROJECT}/schemas", schemas.upload_schemas),
+            ("DELETE", f"{_PROJECT}/schemas", schemas.delete_schemas),
+            ("DELETE", f"{_PROJECT}/schemas/{{entity_type}}", schemas.delete_schemas),
+            ("POST", f"{_PROJECT}/schemas/{{entity_type}}/{{name}}", schemas.upload_schema),
+            ("DELETE", f"{_PROJECT}/schemas/{{entity_type}}/{{name}}", schemas.delete_schemas),
+        )
+    ),
+    *(
+        _write(method, f"{_PROJECT}/annotations{path}", endpoint, table="annotation_changes")
+        for method, path, endpoint in (
+            ("POST", "", chart_annotations.create_annotation),
+            ("POST", "/tags", chart_annotations.create_tag),
+            ("PATCH", "/{id}", chart_annotations.patch_annotation),
+            ("DELETE", "/{id}", chart_annotations.delete_annotation),
+        )
+    ),
+    *(
+        _write("POST", f"{_PIPELINE}/{name}", endpoint, table="pipeline_changes")
+        for name, endpoint in (
+            ("create", pipelines.create_pipeline),
+            ("edit", pipelines.edit_pipeline),
+            ("pause", pipelines.pause_pipeline),
+            ("resume", pipelines.resume_pipeline),
+            ("cancel", pipelines.cancel_pipeline),
+        )
+    ),
+    # persons
+    _write("POST", _RETRIEVALS, gdpr.create_retrieval, table="gdpr", family="gdpr"),
+    Route(f"{_RETRIEVALS}/{{tracking_id}}", gdpr.get_job, "gdpr_jobs", "gdpr"),
+    _write("POST", _DELETIONS, gdpr.create_deletion, table="gdpr", family="gdpr"),
+    Route(f"{_DELETIONS}/{{tracking_id}}", gdpr.get_job, "gdpr_jobs", "gdpr"),
+    _write(
+        "DELETE",
+        f"{_DELETIONS}/{{tracking_id}}",
+        gdpr.cancel_deletion,
+        table="gdpr",
+        family="gdpr",
+    ),
 )
 
 TABLES = frozenset(route.table for route in ROUTES)

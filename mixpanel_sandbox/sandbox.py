@@ -56,6 +56,8 @@ class Sandbox:
     exports_per_second: int | None = 3
     concurrent_queries: int | None = 5
     schemas_per_minute: int | None = 5
+    entities_per_minute: int | None = 4000
+    """Maximum entries of the Lexicon written in a rolling minute."""
     rate_limit_headers: bool = True
     """Whether a 429 has `Retry-After` and `RateLimit` headers."""
     page_size: int = 1000
@@ -110,6 +112,7 @@ class Sandbox:
             meter=IngestionMeter(
                 self.clock, events=self.events_per_minute, bytes_=self.bytes_per_minute
             ),
+            entity_meter=IngestionMeter(self.clock, events=self.entities_per_minute, bytes_=None),
             write_limits=WriteLimits(self.import_bytes),
         )
         authenticator = Authenticator(

@@ -20,7 +20,7 @@ import orjson
 import requests
 from isal import igzip
 from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
+from requests.auth import AuthBase, HTTPBasicAuth
 
 from mixpanel_source.api.clock import Clock
 from mixpanel_source.api.connection_errors import check_certificates, mapped_errors
@@ -33,11 +33,13 @@ from mixpanel_source.errors import (
     CancelledError,
     ConfigError,
     PlanError,
+    RateLimitedError,
     ServerError,
     UnavailableError,
 )
 
 from .. import constants
+from ..errors import UncertainError
 from ..settings import Settings
 from .gate import Gate, Pace
 
@@ -71,6 +73,10 @@ class Call:
     all that counts."""
     by_token: bool = False
     """Whether to send the token as credentials instead of the account."""
+    by_oauth: bool = False
+    """Whether to send the OAuth token as credentials instead of the account."""
+    is_repeatable: bool = True
+    """Whether to send it again if it is not known whether it was carried out."""
     rows: int = 1
     """Rows in the body, for the pace."""
 
@@ -112,7 +118,7 @@ class Client:
         self._cancelled = cancelled or threading.Event()
         self.gate = Gate(clock)
         self._pace = Pace(settings.pace, clock)
-        self._clock = clock
+        self.clock = clock
         self._hosts = {
             "query": settings.base_url,
             "export": settings.export_base_url,
@@ -152,6 +158,7 @@ class Client:
             ConfigError: a setting of the network is wrong.
             SendingPausedError: nothing was accepted for a long time.
             CancelledError: sending was cancelled.
+            UncertainError: there is no answer to a call that must not be repeated.
         """
         check_certificates()
         size = len(call.body or b"")
@@ -166,6 +173,11 @@ class Client:
             except UnavailableError as error:
                 self._note(retry=True)
                 self.gate.failed(step, why=error.reason, retry_after_s=error.retry_after_s or 0.0)
+                if not call.is_repeatable and not isinstance(error, RateLimitedError):
+                    raise UncertainError(
+                        f"{error.reason} It may have been carried out: look before you try again.",
+                        subject=call.label,
+                    ) from error
                 logger.warning("%s: %s Trying again.", call.label, error.reason)
             else:
                 self.gate.succeeded()
@@ -177,8 +189,9 @@ class Client:
 
     def mask(self, text: str) -> str:
         """A text without the token and the credentials."""
-        token = self.settings.token
-        return self._redactor.whole(text.replace(token, "...") if token else text)
+        for token in filter(None, (self.settings.token, self.settings.oauth_token)):
+            text = text.replace(token, "...")
+        return self._redactor.whole(text)
 
     def _check_cancelled(self) -> None:
         if self._cancelled.is_set():
@@ -213,6 +226,8 @@ class Client:
         return Reply(response.status_code, response.content)
 
     def _credentials(self, call: Call) -> Any:  # noqa: ANN401 - whatever requests takes
+        if call.by_oauth:
+            return _Bearer(self.settings.oauth_token or "")
         if call.by_token:
             return HTTPBasicAuth((self.settings.token or "").encode(), b"")
         return self._auth if call.has_account else _no_auth
@@ -230,6 +245,10 @@ class Client:
         reason = f"status {status}, {self.words(read_refusal(response.content).text)!r}."
         # some hosts answer wrong credentials, and the region of another project, with 400
         is_auth = status == HTTPStatus.BAD_REQUEST and _WRONG_ACCOUNT.search(reason.lower())
+        if call.by_oauth and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise AuthError(
+                f"{reason} Check oauth_token, token and region of {section}.", subject=call.label
+            )
         if is_auth or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise AuthError(
                 f"{reason} Check username, secret, project_id {self.settings.project_id} and "
@@ -251,9 +270,10 @@ class Client:
             status == HTTPStatus.BAD_REQUEST and _TIMEOUT.search(reason.lower())
         )
         if is_limit or may_pass or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise ServerError(
+            kind = RateLimitedError if is_limit else ServerError
+            raise kind(
                 "too many requests (status 429)." if is_limit else reason,
-                retry_after_s=parse_retry_after(response.headers, self._clock.time()),
+                retry_after_s=parse_retry_after(response.headers, self.clock.time()),
             )
 
 
@@ -262,6 +282,17 @@ def _headers(call: Call) -> dict[str, str]:
         return {}
     encoding = {"Content-Encoding": "gzip"} if call.compressed else {}
     return {"Content-Type": call.content_type, **encoding}
+
+
+class _Bearer(AuthBase):
+    """Sends an OAuth token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -14,6 +14,7 @@ from ..faults import CountedRequest, Fault, FaultInjector
 from ..messages import ApiError, Request, Response, api_error
 from ..project import Project
 from ..routes import Route, find_route
+from ..writes import gdpr
 from .auth import Authenticator, parse_basic
 from .rate_limits import RateLimiter
 
@@ -81,6 +82,7 @@ class Dispatcher:
         context = self._context.for_region(request.region).for_project(project)
         if not route.writes:
             context.inbox.settle(project, context.clock())
+            gdpr.carry_out(context)
         try:
             response = route.endpoint(context, request)
         except ApiError as error:

@@ -24,6 +24,11 @@ class Row(NamedTuple):
     """As it was sent."""
     value: Any
 
+    @property
+    def size(self) -> int:
+        """Bytes of its JSON."""
+        return len(self.text) if self.text.isascii() else len(self.text.encode())
+
 
 class BodyError(ValueError):
     """The body is not what the endpoint accepts."""

@@ -13,9 +13,10 @@ MAX_TEXT = 255
 PLACE = {"$city": "Ashburn", "$region": "Virginia", "mp_country_code": "US"}
 """Where every IP address is."""
 
-# with the comma before it, if it is the last property, else with the one after it
-_IP = re.compile(r',\s*"ip"\s*:\s*(?:0|"0")(?=\s*\})|"ip"\s*:\s*(?:0|"0")\s*,')
-_PROPERTIES = re.compile(r'"properties"\s*:\s*\{')
+_IP = re.compile(r'"ip"\s*:\s*(?:0|"0")\s*(,?)')
+_PROPERTIES = re.compile(r'"properties"\s*:\s*\{\s*')
+# a text that may be too long; with escaped quotes in it, it is not found
+_LONG = re.compile(f'"[^"]{{{MAX_TEXT + 1}}}')
 
 Properties = dict[str, Any]
 
@@ -56,26 +57,36 @@ def _describe_arrival(properties: Properties, arrived_ms: int, endpoint: str) ->
 def _insert_text(row: Row, added: Properties) -> bytes | None:
     """Return the edited text, or None if a property has to be changed."""
     properties = row.value["properties"]
-    if "token" in properties or not added.keys().isdisjoint(properties) or _is_cut(properties):
+    if "token" in properties or not added.keys().isdisjoint(properties) or _has_long_texts(row):
         return None
-    text = row.text
-    if "ip" in properties:
-        text, removed = _IP.subn("", text)
-        if removed != 1 or row.text.count('"ip"') != 1:
-            return None
-    heads = _PROPERTIES.findall(text)
-    if len(heads) != 1:
+    text = _without_ip(row.text) if "ip" in properties else row.text
+    if text is None or text.count('"properties"') != 1:
         return None
-    start = text.index(heads[0]) + len(heads[0])
-    fields, rest = json_bytes(added).decode()[1:-1], text[start:].lstrip()
-    comma = "" if rest.startswith("}") else ","
-    return f"{text[:start]}{fields}{comma}{rest}".replace("\n", " ").encode()
+    head = _PROPERTIES.search(text, text.index('"properties"'))
+    if head is None:
+        return None
+    comma = "" if text.startswith("}", head.end()) else ","
+    fields = json_bytes(added).decode()[1:-1]
+    return f"{text[: head.end()]}{fields}{comma}{text[head.end() :]}".replace("\n", " ").encode()
 
 
-def _is_cut(properties: Properties) -> bool:
+def _without_ip(text: str) -> str | None:
+    """Return the text without its only `ip`, which is 0; None if it is not that simple."""
+    start = text.find('"ip"')
+    value = _IP.match(text, start)
+    if value is None or text.count('"ip"') != 1:
+        return None
+    before = text[:start] if value[1] else text[:start].rstrip().removesuffix(",")
+    return before + text[value.end() :]
+
+
+def _has_long_texts(row: Row) -> bool:
+    """Return whether a name or value of the properties has to be cut off."""
+    if '\\"' not in row.text and not _LONG.search(row.text):
+        return False
     return any(
         len(name) > MAX_TEXT or (isinstance(value, str) and len(value) > MAX_TEXT)
-        for name, value in properties.items()
+        for name, value in row.value["properties"].items()
     )
 
 

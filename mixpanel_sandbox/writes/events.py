@@ -17,6 +17,7 @@ from .bodies import BodyError, Row, read_bytes, read_form, split_rows
 from .event_lines import build_line
 from .event_rules import VERBS, Period, Problem, find_problem, to_seconds
 from .inbox import Arrival
+from .schemas import dropped_events
 from .verdict import give_verdict
 
 MAX_EVENTS = 2000
@@ -46,7 +47,7 @@ def import_events(context: Context, request: Request) -> Response:
     if context.project.identity == "simplified" and any(_is_verb(row.value) for row in rows):
         return _report(request, 0, [VERB_ERROR for row in rows if _is_verb(row.value)])
     period = Period(context.clock(), context.project.retention_days)
-    problems = [find_problem(row.value, len(row.text.encode()), period) for row in rows]
+    problems = [find_problem(row.value, row.size, period) for row in rows]
     valid = [row for row, problem in zip(rows, problems, strict=True) if problem is None]
     _store(context, valid, "import")
     failed = [
@@ -123,12 +124,14 @@ def _complete(row: Row) -> Row:
 def _store(context: Context, rows: Iterable[Row], endpoint: str) -> None:
     now_s = context.clock()
     arrived_ms = int(now_s * 1000)
+    dropped = dropped_events(context.project)
     arrivals = [
         Arrival(
             datetime.fromtimestamp(_time_of(row.value, context), timezone.utc).date(),
             build_line(row, arrived_ms, endpoint),
         )
         for row in rows
+        if row.value["event"] not in dropped
     ]
     context.inbox.add(context.project, arrivals, now_s)
 

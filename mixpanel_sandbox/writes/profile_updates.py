@@ -70,7 +70,7 @@ def _read_updates(
     if not 0 < len(rows) <= MAX_UPDATES:
         raise BodyError(f"{len(rows)} updates, must be 1 to {MAX_UPDATES}")
     for row in rows:
-        if len(row.text.encode()) > MAX_UPDATE_BYTES:
+        if row.size > MAX_UPDATE_BYTES:
             raise BodyError(f"update exceeds max limit of {MAX_UPDATE_BYTES} bytes")
         _check(row.value, ("$token", *keys), {*operations, DELETE})
     return [row.value for row in rows]

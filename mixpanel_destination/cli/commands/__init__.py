@@ -4,5 +4,19 @@ A module has `add_parser(commands)`, which declares the command and its options,
 which carries it out, prints the result and returns the exit code.
 """
 
-MODULES = ("import_", "status", "retry", "verify")
+MODULES: tuple[str, ...] = (
+    "import_",
+    "verify",
+    "retry",
+    "status",
+    "identity",
+    "profiles",
+    "groups",
+    "lexicon",
+    "annotations",
+    "lookup_table",
+    "pipelines",
+    "gdpr",
+    "request",
+)
 """The modules, in the order of `--help`."""
