@@ -42,7 +42,7 @@ def describe(staging: Staging) -> list[str]:
 
 def _details(summary: Summary) -> list[str]:
     lines = []
-    shared = summary.shared()
+    shared = summary.shared
     if shared.equal:
         lines.append(f"{count(shared.equal, 'row')} repeated in the input")
     if shared.different:

@@ -165,6 +165,7 @@ class Importer:
         summary = Summary()
         packer = self._packer()
         run = self._packages.stage(self._pack(lines, packer, summary))
+        summary.finish()
         summary.changes.update(packer.changes)
         staging = Staging(target, self.options.kind, summary, settings.pace)
         if run is None:
@@ -183,7 +184,7 @@ class Importer:
             state="staged",
             source=source,
             staged=summary.rows,
-            digest=summary.digest(),
+            digest=summary.digest,
             first_day=days[0] if days else "",
             last_day=days[-1] if days else "",
             started_at=self._clock.time(),

@@ -9,9 +9,13 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import constants
 from ..rows.staged import Staged
+
+_ODD = 0x9E3779B97F4A7C15
+"""Mixes keys with contents: an odd number with bits everywhere."""
 
 
 class Shared(NamedTuple):
@@ -36,8 +40,10 @@ class Summary:
     days: set[str] = field(default_factory=set)
     changes: Counter[str] = field(default_factory=Counter)
     """Rows by what was changed in them."""
-    unrepeatable: int = 0
-    """Updates whose effect doubles if they are sent twice."""
+    shared: Shared = Shared(0, 0)
+    """Rows that share their key; see `finish`."""
+    digest: str = ""
+    """Of the set of rows; see `finish`."""
     _keys: array[int] = field(default_factory=lambda: array("Q"))
     _contents: array[int] = field(default_factory=lambda: array("Q"))
 
@@ -63,20 +69,20 @@ class Summary:
         """Rows that Mixpanel is expected to refuse."""
         return self.problems.total() - self.held
 
-    def shared(self) -> Shared:
-        """Rows that share their key with another one."""
+    def finish(self) -> None:
+        """Compute what needs all rows, and free the memory for it."""
         keys = np.frombuffer(self._keys, np.uint64)
-        contents = np.frombuffer(self._contents, np.uint64)
-        unique = len(np.unique(keys))
-        pairs = len(np.unique(keys * np.uint64(0x9E3779B97F4A7C15) ^ contents))
-        return Shared(equal=self.rows - pairs, different=pairs - unique)
-
-    def digest(self) -> str:
-        """A digest of the set of rows, whatever their order."""
-        keys = np.frombuffer(self._keys, np.uint64)
-        contents = np.frombuffer(self._contents, np.uint64)
-        mixed = np.sort(keys * np.uint64(0x9E3779B97F4A7C15) ^ contents)
-        return blake2b(mixed.tobytes(), digest_size=16).hexdigest()
+        mixed = keys * np.uint64(_ODD) ^ np.frombuffer(self._contents, np.uint64)
+        self._contents = array("Q")
+        mixed.sort()
+        # whatever their order, so it is the same for the same rows
+        self.digest = blake2b(mixed, digest_size=16).hexdigest()
+        pairs = _count_unique(mixed)
+        del mixed
+        unique = _count_unique(np.sort(keys))
+        self.shared = Shared(equal=self.rows - pairs, different=pairs - unique)
+        del keys
+        self._keys = array("Q")
 
     def seconds(self, pace: int) -> float:
         """How long sending takes at a pace, at least; 0 without a pace."""
@@ -84,3 +90,7 @@ class Summary:
             return 0.0
         share = pace / constants.EVENTS_PER_SECOND
         return max(self.to_send / pace, 60 * self.bytes / (constants.BYTES_PER_MINUTE * share))
+
+
+def _count_unique(ordered: NDArray[np.uint64]) -> int:
+    return 0 if not len(ordered) else 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
