@@ -33,7 +33,7 @@ def describe(staging: Staging) -> list[str]:
         days = sorted(summary.days)
         lines.append(f"{count(len(days), 'day')}, {days[0]} to {days[-1]}")
     if staging.kind == "events":
-        billed = summary.to_send - summary.expected_refusals
+        billed = summary.to_send - summary.expected_refusals - summary.unbilled
         lines.append(f"{count(billed, 'event')} billed as events now, whatever their time")
     if seconds := summary.seconds(staging.pace):
         lines.append(f"at least {duration(max(1, seconds))} at {staging.pace:,} per second")

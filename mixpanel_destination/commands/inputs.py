@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Full, Queue
+from threading import Event, Thread
 from typing import Any, BinaryIO
 
 from mixpanel_source.errors import ConfigError, MixpanelError
@@ -18,6 +21,8 @@ STDIN = "-"
 LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json")
 PARQUET = ".parquet"
 FETCH_ROWS = 5_000
+CHUNKS_AHEAD = 2
+POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Input:
             return _lines(sys.stdin.buffer)
         if self.is_file:
             return _read_path(Path(self.source))
-        return _read_database(self.source, self.database)
+        return _on_own_thread(_read_database(self.source, self.database))
 
 
 def _is_file(source: str) -> bool:
@@ -117,7 +122,7 @@ def _read_parquet(path: Path) -> Iterator[bytes]:
         raise MixpanelError(f"The file {path} is not a Parquet file.") from error
 
 
-def _read_database(source: str, database: Database) -> Iterator[bytes]:
+def _read_database(source: str, database: Database) -> Iterator[list[bytes]]:
     from dlt.common.destination.exceptions import DestinationException  # noqa: PLC0415 - slow
     from dlt.destinations.exceptions import DatabaseException  # noqa: PLC0415
 
@@ -135,7 +140,7 @@ def _read_database(source: str, database: Database) -> Iterator[bytes]:
             with client.execute_query(sql) as cursor:
                 columns = [column[0] for column in cursor.description]
                 while rows := cursor.fetchmany(FETCH_ROWS):
-                    yield from _to_lines(columns, rows)
+                    yield [*_to_lines(columns, rows)]
     except (DatabaseException, DestinationException) as error:
         raise MixpanelError(
             f"{'The query' if _is_query(source) else f'The table {source}'} cannot be read from "
@@ -148,3 +153,41 @@ def _read_database(source: str, database: Database) -> Iterator[bytes]:
 def _to_lines(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
     for row in rows:
         yield to_line(dict(zip(columns, row, strict=True)))
+
+
+def _on_own_thread(chunks: Iterator[list[bytes]]) -> Iterator[bytes]:
+    """The items of chunks that are made on another thread.
+
+    dlt keeps what a pipeline is doing in contexts of the thread, which two pipelines, the one that
+    is read and the one that is staged, cannot share.
+    """
+    ready: Queue[list[bytes] | BaseException | None] = Queue(maxsize=CHUNKS_AHEAD)
+    stopped = Event()
+
+    def put(item: list[bytes] | BaseException | None) -> None:
+        while not stopped.is_set():
+            with suppress(Full):
+                ready.put(item, timeout=POLL_S)
+                return
+
+    def read() -> None:
+        try:
+            for chunk in chunks:
+                put(chunk)
+                if stopped.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - raised again where the items are taken
+            put(error)
+        else:
+            put(None)
+
+    thread = Thread(target=read, name="mixpanel-input", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield from item
+    finally:
+        stopped.set()
+        thread.join()

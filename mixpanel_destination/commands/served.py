@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,9 +13,8 @@ import pyarrow.parquet as pq
 from mixpanel_source import request
 from mixpanel_source.api.clock import Clock
 from mixpanel_source.decode.framing import iter_rows
-from mixpanel_source.decode.json_values import repair_row
 
-from ..rows.events import served_content
+from ..rows.events import Served, served_event
 from ..settings import Settings
 
 WINDOW_ROWS = 2_000_000
@@ -27,9 +25,9 @@ SERVED = pa.schema(
     [
         ("key", pa.string()),
         ("content", pa.string()),
+        ("day", pa.string()),
         ("event", pa.string()),
         ("insert_id", pa.string()),
-        ("day", pa.string()),
     ]
 )
 DAY = timedelta(days=1)
@@ -84,24 +82,21 @@ def export_lines(
         yield from iter_rows(response.chunks())
 
 
-def write_served(path: Path, lines: Iterable[bytes], *, day_of: Sequence[str] | None = None) -> int:
+def write_served(path: Path, lines: Iterable[bytes]) -> int:
     """Write keys and contents of an export to a file; returns the number of lines that are none.
 
     Args:
         path: of the file, Parquet; see `SERVED`.
         lines: of the export.
-        day_of: days to keep; all if not given.
     """
     odd = 0
-    kept = {*day_of} if day_of is not None else None
     with pq.ParquetWriter(path, SERVED) as writer:
-        rows: list[tuple[str, str, str, str, str]] = []
+        rows: list[Served] = []
         for line in lines:
-            row = _served_row(line)
-            if row is None:
+            try:
+                rows.append(served_event(line))
+            except (ValueError, AttributeError):
                 odd += 1
-            elif kept is None or row[4] in kept:
-                rows.append(row)
             if len(rows) == CHUNK_ROWS:
                 writer.write_table(_table(rows))
                 rows = []
@@ -109,24 +104,6 @@ def write_served(path: Path, lines: Iterable[bytes], *, day_of: Sequence[str] | 
     return odd
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> pa.Table:
+def _table(rows: Sequence[Served]) -> pa.Table:
     columns = zip(*rows, strict=True) if rows else [()] * len(SERVED)
     return pa.table([pa.array(column, pa.string()) for column in columns], schema=SERVED)
-
-
-def _served_row(line: bytes) -> tuple[str, str, str, str, str] | None:
-    try:
-        row = repair_row(line, Counter())
-    except ValueError:
-        return None
-    name, properties = row.get("event"), row.get("properties")
-    if not isinstance(name, str) or not isinstance(properties, dict):
-        return None
-    found = served_content(name, properties)
-    return (
-        found.key.hex(),
-        found.content.hex(),
-        name,
-        str(properties.get("$insert_id") or ""),
-        found.day,
-    )

@@ -38,9 +38,11 @@ class Summary:
     problems: Counter[str] = field(default_factory=Counter)
     """Rows that Mixpanel is expected to refuse, or that are held, by the reason."""
     days: set[str] = field(default_factory=set)
+    unbilled: int = 0
+    """Identity events, which Mixpanel does not bill."""
     changes: Counter[str] = field(default_factory=Counter)
     """Rows by what was changed in them."""
-    shared: Shared = Shared(0, 0)
+    shared: Shared = field(default_factory=lambda: Shared(0, 0))
     """Rows that share their key; see `finish`."""
     digest: str = ""
     """Of the set of rows; see `finish`."""
@@ -55,6 +57,7 @@ class Summary:
         self._contents.append(int(row.content[:16], 16))
         if row.day:
             self.days.add(row.day)
+        self.unbilled += row.event in constants.IDENTITY_EVENTS
         if row.problem:
             self.problems[row.problem] += 1
             self.held += row.held

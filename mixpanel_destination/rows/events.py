@@ -99,7 +99,7 @@ class EventPacker:
             self._put(raws, parsed, "time", time_ms)
         content = _treated_content(name, parsed.get("distinct_id"), parsed)
         insert_id = self._identify(name, raws, parsed, content)
-        if not self.keep_ip and "ip" not in parsed and name not in constants.IDENTITY_EVENTS:
+        if not self.keep_ip and "ip" not in parsed:
             raws["ip"] = msgspec.Raw(b"0")
         return self._stage(name, raws, parsed, content, insert_id, time_ms)
 
@@ -251,23 +251,40 @@ def _iso_date(day: int) -> str:
 
 
 class Served(NamedTuple):
-    """What is compared of an event of an export."""
+    """What is compared of an event of an export, as a staged event has it."""
 
-    key: bytes
-    content: bytes
+    key: str
+    content: str
     day: str
+    event: str
+    insert_id: str
 
 
-def served_content(name: str, properties: dict[str, Any]) -> Served:
-    """Key, content and day of an event of an export, as a staged event has them.
+def served_event(line: bytes) -> Served:
+    """An event of an export.
 
     Args:
-        name: of the event.
-        properties: parsed.
+        line: its JSON. It is read as `EventPacker` reads, so that numbers compare equal.
+
+    Raises:
+        ValueError: it is not an event.
     """
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        row = repair_row(line, Counter())
+    name, properties = row.get("event"), row.get("properties")
+    if not isinstance(name, str) or not isinstance(properties, dict):
+        raise ValueError("not an event")  # noqa: TRY004 - one kind of error for callers
     sent_id = first_given(
         properties.get("$distinct_id_before_identity"), properties.get("distinct_id")
     )
     time_ms = to_milliseconds(properties.get("time"))
-    key = event_key(name, properties.get("$insert_id"), _as_id(sent_id), time_ms)
-    return Served(key, event_content(name, properties), _date(time_ms))
+    insert_id = properties.get("$insert_id")
+    return Served(
+        event_key(name, insert_id, _as_id(sent_id), time_ms).hex(),
+        event_content(name, properties).hex(),
+        _date(time_ms),
+        name,
+        str(insert_id or ""),
+    )

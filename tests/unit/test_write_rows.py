@@ -10,7 +10,7 @@ import pytest
 
 from mixpanel_destination.constants import FORBIDDEN_IDS
 from mixpanel_destination.rows.checks import Period
-from mixpanel_destination.rows.events import EventPacker, served_content, to_milliseconds
+from mixpanel_destination.rows.events import EventPacker, served_event, to_milliseconds
 from mixpanel_destination.rows.insert_ids import InsertIds
 from mixpanel_destination.rows.objects import to_line
 from mixpanel_destination.rows.staged import Staged
@@ -139,9 +139,10 @@ def test_content_is_that_of_the_served_event() -> None:
         "$distinct_id_before_identity": "u1",
     }
     del properties["ip"]
-    found = served_content("Order", properties)
-    assert (found.key.hex(), found.content.hex()) == (staged.key, staged.content)
-    assert served_content("Order", {**properties, "price": 2}).content != found.content
+    found = served_event(json.dumps({"event": "Order", "properties": properties}).encode())
+    assert (found.key, found.content, found.day) == (staged.key, staged.content, staged.day)
+    other = {"event": "Order", "properties": {**properties, "price": 2}}
+    assert served_event(json.dumps(other).encode()).content != found.content
 
 
 @pytest.mark.parametrize("line", [b"7", b"[]", b"{}", b'{"event":"A"}', b'{"event', b'{"a":\xff}'])
