@@ -58,8 +58,9 @@ def nasty_lines(second: int) -> list[bytes]:
             b'"mp_processing_time_ms":1690090000000}}',
             b'{"event":"Ping","properties":{"time":TIME,"distinct_id":"u","$insert_id":"b:1",'
             b'"f":0.1234567890123456789,"e":1e21,"z":-0,"deep":{"a":[{"b":18446744073709551616}]}'
-            b',"Plan":1,"plan":"2","$plan":true,"event":"x","properties":{}}}',
-            b'{"event":"Ping","properties":{"time":TIME,"distinct_id":"u","no id":1}}',
+            b',"Plan":1,"plan":"2","$plan":true}}',
+            b'{"event":"Ping","properties":{"time":TIME,"distinct_id":"u","no id":1,"event":"x",'
+            b'"properties":{"time":1}}}',
             b'{"event":"Ping","properties":{"time":TIME,"distinct_id":"u","no id":1}}',
         )
     ]
