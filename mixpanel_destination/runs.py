@@ -90,6 +90,7 @@ OUTCOME = pa.schema(
         ("day", pa.string()),
         ("event", pa.string()),
         ("insert_id", pa.string()),
+        ("names", pa.string()),
         ("outcome", pa.string()),
     ]
 )

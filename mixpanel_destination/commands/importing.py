@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from mixpanel_source.api.clock import Clock
 from mixpanel_source.errors import CancelledError, ConfigError, MixpanelError
@@ -40,6 +41,8 @@ class ImportOptions:
     group_key: str | None = None
     insert_id_salt: str = ""
     keep_arrival: bool = False
+    timezone: str = ""
+    """IANA zone in which the clock stands that `time` comes from; UTC if empty."""
     locate: bool = False
     """Whether Mixpanel shall locate the address that rows are sent from."""
     inexact: bool = False
@@ -214,6 +217,7 @@ class Importer:
                 ids=InsertIds(options.insert_id_salt),
                 keep_ip=options.locate,
                 keep_arrival=options.keep_arrival,
+                zone=ZoneInfo(options.timezone) if options.timezone else None,
             )
         return UpdatePacker(
             options.operation,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,79 +17,14 @@ from mixpanel_source.errors import ConfigError
 from .. import constants
 from ..runs import ProjectRuns, RunLog, Send
 from ..settings import Settings
+from .profiles import compare_profiles, profile_lines
 from .served import export_lines, read_settings, windows, write_served
+from .verification import SHOWN, DayCount, Difference, Verification
 
 logger = logging.getLogger("mixpanel_destination")
 
 VISIBLE_AFTER_S = 45 * 60.0
 """After this time events that were accepted are in the export."""
-SHOWN = 20
-"""Maximum differences that are listed by key."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """An event that is not as expected."""
-
-    kind: str
-    """missing, different or extra."""
-    day: str
-    event: str
-    insert_id: str
-
-
-@dataclass(frozen=True)
-class DayCount:
-    """The events of one day, duplicates not counted."""
-
-    day: str
-    expected: int
-    found: int
-    """Of those expected."""
-    different: int
-    extra: int
-    """In the project, but sent by no run that this machine knows."""
-
-
-@dataclass
-class Verification:
-    """What a verification found."""
-
-    send: Send
-    days: list[DayCount] = field(default_factory=list)
-    differences: list[Difference] = field(default_factory=list)
-    """Those that are listed, at most `SHOWN` of each kind."""
-    is_deep: bool = False
-    unchecked: int = 0
-    """Identity events, which Mixpanel applies and need not serve."""
-    note: str = ""
-
-    @property
-    def missing(self) -> int:
-        """Events that were accepted and are not served."""
-        return sum(day.expected - day.found for day in self.days)
-
-    @property
-    def different(self) -> int:
-        """Events with another content."""
-        return sum(day.different for day in self.days)
-
-    @property
-    def extra(self) -> int:
-        """Events of these days that no known run sent."""
-        return sum(day.extra for day in self.days)
-
-    @property
-    def unaccounted(self) -> int:
-        """Staged rows of which it is not known what became of them."""
-        send = self.send
-        return send.staged - send.accepted - send.refused - send.skipped
-
-    @property
-    def exit_code(self) -> int:
-        """0 if everything is as expected, 1 if not."""
-        found = self.missing or self.different or self.extra or self.unaccounted
-        return 1 if found else 0
 
 
 def verify(
@@ -100,6 +34,7 @@ def verify(
     deep: bool = False,
     wait_s: float = 0.0,
     max_wait_s: float,
+    group: str | None = None,
     clock: Clock = time,
 ) -> Verification:
     """Compare what a run sent with what the project serves.
@@ -110,15 +45,19 @@ def verify(
         deep: whether to compare contents, too.
         wait_s: seconds since the end of the run to wait for first, because Mixpanel takes up to
             `VISIBLE_AFTER_S` to serve an event.
-        max_wait_s: maximum seconds to wait for the quota of exports.
+        max_wait_s: maximum seconds to wait for the quota.
+        group: `data_group_id`, for a run that sent groups.
         clock: the time, and how to wait.
 
     Raises:
-        ConfigError: the run did not send events, or is not done.
+        ConfigError: the run is not done, or `group` is missing.
         MixpanelError: the project cannot be read.
     """
-    if send.kind != "events":
-        raise ConfigError(f"run {send.run} sent {send.kind}; only events can be verified.")
+    if send.kind == "groups" and not group:
+        raise ConfigError(
+            "--data-group-id is missing: groups are read by the number of their group key, see "
+            "Project settings > Group keys."
+        )
     if send.state != "done":
         raise ConfigError(f"run {send.run} is not done. `retry {send.run}` sends the rest of it.")
     left_s = (send.ended_at or send.started_at) + wait_s - clock.time()
@@ -126,9 +65,12 @@ def verify(
         logger.info("Waiting %.0f min until events are served.", left_s / 60)
         clock.sleep(left_s)
     runs = ProjectRuns(settings.project_id)
+    reading = read_settings(settings)
+    if send.kind != "events":
+        served = profile_lines(reading, clock=clock, max_wait_s=max_wait_s, group=group)
+        return compare_profiles(runs, send, served, deep=deep)
     with TemporaryDirectory(prefix="verify-", dir=runs.directory) as directory:
         comparison = _Comparison(runs, runs.log(send.run), Path(directory))
-        reading = read_settings(settings)
         for number, (first, last) in enumerate(windows(comparison.rows_by_day())):
             logger.info("Reading %s to %s.", first, last)
             lines = export_lines(reading, first, last, clock=clock, max_wait_s=max_wait_s)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date, timezone
+from datetime import date, datetime, timezone
 from functools import lru_cache
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 import orjson
@@ -52,6 +53,9 @@ class EventPacker:
     """Whether Mixpanel shall locate the address that an event is sent from."""
     keep_arrival: bool = False
     """Whether to keep `mp_processing_time_ms` under another name."""
+    zone: ZoneInfo | None = None
+    """In which the clock stands that `time` comes from; UTC if None. Projects made before 2023
+    serve the time of their own zone."""
     changes: Counter[str] = field(default_factory=Counter)
     """Number of rows by what was changed in them."""
     _kept_names: set[str] = field(default_factory=set)
@@ -95,6 +99,8 @@ class EventPacker:
         if self.keep_arrival and arrived is not None and ARRIVAL not in parsed:
             self._put(raws, parsed, ARRIVAL, arrived)
         time_ms = to_milliseconds(parsed.get("time"))
+        if time_ms is not None and self.zone is not None:
+            time_ms = from_wall_clock(time_ms, self.zone)
         if time_ms is not None:
             self._put(raws, parsed, "time", time_ms)
         content = _treated_content(name, parsed.get("distinct_id"), parsed)
@@ -129,7 +135,7 @@ class EventPacker:
             len(payload),
             payload.decode(),
             problem,
-            held,
+            held=held,
         )
 
     def _identify(
@@ -192,6 +198,23 @@ def to_milliseconds(time: object) -> int | None:
         if moment is not None:
             return round(moment.replace(tzinfo=timezone.utc).timestamp() * 1000)
     return None
+
+
+def from_wall_clock(time_ms: int, zone: ZoneInfo) -> int:
+    """The instant at which the clock of a zone shows a time.
+
+    An hour that the clock shows twice is taken for the first one.
+
+    Args:
+        time_ms: milliseconds since the epoch, as if the clock were in UTC.
+        zone: of the clock.
+    """
+    seconds, milliseconds = divmod(time_ms, 1000)
+    try:
+        shown = datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=zone)
+        return int(shown.timestamp()) * 1000 + milliseconds
+    except (ValueError, OverflowError, OSError):  # a year that calendars do not have
+        return time_ms
 
 
 def event_content(name: str, properties: dict[str, Any]) -> bytes:

@@ -36,6 +36,8 @@ class Staged(NamedTuple):
     """JSON of the row, on one line."""
     problem: str = ""
     """Why Mixpanel will refuse the row, as `field: reason`; empty if nothing is known."""
+    names: str = ""
+    """Of an update, the properties that it sets, as a JSON list."""
     held: bool = False
     """Whether the row is not sent: it cannot be, or Mixpanel would accept and spoil it."""
 
@@ -51,6 +53,7 @@ SCHEMA = pa.schema(
         ("bytes", pa.int64()),
         ("payload", pa.string()),
         ("problem", pa.string()),
+        ("names", pa.string()),
         ("held", pa.bool_()),
     ]
 )

@@ -8,7 +8,7 @@ Source: https://developer.mixpanel.com/reference/profile-batch-update
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,18 +130,29 @@ class UpdatePacker:
         size = len(payload.encode())
         names = [name for name in update if name in _NAMES]
         self.operations.update(names)
-        content = content_digest(update.get("$set", update)).hex()
         problem = ""
         if size > constants.ROW_BYTES_MAX:
             problem = f"update: has {size:,} bytes, more than a megabyte"
         return Staged(
-            content_digest(update).hex(),
-            content,
-            "",
-            " ".join(names),
-            profile,
-            size,
-            payload,
-            problem,
-            bool(problem),
+            key=content_digest(update).hex(),
+            content=content_digest(update.get("$set", update)).hex(),
+            day="",
+            event=" ".join(names),
+            insert_id=profile,
+            bytes=size,
+            payload=payload,
+            problem=problem,
+            names=dump_json([*update.get("$set", {})]),
+            held=bool(problem),
         )
+
+
+def served_profile(line: bytes, names: Sequence[str]) -> str:
+    """Digest of properties of a profile as the project serves it, as `Staged.content` has it.
+
+    Args:
+        line: JSON of a profile.
+        names: of the properties to take; those that it lacks are left out.
+    """
+    properties = repair_row(line, Counter()).get("$properties", {})
+    return content_digest({name: properties[name] for name in names if name in properties}).hex()

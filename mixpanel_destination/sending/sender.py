@@ -50,6 +50,7 @@ class Row:
     insert_id: str
     payload: bytes
     problem: str
+    names: str
     held: bool
     refused: Refused | None = field(default=None)
 
@@ -293,12 +294,22 @@ REFUSED_HINT = "_mixpanel_refused, which `mixpanel-destination status` locates"
 def _read(batch: pa.RecordBatch) -> list[Row]:
     columns: dict[str, Any] = {
         name: batch.column(name).to_pylist()
-        for name in ("key", "content", "day", "event", "insert_id", "problem", "held")
+        for name in ("key", "content", "day", "event", "insert_id", "problem", "names", "held")
     }
     payloads = batch.column("payload").cast(pa.binary()).to_pylist()
     return [
-        Row(key, content, day or "", event or "", insert_id or "", payload, problem or "", held)
-        for key, content, day, event, insert_id, problem, held, payload in zip(
+        Row(
+            key,
+            content,
+            day or "",
+            event or "",
+            insert_id or "",
+            payload,
+            problem or "",
+            names or "",
+            held,
+        )
+        for key, content, day, event, insert_id, problem, names, held, payload in zip(
             *columns.values(), payloads, strict=True
         )
     ]

@@ -54,6 +54,12 @@ def add_parser(commands: Commands) -> None:
         help="keep mp_processing_time_ms as source_processed_ms",
     )
     parser.add_argument(
+        "--project-timezone",
+        default="",
+        metavar="ZONE",
+        help="IANA zone of `time`, for the raw export of a project made before 2023 (default: UTC)",
+    )
+    parser.add_argument(
         "--locate",
         action="store_true",
         help="let Mixpanel take the place of events and profiles from this machine's address",
@@ -78,6 +84,8 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     with fast_imports():
+        from mixpanel_source.config.parsers import parse_zone
+
         from ...commands.importing import ImportOptions
         from ...commands.inputs import Database, Input
         from ...commands.target import check_project
@@ -96,6 +104,7 @@ def run(options: argparse.Namespace) -> int:
         group_key=options.group_key,
         insert_id_salt=options.insert_id_salt,
         keep_arrival=options.keep_arrival,
+        timezone=parse_zone("--project-timezone", options.project_timezone or "UTC"),
         locate=options.locate,
         inexact=options.inexact,
         again=options.again,

@@ -7,14 +7,13 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from mixpanel_source import constants as source_constants
 from mixpanel_source.cli.options import DURATION_FORMS, add_max_wait, parse_duration
 from mixpanel_source.cli.output import Column, print_table
 from mixpanel_source.cli.parser import Commands, add_command
 from mixpanel_source.cli.startup import fast_imports
 
 if TYPE_CHECKING:
-    from ...commands.verify import Verification
+    from ...commands.verification import Verification
 
 VISIBLE_AFTER = "45m"
 DAYS = (
@@ -45,6 +44,9 @@ def add_parser(commands: Commands) -> None:
         f"{DURATION_FORMS} (without a value: {VISIBLE_AFTER})",
     )
     parser.add_argument("--deep", action="store_true", help="compare the values, too")
+    parser.add_argument(
+        "--data-group-id", metavar="ID", help="number of the group key, for a run of groups"
+    )
     add_max_wait(parser)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
@@ -63,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
         find_send(ProjectRuns(settings.project_id), options.run_id),
         deep=options.deep,
         wait_s=options.wait,
-        max_wait_s=options.max_wait or source_constants.QUOTA_PATIENCE_SECONDS,
+        max_wait_s=options.max_wait,
+        group=options.data_group_id,
     )
     print_verification(found, as_json=options.json)
     return found.exit_code
@@ -73,7 +76,7 @@ def print_verification(found: Verification, *, as_json: bool = False) -> None:
     """Print what was compared, and what differs."""
     if as_json:
         facts = {"missing": found.missing, "different": found.different, "extra": found.extra}
-        print(json.dumps({**asdict(found), **facts}))
+        print(json.dumps({**asdict(found), **facts}, default=str))
         return
     print_table(
         DAYS, [(day.day, day.expected, day.found, day.different, day.extra) for day in found.days]
@@ -89,7 +92,7 @@ def print_verification(found: Verification, *, as_json: bool = False) -> None:
         + (f" + {found.unaccounted:,} unknown" if found.unaccounted else "")
     )
     if found.unchecked:
-        print(f"{found.unchecked:,} identity events cannot be compared")
+        print(f"{found.unchecked:,} rows cannot be compared")
     compared = "key and content" if found.is_deep else "key"
     print(
         f"{found.missing:,} missing, {found.different:,} different, {found.extra:,} extra; "

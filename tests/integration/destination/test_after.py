@@ -70,3 +70,16 @@ def test_verify_counts_other_runs(writing: Writing) -> None:
     assert writing.import_("events", [make_event(n) for n in range(5, 20)]) == 0
     assert writing.run("verify", "--deep") == 0
     assert writing.run("verify", writing.runs.sends()[0].run, "--deep") == 0
+
+
+def test_verify_profiles(writing: Writing, capsys: pytest.CaptureFixture[str]) -> None:
+    """Profiles that are missing, changed or were there already are named."""
+    rows = [{"$distinct_id": f"u{n}", "$properties": {"plan": "pro", "n": n}} for n in range(50)]
+    assert writing.import_("profiles", [*rows, {"$distinct_id": "u3", "$set": {"n": 33}}]) == 0
+    assert writing.run("verify", "--deep") == 0
+    del writing.project.profiles[10]
+    writing.project.profiles[20] = writing.project.profiles[20].replace(b"pro", b"free")
+    writing.project.add_profile("other", {"plan": "pro"})
+    capsys.readouterr()
+    assert writing.run("verify", "--deep") == 1
+    assert "1 missing, 1 different, 1 extra" in capsys.readouterr().out
