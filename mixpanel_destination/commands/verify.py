@@ -13,6 +13,7 @@ import duckdb
 
 from mixpanel_source.api.clock import Clock
 from mixpanel_source.errors import ConfigError
+from mixpanel_source.sql import quote_text
 
 from .. import constants
 from ..runs import ProjectRuns, RunLog, Send
@@ -85,13 +86,12 @@ class _Comparison:
         self._directory = directory
         self._database = duckdb.connect(str(directory / "verify.duckdb"))
         self._database.execute("SET memory_limit = '400MB'")
-        verbs = ", ".join(f"'{name}'" for name in sorted(constants.IDENTITY_EVENTS))
-        self._create("sent", [log.batches], f"outcome = 'accepted' AND event NOT IN ({verbs})")
+        self._create("sent", [log.batches], f"outcome = 'accepted' AND event NOT IN ({_VERBS})")
         every = [runs.log(send.run).batches for send in runs.sends() if send.kind == "events"]
         self._create("known", every, "outcome = 'accepted'")
         (self.unchecked,) = self._rows(
             f"SELECT count(*) FROM ({self._read([log.batches])}) "
-            f"WHERE outcome = 'accepted' AND event IN ({verbs})"
+            f"WHERE outcome = 'accepted' AND event IN ({_VERBS})"
         )[0]
 
     def rows_by_day(self) -> dict[str, int]:
@@ -105,7 +105,8 @@ class _Comparison:
         self._database.execute(
             "CREATE TABLE served AS SELECT key, any_value(event) AS event, any_value(day) AS day, "
             "any_value(insert_id) AS insert_id, list(DISTINCT content) AS contents "
-            f"FROM {served} WHERE day IN (SELECT DISTINCT day FROM sent) GROUP BY key"
+            f"FROM {served} WHERE day IN (SELECT DISTINCT day FROM sent) "
+            f"AND event NOT IN ({_VERBS}) GROUP BY key"
         )
         self._database.execute(_COMPARED.format(deep=str(deep).lower()))
         found = Verification(send, is_deep=deep, unchecked=self.unchecked)
@@ -134,6 +135,7 @@ class _Comparison:
         return self._database.execute(sql).fetchall()
 
 
+_VERBS = ", ".join(quote_text(name) for name in sorted(constants.IDENTITY_EVENTS))
 _COMPARED = """
 CREATE TABLE compared AS
 SELECT coalesce(sent.day, served.day) AS day,

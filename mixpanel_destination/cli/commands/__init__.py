@@ -6,6 +6,7 @@ which carries it out, prints the result and returns the exit code.
 
 MODULES: tuple[str, ...] = (
     "import_",
+    "migrate",
     "verify",
     "retry",
     "status",

@@ -11,6 +11,7 @@ from mixpanel_source.cli.options import DURATION_FORMS, add_max_wait, parse_dura
 from mixpanel_source.cli.output import Column, print_table
 from mixpanel_source.cli.parser import Commands, add_command
 from mixpanel_source.cli.startup import fast_imports
+from mixpanel_source.cli.text import count
 
 if TYPE_CHECKING:
     from ...commands.verification import Verification
@@ -92,7 +93,7 @@ def print_verification(found: Verification, *, as_json: bool = False) -> None:
         + (f" + {found.unaccounted:,} unknown" if found.unaccounted else "")
     )
     if found.unchecked:
-        print(f"{found.unchecked:,} rows cannot be compared")
+        print(f"{count(found.unchecked, 'row')} cannot be compared")
     compared = "key and content" if found.is_deep else "key"
     print(
         f"{found.missing:,} missing, {found.different:,} different, {found.extra:,} extra; "
