@@ -171,7 +171,7 @@ class Importer:
         summary.finish()
         summary.changes.update(packer.changes)
         staging = Staging(target, self.options.kind, summary, settings.pace)
-        if run is None:
+        if run is None or not summary.rows:
             return staging
         if isinstance(packer, EventPacker):
             for reason, number in packer.ids.made.items():
