@@ -13,13 +13,8 @@ from urllib.parse import urlencode
 from mixpanel_source.errors import ConfigError
 
 from ...api.client import Client
-from ...endpoints import (
-    PIPELINE_EDIT_FIELDS,
-    PIPELINE_FIELDS,
-    PIPELINES,
-    WriteEndpoint,
-    endpoint,
-)
+from ...endpoints import PIPELINES, WriteEndpoint, endpoint
+from ...pipeline_fields import PIPELINE_EDIT_FIELDS, PIPELINE_FIELDS
 from .base import Outcome, Plan, Work, read_list, read_text, send_to, some
 
 Fields = Mapping[str, list[str]]
