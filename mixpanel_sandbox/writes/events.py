@@ -61,7 +61,8 @@ def import_events(context: Context, request: Request) -> Response:
 def track_events(context: Context, request: Request) -> Response:
     """Store events of the last five days; the answer only says whether they are well-formed.
 
-    Each event goes to the project of its token; without a known token it is dropped.
+    Each event goes to the project of its token; without a known token it is dropped. Simplified
+    projects ignore identity verbs.
     """
     try:
         rows = split_rows(read_form(request), "application/json")
@@ -71,6 +72,8 @@ def track_events(context: Context, request: Request) -> Response:
     oldest_s = context.clock() - TRACK_DAYS * DAY_S
     for project in context.projects:
         own = [row for row in rows if row.value["properties"]["token"] == project.token]
+        if project.identity == "simplified":
+            own = [row for row in own if not _is_verb(row.value)]
         recent = [_complete(row) for row in own if _time_of(row.value, context) >= oldest_s]
         _store(context.for_project(project), recent, "track")
     return give_verdict(request)

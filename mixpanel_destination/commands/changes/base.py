@@ -188,6 +188,12 @@ def read_ids(given: Iterable[str], source: str | None) -> list[str]:
     return unique
 
 
+def count(number: int, noun: str) -> str:
+    """A number with its noun, such as `1 row` or `2,000 rows`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
 def some(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
     more = len(names) - SHOWN

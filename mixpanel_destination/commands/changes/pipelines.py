@@ -15,7 +15,7 @@ from mixpanel_source.errors import ConfigError
 from ...api.client import Client
 from ...endpoints import PIPELINES, WriteEndpoint, endpoint
 from ...pipeline_fields import PIPELINE_EDIT_FIELDS, PIPELINE_FIELDS
-from .base import Outcome, Plan, Work, read_list, read_text, send_to, some
+from .base import Outcome, Plan, Work, count, read_list, read_text, send_to, some
 
 Fields = Mapping[str, list[str]]
 MONTHS_BACK_DAYS = 183
@@ -58,7 +58,7 @@ def create(kind: str, fields: Fields) -> Work:
 
     def plan(client: Client) -> Plan:
         existing = _read_names(client)
-        lines.append(f"There are {len(existing)} pipelines now: {some(existing) or 'none'}")
+        lines.append(f"{count(len(existing), 'pipeline')} now: {some(existing) or 'none'}")
 
         def send() -> Outcome:
             form = _encode({"type": [kind], **fields}, client)

@@ -88,7 +88,7 @@ def test_refused_deletions_are_named(town: Writing, capsys: pytest.CaptureFixtur
     town.sandbox.inject(Fault("status_0", table="profile_updates", times=3))
     ids = [json.loads(row)["$distinct_id"] for row in town.project.profiles][:4]
     assert change(town, "profiles", "delete", *ids, yes="--yes-destroy") == 65
-    assert "3 deleted" in capsys.readouterr().out
+    assert "3 deletions accepted" in capsys.readouterr().out
     left = {json.loads(row)["$distinct_id"] for row in town.project.profiles}
     assert left & {*ids} == {ids[0]}
 
@@ -324,8 +324,8 @@ def test_a_dry_run_changes_nothing(town: Writing, capsys: pytest.CaptureFixture[
     assert change(town, "annotations", "add", *one, yes="--dry-run") == 0
     assert change(town, "profiles", "delete", "u1", yes="--dry-run") == 0
     shown = capsys.readouterr().err
-    assert "Add 1 annotations; 0 are there already" in shown
-    assert "Delete 1 profiles (u1). Their events stay." in shown
+    assert "Add 1 annotation; 0 already there" in shown
+    assert "Delete 1 profile (u1). Their events stay." in shown
     assert written(town) == []
 
 
