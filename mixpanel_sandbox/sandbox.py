@@ -80,6 +80,9 @@ class Sandbox:
     """Seconds, after the last write to a day, until its duplicates disappear from the export."""
     keeps_events: bool = True
     """Whether written events are stored; without, they are only checked and counted."""
+    rekeys: bool = False
+    """Whether events get the canonical id of their person once ids are merged, with the former one
+    in `$distinct_id_before_identity`."""
     unavailable: Collection[str] = ()
     """Tables (`export`, `engage`, `funnels`, ...) that return 402 on every plan."""
     faults: Sequence[Fault] = ()
@@ -108,6 +111,7 @@ class Sandbox:
                 visible_after_s=self.visible_after_s,
                 dedup_after_s=self.dedup_after_s,
                 keeps_events=self.keeps_events,
+                rekeys=self.rekeys,
             ),
             meter=IngestionMeter(
                 self.clock, events=self.events_per_minute, bytes_=self.bytes_per_minute
