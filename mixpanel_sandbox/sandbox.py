@@ -15,7 +15,7 @@ from .project import Project
 from .server.auth import PROJECT_SECRET, SECRET, USERNAME, Authenticator
 from .server.connection import HttpServer, OpenConnections
 from .server.dispatcher import Dispatcher
-from .server.rate_limits import CONCURRENT_EXPORTS, Limits, RateLimiter
+from .server.rate_limits import CONCURRENT_EXPORTS, HOUR_S, Limits, RateLimiter
 from .server.request_log import Record, RequestLog
 from .writes.inbox import Inbox
 from .writes.meter import IngestionMeter
@@ -23,6 +23,7 @@ from .writes.meter import IngestionMeter
 HOST = "127.0.0.1"
 POLL_S = 0.02
 GDPR_PER_SECOND = 1
+LOOKUPS_PER_DAY = 100
 
 
 @dataclass(eq=False)
@@ -116,7 +117,8 @@ class Sandbox:
             meter=IngestionMeter(
                 self.clock, events=self.events_per_minute, bytes_=self.bytes_per_minute
             ),
-            entity_meter=IngestionMeter(self.clock, events=self.entities_per_minute, bytes_=None),
+            entity_meter=IngestionMeter(self.clock, events=self.entities_per_minute),
+            lookup_meter=IngestionMeter(self.clock, events=LOOKUPS_PER_DAY, span_s=24 * HOUR_S),
             write_limits=WriteLimits(self.import_bytes),
         )
         authenticator = Authenticator(

@@ -152,7 +152,7 @@ def _send(client: Client, number: str, content: Table) -> Outcome:
                 f"nothing was replaced. Mixpanel refuses {refused}.", subject=call.label
             )
     if reply.status >= HTTPStatus.BAD_REQUEST:
-        raise refusal(client, reply, call.label)
+        raise refusal(client, reply, call)
     return Outcome(text=f"replaced by {count(content.rows, 'row')}", facts={"rows": content.rows})
 
 
