@@ -36,7 +36,7 @@ def check_settings(settings: Settings) -> None:
     if settings.oauth_token is None:
         raise ConfigError(
             f"oauth_token is not set in {section}: requests about persons take it instead of the "
-            "service account. See Profile settings > Data & privacy in Mixpanel."
+            "service account. Your personal settings in Mixpanel have it, under Data & Privacy."
         )
     if settings.token is None:
         raise ConfigError(f"token is not set in {section}.")

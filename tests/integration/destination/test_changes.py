@@ -329,6 +329,7 @@ def test_a_dry_run_changes_nothing(town: Writing, capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().err
     assert "Add 1 annotation; 0 already there" in shown
     assert "Delete 1 profile (u1). Their events stay." in shown
+    assert "This destroys 1 profile (u1), for good." in shown
     assert written(town) == []
 
 
