@@ -74,6 +74,8 @@ class Context:
     meter: IngestionMeter
     entity_meter: IngestionMeter
     """Counts the entries of the Lexicon that are written."""
+    lookup_meter: IngestionMeter
+    """Counts the replacements of lookup tables."""
     write_limits: WriteLimits
 
     def for_project(self, project: Project) -> Context:

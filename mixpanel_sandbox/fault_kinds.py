@@ -7,10 +7,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any
 
 from .messages import Ending, Response, json_bytes, json_response
 from .routes import TABLES, WRITTEN_TABLES
+from .writes.fault_edits import (
+    STATUS_0,
+    Record,
+    drop_id,
+    edit_failures,
+    ingestion_error,
+    name_with_dollar,
+)
 from .writes.meter import ERROR as INGESTION_LIMIT_ERROR
 
 Change = Callable[[Response, float], Response]
@@ -21,6 +28,7 @@ Edit = Callable[[bytes], bytes]
 EXPORT = frozenset({"export"})
 ENGAGE = frozenset({"engage"})
 IMPORT = frozenset({"import"})
+VERDICTS = frozenset({"track", "profile_updates", "group_updates"})
 
 _PROPERTIES = re.compile(rb'"properties"\s*:\s*\{(?=\s*")')
 
@@ -68,34 +76,8 @@ def _error(status: int, error: str) -> Change:
     return _respond(status, json_bytes({"error": error}))
 
 
-def _ingestion_error(status: int, error: str) -> bytes:
-    return json_bytes({"code": status, "error": error, "status": HTTPStatus(status).phrase})
-
-
-def _reject(_response: Response, _seconds: float) -> Response:
-    return json_response({"error": "some data points are invalid", "status": 0})
-
-
-def _edit_failures(edit: Callable[[dict[str, Any]], object]) -> Change:
-    """Edit the `failed_records` of a response."""
-
-    def change(response: Response, _seconds: float) -> Response:
-        body = json.loads(b"".join(response.blocks))
-        records = body.get("failed_records", ())
-        edited = [edit(record) if isinstance(record, dict) else record for record in records]
-        if edited:
-            body["failed_records"] = edited
-        return replace(response, blocks=(json_bytes(body),))
-
-    return change
-
-
-def _name_with_dollar(record: dict[str, Any]) -> dict[str, Any]:
-    return {"$insert_id" if name == "insert_id" else name: record[name] for name in record}
-
-
-def _drop_id(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: record[name] for name in record if name != "insert_id"}
+def _edit(edit: Callable[[Record], object]) -> Change:
+    return lambda response, _seconds: edit_failures(response, edit)
 
 
 def _rate_limited(*headers: str) -> Change:
@@ -182,25 +164,21 @@ KINDS: dict[str, FaultKind] = {
     "429_bare": _refusal("429 without any hint when to retry", _rate_limited()),
     "429_import": _refusal(
         "429 of the ingestion host",
-        _respond(429, _ingestion_error(429, INGESTION_LIMIT_ERROR)),
+        _respond(429, ingestion_error(429, INGESTION_LIMIT_ERROR)),
         WRITTEN_TABLES,
     ),
     "413": _refusal(
         "413, larger than 2097152 bytes",
-        _respond(413, _ingestion_error(413, "request exceeds max limit of 2097152 bytes")),
+        _respond(413, ingestion_error(413, "request exceeds max limit of 2097152 bytes")),
         WRITTEN_TABLES,
     ),
-    "status_0": _refusal(
-        "200 that reports a failure",
-        _reject,
-        frozenset({"track", "profile_updates", "group_updates"}),
-    ),
+    "status_0": _refusal("200 that reports a failure", _respond(200, STATUS_0), VERDICTS),
     "ids_with_dollar": FaultKind(
-        "failed_records name the id $insert_id", _edit_failures(_name_with_dollar), IMPORT
+        "failed_records name the id $insert_id", _edit(name_with_dollar), IMPORT
     ),
-    "ids_absent": FaultKind("failed_records have no ids", _edit_failures(_drop_id), IMPORT),
+    "ids_absent": FaultKind("failed_records have no ids", _edit(drop_id), IMPORT),
     "failures_as_text": FaultKind(
-        "failed_records are texts", _edit_failures(lambda record: record["message"]), IMPORT
+        "failed_records are texts", _edit(lambda record: record["message"]), IMPORT
     ),
     "502_stored": FaultKind("502 after the request was carried out", _html(502), WRITTEN_TABLES),
     **{

@@ -15,7 +15,7 @@ from .project import Project
 from .server.auth import PROJECT_SECRET, SECRET, USERNAME, Authenticator
 from .server.connection import HttpServer, OpenConnections
 from .server.dispatcher import Dispatcher
-from .server.rate_limits import CONCURRENT_EXPORTS, Limits, RateLimiter
+from .server.rate_limits import CONCURRENT_EXPORTS, HOUR_S, Limits, RateLimiter
 from .server.request_log import Record, RequestLog
 from .writes.inbox import Inbox
 from .writes.meter import IngestionMeter
@@ -23,6 +23,7 @@ from .writes.meter import IngestionMeter
 HOST = "127.0.0.1"
 POLL_S = 0.02
 GDPR_PER_SECOND = 1
+LOOKUPS_PER_DAY = 100
 
 
 @dataclass(eq=False)
@@ -80,6 +81,9 @@ class Sandbox:
     """Seconds, after the last write to a day, until its duplicates disappear from the export."""
     keeps_events: bool = True
     """Whether written events are stored; without, they are only checked and counted."""
+    rekeys: bool = False
+    """Whether events get the canonical id of their person once ids are merged, with the former one
+    in `$distinct_id_before_identity`."""
     unavailable: Collection[str] = ()
     """Tables (`export`, `engage`, `funnels`, ...) that return 402 on every plan."""
     faults: Sequence[Fault] = ()
@@ -108,11 +112,13 @@ class Sandbox:
                 visible_after_s=self.visible_after_s,
                 dedup_after_s=self.dedup_after_s,
                 keeps_events=self.keeps_events,
+                rekeys=self.rekeys,
             ),
             meter=IngestionMeter(
                 self.clock, events=self.events_per_minute, bytes_=self.bytes_per_minute
             ),
-            entity_meter=IngestionMeter(self.clock, events=self.entities_per_minute, bytes_=None),
+            entity_meter=IngestionMeter(self.clock, events=self.entities_per_minute),
+            lookup_meter=IngestionMeter(self.clock, events=LOOKUPS_PER_DAY, span_s=24 * HOUR_S),
             write_limits=WriteLimits(self.import_bytes),
         )
         authenticator = Authenticator(

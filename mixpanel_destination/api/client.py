@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import SimpleNamespace
@@ -75,6 +75,8 @@ class Call:
     """Whether to send the token as credentials instead of the account."""
     by_oauth: bool = False
     """Whether to send the OAuth token as credentials instead of the account."""
+    hidden: Sequence[str] = field(default=(), repr=False)
+    """Secrets in the body, which no message may show."""
     is_repeatable: bool = True
     """Whether to send it again if it is not known whether it was carried out."""
     rows: int = 1
@@ -183,15 +185,18 @@ class Client:
                 self.gate.succeeded()
                 return reply
 
-    def words(self, text: str) -> str:
+    def words(self, text: str, *, hidden: Sequence[str] = ()) -> str:
         """A text of Mixpanel as a message may quote it: without credentials and values."""
-        return self._redactor.words(self.mask(text))
+        return self._redactor.words(self.mask(text, hidden=hidden))
 
-    def mask(self, text: str) -> str:
-        """A text without the token and the credentials."""
-        for token in filter(None, (self.settings.token, self.settings.oauth_token)):
-            text = text.replace(token, "...")
+    def mask(self, text: str, *, hidden: Sequence[str] = ()) -> str:
+        """A text without the tokens, the credentials and what else is hidden."""
+        for secret in filter(None, (self.settings.token, self.settings.oauth_token, *hidden)):
+            text = text.replace(secret, "...")
         return self._redactor.whole(text)
+
+    def _quote(self, call: Call, response: requests.Response) -> str:
+        return self.words(read_refusal(response.content).text, hidden=call.hidden)
 
     def _check_cancelled(self) -> None:
         if self._cancelled.is_set():
@@ -242,7 +247,7 @@ class Client:
         if status < HTTPStatus.MULTIPLE_CHOICES:
             return
         section = f"destination.{self.settings.name}"
-        reason = f"status {status}, {self.words(read_refusal(response.content).text)!r}."
+        reason = f"status {status}, {self._quote(call, response)!r}."
         # some hosts answer wrong credentials, and the region of another project, with 400
         is_auth = status == HTTPStatus.BAD_REQUEST and _WRONG_ACCOUNT.search(reason.lower())
         if call.by_oauth and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):

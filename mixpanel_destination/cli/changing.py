@@ -116,15 +116,16 @@ class Approval:
         question = "Go ahead? Type the number of the project: "
         if self._asks and not self._is_typed(str(target.project_id), question):
             return False
-        question = f"This destroys {self._destroys}, for good. Type {WORD}: "
+        question = f"That cannot be undone. Type {WORD}: "
         return not self._asks_twice or self._is_typed(WORD, question)
 
-    @staticmethod
-    def show(target: Target, plan: Plan) -> None:
+    def show(self, target: Target, plan: Plan) -> None:
         """Show what will be done."""
         complain(f"In {target}:")
         for line in plan.lines:
             complain(f"  {line}")
+        if self._destroys:
+            complain(f"  This destroys {self._destroys}, for good.")
 
     @staticmethod
     def _is_typed(expected: str, question: str) -> bool:

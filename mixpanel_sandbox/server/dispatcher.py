@@ -80,7 +80,11 @@ class Dispatcher:
         if fault is not None and fault.kind.refuses and route.writes:
             return Result(fault.apply(Response()), fault)
         context = self._context.for_region(request.region).for_project(project)
-        if not route.writes:
+        if route.writes:
+            # one write at a time, except for those of the ingestion host, which lock for themselves
+            if route.family != "ingestion":
+                running.enter_context(context.inbox.lock)
+        else:
             context.inbox.settle(project, context.clock())
             gdpr.carry_out(context)
         try:

@@ -48,6 +48,11 @@ def _describe_arrival(properties: Properties, arrived_ms: int, endpoint: str) ->
         added["$import"] = True
     if properties.get("time") is None:
         added["time"] = arrived_ms // 1000
+    if properties.get("distinct_id") is None:
+        device_id = properties.get("$device_id")
+        added["distinct_id"] = properties.get("$user_id") or (
+            f"$device:{device_id}" if device_id else ""
+        )
     # without `ip`, the address of the request is located
     if properties.get("ip") not in {0, "0"}:
         added |= {name: place for name, place in PLACE.items() if name not in properties}

@@ -35,6 +35,7 @@ PLACEHOLDERS = frozenset(
 )
 """Values that are refused as `distinct_id` and as `$insert_id`."""
 
+DERIVED_FROM = frozenset({"$user_id", "$device_id"})
 MAX_EVENT_BYTES = 1024 * 1024
 MAX_PROPERTIES = 255
 MAX_ITEMS = 255
@@ -58,22 +59,24 @@ class Problem(NamedTuple):
     message: str
 
 
-class Period(NamedTuple):
-    """The times that are accepted."""
+class Rules(NamedTuple):
+    """What a project accepts."""
 
     now_s: float
     retention_days: int | None
+    is_simplified: bool = False
+    """Whether `$user_id` or `$device_id` make up for a missing `distinct_id`."""
 
 
-def find_problem(event: object, size: int, period: Period) -> Problem | None:
+def find_problem(event: object, size: int, rules: Rules) -> Problem | None:
     """Return why an event is refused, or None.
 
     Args:
         event: Parsed JSON.
         size: Length of its JSON.
-        period: The times that are accepted.
+        rules: What the project accepts.
     """
-    return next(_find_problems(event, size, period), None)
+    return next(_find_problems(event, size, rules), None)
 
 
 def to_seconds(time: float) -> float:
@@ -81,7 +84,7 @@ def to_seconds(time: float) -> float:
     return time / 1000 if time >= MIN_MILLISECONDS else time
 
 
-def _find_problems(event: object, size: int, period: Period) -> Iterator[Problem]:
+def _find_problems(event: object, size: int, rules: Rules) -> Iterator[Problem]:
     if not isinstance(event, dict):
         yield Problem("", "event must be an object")
         return
@@ -94,28 +97,29 @@ def _find_problems(event: object, size: int, period: Period) -> Iterator[Problem
         yield _invalid("properties", "must be an object")
         return
     if name not in VERBS:
-        yield from _check_time(properties.get("time"), period)
-        yield from _check_ids(properties)
+        yield from _check_time(properties.get("time"), rules)
+        yield from _check_ids(properties, rules)
     yield from _check_sizes(properties)
 
 
-def _check_time(time: object, period: Period) -> Iterator[Problem]:
+def _check_time(time: object, rules: Rules) -> Iterator[Problem]:
     if not isinstance(time, (int, float)) or isinstance(time, bool):
         yield _invalid("properties.time", "must be specified as seconds since epoch")
         return
     seconds = to_seconds(time)
     if seconds < FIRST_TIME_S:
         yield _invalid("properties.time", "must be after 1971-01-01")
-    if seconds > period.now_s + FUTURE_S:
+    if seconds > rules.now_s + FUTURE_S:
         yield _invalid("properties.time", "must not be in the future")
-    days = period.retention_days
-    if days is not None and seconds < period.now_s - days * DAY_S:
+    days = rules.retention_days
+    if days is not None and seconds < rules.now_s - days * DAY_S:
         yield Problem("properties.time", f"data past retention period of {days} days")
 
 
-def _check_ids(properties: dict[str, Any]) -> Iterator[Problem]:
+def _check_ids(properties: dict[str, Any], rules: Rules) -> Iterator[Problem]:
     distinct_id, insert_id = properties.get("distinct_id"), properties.get("$insert_id")
-    if distinct_id is None:
+    is_derived = rules.is_simplified and (properties.keys() & DERIVED_FROM)
+    if distinct_id is None and not is_derived:
         yield _invalid("properties.distinct_id", "must not be missing")
     if isinstance(distinct_id, str) and distinct_id in PLACEHOLDERS:
         yield _invalid("properties.distinct_id", f"must not be {distinct_id}")

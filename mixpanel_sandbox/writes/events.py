@@ -15,7 +15,7 @@ from ..context import Context
 from ..messages import Request, Response, api_error, json_response
 from .bodies import BodyError, Row, read_bytes, read_form, split_rows
 from .event_lines import build_line
-from .event_rules import VERBS, Period, Problem, find_problem, to_seconds
+from .event_rules import VERBS, Problem, Rules, find_problem, to_seconds
 from .inbox import Arrival
 from .schemas import dropped_events
 from .verdict import give_verdict
@@ -46,8 +46,9 @@ def import_events(context: Context, request: Request) -> Response:
     context.meter.count(len(rows), len(body), request)
     if context.project.identity == "simplified" and any(_is_verb(row.value) for row in rows):
         return _report(request, 0, [VERB_ERROR for row in rows if _is_verb(row.value)])
-    period = Period(context.clock(), context.project.retention_days)
-    problems = [find_problem(row.value, row.size, period) for row in rows]
+    project = context.project
+    rules = Rules(context.clock(), project.retention_days, project.identity == "simplified")
+    problems = [find_problem(row.value, row.size, rules) for row in rows]
     valid = [row for row, problem in zip(rows, problems, strict=True) if problem is None]
     _store(context, valid, "import")
     failed = [
@@ -61,7 +62,8 @@ def import_events(context: Context, request: Request) -> Response:
 def track_events(context: Context, request: Request) -> Response:
     """Store events of the last five days; the answer only says whether they are well-formed.
 
-    Each event goes to the project of its token; without a known token it is dropped.
+    Each event goes to the project of its token; without a known token it is dropped. Simplified
+    projects ignore identity verbs.
     """
     try:
         rows = split_rows(read_form(request), "application/json")
@@ -71,6 +73,8 @@ def track_events(context: Context, request: Request) -> Response:
     oldest_s = context.clock() - TRACK_DAYS * DAY_S
     for project in context.projects:
         own = [row for row in rows if row.value["properties"]["token"] == project.token]
+        if project.identity == "simplified":
+            own = [row for row in own if not _is_verb(row.value)]
         recent = [_complete(row) for row in own if _time_of(row.value, context) >= oldest_s]
         _store(context.for_project(project), recent, "track")
     return give_verdict(request)

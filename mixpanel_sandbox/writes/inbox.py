@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ..project import Project
 from .event_rules import to_seconds
+from .identities import BEFORE, Identities
 
 
 class Arrival(NamedTuple):
@@ -28,13 +29,16 @@ class Arrival(NamedTuple):
 class Inbox:
     """Written events on their way into the projects; all writes hold its lock."""
 
-    def __init__(self, *, visible_after_s: float, dedup_after_s: float, keeps_events: bool) -> None:
+    def __init__(
+        self, *, visible_after_s: float, dedup_after_s: float, keeps_events: bool, rekeys: bool
+    ) -> None:
         """Start empty.
 
         Args:
             visible_after_s: Seconds until an event is served.
             dedup_after_s: Seconds, after the last write to a day, until its duplicates disappear.
             keeps_events: Whether events are stored at all.
+            rekeys: Whether events get the canonical ids of their persons.
         """
         self.lock = threading.RLock()
         self._visible_after_s = visible_after_s
@@ -42,6 +46,8 @@ class Inbox:
         self._keeps_events = keeps_events
         self._waiting: dict[int, deque[tuple[float, Sequence[Arrival]]]] = {}
         self._changed: dict[int, dict[date, float]] = {}
+        self._rekeys = rekeys
+        self._identities: dict[int, Identities] = {}
 
     def add(self, project: Project, events: Sequence[Arrival], now_s: float) -> None:
         """Accept events of a project."""
@@ -60,10 +66,19 @@ class Inbox:
                 for event in events:
                     project.events.setdefault(event.day, []).append(event.line)
                     changed[event.day] = arrived_s
+                self._rekey(project, events)
             due = [day for day, at_s in changed.items() if at_s + self._dedup_after_s <= now_s]
             for day in due:
                 project.events[day] = drop_duplicates(project.events[day])
                 del changed[day]
+
+    def _rekey(self, project: Project, events: Sequence[Arrival]) -> None:
+        if not self._rekeys:
+            return
+        identities = self._identities.setdefault(project.project_id, Identities(project))
+        identities.learn(event.line for event in events)
+        # also for the new events of ids that were merged before
+        identities.rekey()
 
 
 def drop_duplicates(lines: Iterable[bytes]) -> list[bytes]:
@@ -86,7 +101,7 @@ def _dedup_key(line: bytes) -> tuple[str, ...] | None:
         if insert_id is None:
             return None
         time = to_seconds(time) if isinstance(time, (int, float)) else time
-        distinct_id = properties.get("distinct_id", "")
+        distinct_id = properties.get(BEFORE, properties.get("distinct_id", ""))
         return str(event.get("event")), str(distinct_id), str(float(time)), str(insert_id)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

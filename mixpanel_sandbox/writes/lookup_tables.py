@@ -23,8 +23,10 @@ def replace_table(context: Context, request: Request) -> Response:
     """Replace all rows of a table, or none if a row is invalid.
 
     Raises:
-        ApiError: 404, the table does not exist; 413, the file is too large.
+        ApiError: 404, the table does not exist; 413, the file is too large; 429, it was replaced
+            too often.
     """
+    context.lookup_meter.count(1, 0, request)
     project, table = context.project, request.path_params["id"]
     if table not in {known["id"] for known in project.lookup_tables}:
         raise api_error(404, "lookup table not found", request)

@@ -16,19 +16,26 @@ ERROR = "Project exceeded rate limits. Please retry the request with exponential
 
 
 class IngestionMeter:
-    """Counts what was imported in the last minute."""
+    """Counts what was written in the last minute, or another span."""
 
     def __init__(
-        self, clock: Callable[[], float], *, events: int | None, bytes_: int | None
+        self,
+        clock: Callable[[], float],
+        *,
+        events: int | None,
+        bytes_: int | None = None,
+        span_s: float = MINUTE_S,
     ) -> None:
         """Start empty.
 
         Args:
             clock: Returns epoch seconds.
-            events: Maximum events a minute; None is unlimited.
-            bytes_: Maximum uncompressed bytes a minute; None is unlimited.
+            events: Maximum events in the span; None is unlimited.
+            bytes_: Maximum uncompressed bytes in the span; None is unlimited.
+            span_s: Seconds of the rolling span.
         """
         self._clock = clock
+        self._span_s = span_s
         self._limits = events, bytes_
         self._lock = threading.Lock()
         self._batches: deque[tuple[float, int, int]] = deque()
@@ -41,7 +48,7 @@ class IngestionMeter:
         """
         with self._lock:
             now = self._clock()
-            while self._batches and self._batches[0][0] <= now - MINUTE_S:
+            while self._batches and self._batches[0][0] <= now - self._span_s:
                 self._batches.popleft()
             used = [sum(batch[part] for batch in self._batches) for part in (1, 2)]
             for limit, total in zip(self._limits, (used[0] + events, used[1] + size), strict=True):

@@ -10,12 +10,11 @@ import pytest
 
 from mixpanel_destination.endpoints import (
     ENDPOINTS,
-    PIPELINE_EDIT_FIELDS,
-    PIPELINE_FIELDS,
     WriteEndpoint,
     endpoint,
     find_endpoints,
 )
+from mixpanel_destination.pipeline_fields import PIPELINE_EDIT_FIELDS, PIPELINE_FIELDS
 from tests.support.openapi import load_specification
 
 SPECIFICATIONS = (

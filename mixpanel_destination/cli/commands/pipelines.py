@@ -6,7 +6,7 @@ import argparse
 
 from mixpanel_source.cli.parser import Commands, Parser
 
-from ...endpoints import PIPELINE_FIELDS
+from ...pipeline_fields import PIPELINE_FIELDS
 from ..changing import add_change_options, run_change
 from ..groups import add_group, add_member
 

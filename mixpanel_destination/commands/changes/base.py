@@ -85,7 +85,7 @@ def send_to(
     body: bytes | None = None,
     values: Mapping[str, object] | None = None,
     params: Mapping[str, str] | None = None,
-    compressed: bool = False,
+    hidden: Sequence[str] = (),
 ) -> Reply:
     """Send a request to an endpoint of the table.
 
@@ -96,7 +96,7 @@ def send_to(
         body: as the endpoint takes it.
         values: placeholders of its path, without the project.
         params: of the query string.
-        compressed: whether to send the body with gzip.
+        hidden: secrets in the body, which no message may show.
 
     Raises:
         RequestError: Mixpanel refuses it.
@@ -110,14 +110,14 @@ def send_to(
         params=params or {},
         body=body,
         content_type=_CONTENT_TYPES.get(known.sends, "application/json"),
-        compressed=compressed,
         has_account=known.account == "service account",
         by_oauth=known.account == "OAuth token",
         is_repeatable=known.is_repeatable,
+        hidden=hidden,
     )
     reply = client.send(call)
     if reply.status >= HTTPStatus.BAD_REQUEST:
-        raise refusal(client, reply, label)
+        raise refusal(client, reply, call)
     return reply
 
 
@@ -136,20 +136,22 @@ def read_list(client: Client, path: str, *, label: str, host: Host = "query", **
         ReplyError: the reply is not JSON.
     """
     path = fill_path(path, client.settings.project_id)
-    reply = client.send(Call(path=path, label=label, method="GET", host=host, params=params))
+    call = Call(path=path, label=label, method="GET", host=host, params=params)
+    reply = client.send(call)
     if reply.status >= HTTPStatus.BAD_REQUEST:
-        raise refusal(client, reply, label)
+        raise refusal(client, reply, call)
     value = reply.json()
     if value is None:
         raise ReplyError("the reply is not JSON.", subject=label)
     return value
 
 
-def refusal(client: Client, reply: Reply, label: str) -> RequestError:
-    """The error for a reply with status 400 or more."""
-    words = client.words(read_refusal(reply.body).text)
-    error = RequestError(f"status {reply.status}, {words!r}. Nothing was changed.", subject=label)
-    error.answer = client.mask(reply.body.decode(errors="replace"))
+def refusal(client: Client, reply: Reply, call: Call) -> RequestError:
+    """The error for a reply that refuses a request."""
+    words = client.words(read_refusal(reply.body).text, hidden=call.hidden)
+    reason = f"status {reply.status}, {words!r}. This request changed nothing."
+    error = RequestError(reason, subject=call.label)
+    error.answer = client.mask(reply.body.decode(errors="replace"), hidden=call.hidden)
     return error
 
 
@@ -186,6 +188,12 @@ def read_ids(given: Iterable[str], source: str | None) -> list[str]:
     if not unique:
         raise ConfigError("no ids are given: name them, or give a file with --from.")
     return unique
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun, such as `1 row` or `2,000 rows`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def some(names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from mixpanel_source.errors import ConfigError
 from ...api.client import Client
 from ...endpoints import APP, endpoint
 from ...errors import UncertainError
-from .base import Outcome, Plan, Work, read_list, read_text, send_to, some, to_json
+from .base import Outcome, Plan, Work, count, read_list, read_text, send_to, some, to_json
 
 _DATE_LENGTH = len("2026-11-20")
 _SECONDS_LENGTH = len("2026-11-20 12:00:00")
@@ -50,7 +50,7 @@ def add(annotations: Sequence[Annotation]) -> Work:
         tags = _read_tags(client) if any(wanted.tags for wanted in new) else {}
         missing = sorted({tag for wanted in new for tag in wanted.tags} - tags.keys())
         skipped = len(unique) - len(new)
-        lines = [f"Add {len(new):,} annotations; {skipped:,} are there already"]
+        lines = [f"Add {count(len(new), 'annotation')}; {skipped:,} already there"]
         if missing:
             lines.append(f"Create the tags {some(missing)}")
         send = (lambda: _add(client, new, tags, missing, skipped)) if new else None
@@ -208,7 +208,7 @@ def _add(
     for wanted in new:
         _add_one(client, wanted, numbers)
     facts = {"added": len(new), "skipped": skipped, "tags": len(missing)}
-    return Outcome(text=f"{len(new):,} annotations added, {skipped:,} skipped", facts=facts)
+    return Outcome(text=f"{count(len(new), 'annotation')} added, {skipped:,} skipped", facts=facts)
 
 
 def _add_one(client: Client, wanted: Annotation, tags: Mapping[str, int]) -> None:

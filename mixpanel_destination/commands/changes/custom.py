@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Literal
+from urllib.parse import parse_qsl, unquote
 
 import orjson
 
@@ -21,7 +22,11 @@ TOKEN = "{token}"  # noqa: S105 - a placeholder
 BY_TOKEN = ("/track", "/engage", "/groups")
 """Paths whose requests go to the project of the token in them."""
 
-_PATH = re.compile(r"(/(?!\.+(/|$))([A-Za-z0-9_.$ ~-]|%(?!2[eEfF]|5[cC]|00)[0-9A-Fa-f]{2})+)+")
+# no dots alone, and nothing encoded that a server might decode into another path
+_SEGMENT = r"/(?!\.+(?:/|$))(?:[A-Za-z0-9_.$~-]|%(?!2[5EFef]|5[Cc]|3[Bb]|00)[0-9A-Fa-f]{2})+"
+_PATH = re.compile(
+    rf"(/api/(app|query|2\.0)|/import|/track|/engage|/groups|/lookup-tables)(?=/|$)({_SEGMENT})*"
+)
 _TOKEN_NAMES = ("$token", "token")
 _READING = re.compile(r"/api/(query|2\.0)/(?!nessie/|annotations/)")
 
@@ -53,6 +58,7 @@ def request(
     _check_path(method, path, project_id)
     _check_params(params, project_id)
     known = find_endpoints(method, path)
+    _check_body(body, project_id)
     body = _fill_token(body, path, settings)
     account = known[0].account if known else "service account"
     call = Call(
@@ -102,9 +108,9 @@ def _check_path(method: str, path: str, project_id: int) -> None:
         )
     if _READING.match(path):
         raise ConfigError(f"{path} reads: use mixpanel-source request.")
-    named = re.search(r"/(?:projects|workspaces)/([^/]+)", path)
-    if named and "/projects/" in path and named[1] != str(project_id):
-        raise ConfigError(f"PATH names project {named[1]}, not {project_id}.")
+    for named in re.findall(r"/projects/([^/]+)", unquote(path).lower()):
+        if named != str(project_id):
+            raise ConfigError(f"PATH names project {named}, not {project_id}.")
 
 
 def _check_params(params: Mapping[str, str], project_id: int) -> None:
@@ -113,6 +119,17 @@ def _check_params(params: Mapping[str, str], project_id: int) -> None:
         raise ConfigError(f"-p names project {given}, not {project_id}.")
     if "token" in params:
         raise ConfigError("-p must not have token: it is added where the endpoint takes it.")
+
+
+def _check_body(body: bytes | None, project_id: int) -> None:
+    """Check a project that is named in the body, which Mixpanel prefers to the query string."""
+    try:
+        value = orjson.loads(body or b"")
+    except orjson.JSONDecodeError:
+        value = dict(parse_qsl((body or b"").decode(errors="replace")))
+    named = value.get("project_id", project_id) if isinstance(value, dict) else project_id
+    if str(named) != str(project_id):
+        raise ConfigError(f"the body names project {named}, not {project_id}.")
 
 
 def _fill_token(body: bytes | None, path: str, settings: Settings) -> bytes | None:
@@ -186,6 +203,6 @@ def _read_outcome(client: Client, reply: Reply, call: Call) -> Outcome:
     body = reply.json()
     is_refused = isinstance(body, dict) and body.get("status") == 0
     if is_refused or body == 0 or reply.status >= HTTPStatus.BAD_REQUEST:
-        raise refusal(client, reply, call.label)
+        raise refusal(client, reply, call)
     text = client.mask(reply.body.decode(errors="replace")) or f"status {reply.status}"
     return Outcome(text=text, facts={"status": reply.status, "reply": body})

@@ -15,7 +15,7 @@ from ...api.client import Client
 from ...api.replies import read_update
 from ...endpoints import WriteEndpoint, endpoint
 from ..target import check_token
-from .base import Outcome, Work, plain_work, send_to, some, to_json
+from .base import Outcome, Work, count, plain_work, send_to, some, to_json
 
 Update = dict[str, Any]
 
@@ -31,7 +31,7 @@ def delete_profiles(ids: Sequence[str], *, ignore_alias: bool) -> Work:
     """
     option = {"$ignore_alias": True} if ignore_alias else {}
     updates = [{"$distinct_id": identifier, "$delete": "", **option} for identifier in ids]
-    what = f"{len(ids):,} profiles ({some(ids)})"
+    what = f"{count(len(ids), 'profile')} ({some(ids)})"
     return _delete(endpoint("delete-profile"), updates, what, label="profiles delete")
 
 
@@ -46,7 +46,7 @@ def delete_groups(group_key: str, ids: Sequence[str]) -> Work:
     updates = [
         {"$group_key": group_key, "$group_id": identifier, "$delete": ""} for identifier in ids
     ]
-    what = f"{len(ids):,} group profiles of {group_key} ({some(ids)})"
+    what = f"{count(len(ids), 'group profile')} of {group_key} ({some(ids)})"
     return _delete(endpoint("delete-group"), updates, what, label="groups delete")
 
 
@@ -54,9 +54,10 @@ def _delete(known: WriteEndpoint, updates: Sequence[Update], what: str, *, label
     def send(client: Client) -> Outcome:
         check_token(client)
         refused = [*_send_all(client, known, updates, label)]
-        deleted = len(updates) - len(refused)
-        facts = {"deleted": deleted, "refused": len(refused)}
-        return Outcome(text=f"{deleted:,} deleted", facts=facts, refused=refused)
+        accepted = len(updates) - len(refused)
+        # Mixpanel does not report which of them existed
+        text = f"{count(accepted, 'deletion')} accepted"
+        return Outcome(text=text, facts={"accepted": accepted}, refused=refused)
 
     lines = [f"Delete {what}. Their events stay."]
     return plain_work(label, lines, send, destroys=what)

@@ -81,7 +81,7 @@ def merge(first: str, second: str) -> Work:
         verdict = read_import(reply, [""])
         why = verdict.whole or verdict.refused.get(0)
         if why is not None and not why.message:
-            raise refusal(client, reply, call.label)
+            raise refusal(client, reply, call)
         refused = [client.words(why.message)] if why else []
         text = "nothing merged" if why else "accepted"
         return Outcome(text=text, facts={"accepted": not why}, refused=refused)

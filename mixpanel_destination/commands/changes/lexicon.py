@@ -16,7 +16,7 @@ from mixpanel_source.errors import ConfigError
 
 from ...api.client import Client
 from ...endpoints import APP, endpoint
-from .base import Outcome, Plan, Work, read_list, read_text, send_to, some, to_json
+from .base import Outcome, Plan, Work, count, read_list, read_text, send_to, some, to_json
 
 ENTITIES_MAX = 3999
 """Entries per request and per minute: Mixpanel takes fewer than 4000."""
@@ -48,11 +48,11 @@ def push(source: str, *, truncate: bool) -> Work:
     ]
 
     def plan(client: Client) -> Plan:
-        lines = [f"Create or replace {len(entries):,} Lexicon entries"]
+        lines = [f"Create or replace {count(len(entries), 'Lexicon entry')}"]
         if truncate:
             stored = read_list(client, f"{APP}/schemas", label="lexicon")
-            count = len(stored.get("results", ())) if isinstance(stored, dict) else 0
-            lines.append(f"The Lexicon has {count:,} entries now; all of them are deleted first")
+            number = len(stored.get("results", ())) if isinstance(stored, dict) else 0
+            lines.append(f"Delete all {count(number, 'entry')} that it has now first")
         if dropped:
             lines.append(f"Mixpanel will no longer store: {some(dropped)}")
         return Plan(lines=lines, send=lambda: _send(client, entries, truncate=truncate))
@@ -136,7 +136,7 @@ def _send(client: Client, entries: Sequence[Entry], *, truncate: bool) -> Outcom
         totals.update(results if isinstance(results, dict) else {"added": len(chunk)})
         if start + len(chunk) < len(entries):
             client.clock.sleep(pause_after(len(chunk)))
-    text = f"{totals['added']:,} entries added or replaced"
+    text = f"{count(totals['added'], 'entry')} added or replaced"
     if totals["deleted"]:
         text += f", {totals['deleted']:,} deleted before"
     return Outcome(text=text, facts={"added": totals["added"], "deleted": totals["deleted"]})

@@ -15,7 +15,7 @@ from mixpanel_source.errors import ConfigError, RequestError
 
 from ...api.client import Call, Client
 from ...endpoints import endpoint
-from .base import Outcome, Plan, Work, fill_path, read_list, read_text, refusal, some
+from .base import Outcome, Plan, Work, count, fill_path, read_list, read_text, refusal, some
 
 BYTES_MAX = 100 * 1024 * 1024
 ROWS_MAX = 5_000_000
@@ -46,9 +46,10 @@ def replace(table: str, source: str) -> Work:
 
     def plan(client: Client) -> Plan:
         number, name = _find(client, table)
+        rows = count(content.rows, "row")
         lines = [
-            f"Replace all rows of the lookup table {name} by {content.rows:,} rows of {source}, "
-            f"with the key {content.key}. The rows it has now cannot be read back."
+            f"Replace all rows of the lookup table {name} by {rows} of {source}, with the key "
+            f"{content.key}. The rows it has now cannot be read back."
         ]
         return Plan(lines=lines, send=lambda: _send(client, number, content))
 
@@ -151,8 +152,8 @@ def _send(client: Client, number: str, content: Table) -> Outcome:
                 f"nothing was replaced. Mixpanel refuses {refused}.", subject=call.label
             )
     if reply.status >= HTTPStatus.BAD_REQUEST:
-        raise refusal(client, reply, call.label)
-    return Outcome(text=f"{content.rows:,} rows replaced", facts={"rows": content.rows})
+        raise refusal(client, reply, call)
+    return Outcome(text=f"replaced by {count(content.rows, 'row')}", facts={"rows": content.rows})
 
 
 def _row(record: Any) -> object:  # noqa: ANN401 - any JSON value

@@ -16,7 +16,7 @@ from mixpanel_source.errors import ConfigError, MixpanelError, ReplyError, Reque
 from ...api.client import Client
 from ...endpoints import WriteEndpoint, endpoint
 from ...settings import Settings
-from .base import Outcome, Work, plain_work, send_to, some, to_json
+from .base import Outcome, Work, count, plain_work, send_to, some, to_json
 
 IDS_MAX = {"create-deletion": 1999, "create-retrieval": 2000}
 REQUEST_SECONDS = 1.0
@@ -36,7 +36,7 @@ def check_settings(settings: Settings) -> None:
     if settings.oauth_token is None:
         raise ConfigError(
             f"oauth_token is not set in {section}: requests about persons take it instead of the "
-            "service account. See Profile settings > Data & privacy in Mixpanel."
+            "service account. Your personal settings in Mixpanel have it, under Data & Privacy."
         )
     if settings.token is None:
         raise ConfigError(f"token is not set in {section}.")
@@ -44,7 +44,7 @@ def check_settings(settings: Settings) -> None:
 
 def delete(ids: Sequence[str], *, compliance: Compliance) -> Work:
     """Ask Mixpanel to delete persons, with all of their events."""
-    what = f"{len(ids):,} persons ({some(ids)}), with their events and profiles"
+    what = f"{count(len(ids), 'person')} ({some(ids)}), with their events and profiles"
     known = endpoint("create-deletion")
     lines = [
         f"Ask Mixpanel to delete {what}, within 30 days. Until that has begun, "
@@ -56,7 +56,7 @@ def delete(ids: Sequence[str], *, compliance: Compliance) -> Work:
 def retrieve(ids: Sequence[str], *, compliance: Compliance) -> Work:
     """Ask Mixpanel for all data of persons."""
     known = endpoint("create-retrieval")
-    lines = [f"Ask Mixpanel for the data of {len(ids):,} persons ({some(ids)})"]
+    lines = [f"Ask Mixpanel for the data of {count(len(ids), 'person')} ({some(ids)})"]
     return _create(known, ids, lines, compliance)
 
 

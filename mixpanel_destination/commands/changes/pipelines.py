@@ -5,6 +5,7 @@ Source: https://developer.mixpanel.com/reference/create-warehouse-pipeline
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -13,16 +14,12 @@ from urllib.parse import urlencode
 from mixpanel_source.errors import ConfigError
 
 from ...api.client import Client
-from ...endpoints import (
-    PIPELINE_EDIT_FIELDS,
-    PIPELINE_FIELDS,
-    PIPELINES,
-    WriteEndpoint,
-    endpoint,
-)
-from .base import Outcome, Plan, Work, read_list, read_text, send_to, some
+from ...endpoints import PIPELINES, WriteEndpoint, endpoint
+from ...pipeline_fields import PIPELINE_EDIT_FIELDS, PIPELINE_FIELDS
+from .base import Outcome, Plan, Work, count, read_list, read_text, send_to, some
 
 Fields = Mapping[str, list[str]]
+_SECRET = re.compile("password|secret|key")
 MONTHS_BACK_DAYS = 183
 """Days before today from which a pipeline can begin."""
 
@@ -63,11 +60,13 @@ def create(kind: str, fields: Fields) -> Work:
 
     def plan(client: Client) -> Plan:
         existing = _read_names(client)
-        lines.append(f"There are {len(existing)} pipelines now: {some(existing) or 'none'}")
+        lines.append(f"{count(len(existing), 'pipeline')} now: {some(existing) or 'none'}")
 
         def send() -> Outcome:
             form = _encode({"type": [kind], **fields}, client)
-            reply = send_to(client, endpoint(_name("create")), label="pipelines create", body=form)
+            known_one = endpoint(_name("create"))
+            label, hidden = "pipelines create", _secrets(fields)
+            reply = send_to(client, known_one, label=label, body=form, hidden=hidden)
             body = reply.json()
             names = body.get("pipeline_names", []) if isinstance(body, dict) else []
             return Outcome(text=f"created {some(names)}", facts={"pipelines": names})
@@ -105,12 +104,17 @@ def _act(action: str, name: str, fields: Fields, line: str) -> Work:
             raise ConfigError(f"there is no pipeline {name}; there are: {there}.")
 
         def send() -> Outcome:
-            send_to(client, known, label=label, body=_encode({"name": [name], **fields}, client))
+            form = _encode({"name": [name], **fields}, client)
+            send_to(client, known, label=label, body=form, hidden=_secrets(fields))
             return Outcome(text=f"{label}: done", facts={"name": name})
 
         return Plan(lines=[line], send=send)
 
     return Work(label=label, destroys=_destroyed(known, name), plan=plan)
+
+
+def _secrets(fields: Fields) -> list[str]:
+    return [value for name in fields if _SECRET.search(name) for value in fields[name]]
 
 
 def _destroyed(known: WriteEndpoint, name: str) -> str:

@@ -6,11 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from mixpanel_sandbox import KINDS, Fault
+from mixpanel_sandbox.fault_kinds import FaultKind
+from mixpanel_sandbox.messages import json_response
 from tests.support.writing import PREFIX, Writing
 
 PROJECT = "--project-id=1234567"
 TABLE = "0a7f1d1c-5a3e-4f0e-9a65-1a3b5c7d9e01"
 ENGAGE = ("request", "POST", "/engage", PROJECT, "--yes", "--data", "FILE")
+CANCEL = (
+    *("request", "POST", "/api/2.0/nessie/pipeline/cancel", PROJECT, "--yes-destroy"),
+    *("--data", "FILE"),
+)
 TAGS = "/api/app/projects/1234567/annotations/tags"
 LEXICON = ("lexicon", "push", "FILE", PROJECT, "--yes-destroy")
 LOOKUP = ("lookup-table", "replace", TABLE, "FILE", PROJECT, "--yes")
@@ -73,6 +80,13 @@ def check(writing: Writing, arguments: tuple[str, ...], text: str = "") -> None:
         ("request", "POST", "/import", "-p", "project_id=99", PROJECT, "--yes"),
         ("request", "POST", "/api/app/projects/{project_id}/flags", PROJECT, "--yes"),
         ("request", "DELETE", TAGS, PROJECT, "--yes"),
+        ("request", "POST", "/api/app/%70rojects/99/annotations", PROJECT, "--yes-destroy"),
+        ("request", "POST", "/api/app/Projects/99/annotations", PROJECT, "--yes-destroy"),
+        ("request", "POST", "/api/app/x/%252e%252e/y", PROJECT, "--yes-destroy"),
+        ("request", "POST", "/api/app/x;/y", PROJECT, "--yes-destroy"),
+        ("request", "POST", "/api/app//x", PROJECT, "--yes-destroy"),
+        ("request", "POST", "/IMPORT", PROJECT, "--yes-destroy"),
+        ("request", "POST", "/", PROJECT, "--yes-destroy"),
     ],
     ids=" ".join,
 )
@@ -104,6 +118,8 @@ def test_arguments(writing: Writing, arguments: tuple[str, ...]) -> None:
         (ENGAGE, '[{"$token": "{token}"}, {"$distinct_id": "x", "$set": {}}]'),
         (ENGAGE, '[{"$token": "{token}", "$distinct_id": "x", "$delete": ""}]'),
         (ENGAGE, "not JSON"),
+        (CANCEL, "name=x&project_id=99"),
+        (CANCEL, '{"name": "x", "project_id": 99}'),
     ],
 )
 def test_files(writing: Writing, arguments: tuple[str, ...], text: str) -> None:
@@ -156,3 +172,25 @@ def test_secrets_are_in_no_url(
         assert secret not in shown
         assert all(secret not in str(record.params) for record in writing.sandbox.requests)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "file"]
+
+
+@pytest.mark.parametrize("status", [400, 502])
+def test_secrets_of_pipelines_are_in_no_message(
+    writing: Writing,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+) -> None:
+    """Even if Mixpanel repeats them in an error."""
+    password = "hunter2-hunter2"
+    text = f"cannot connect with {password}"
+    change = FaultKind("", lambda _response, _seconds: json_response({"error": text}, status))
+    monkeypatch.setitem(KINDS, "echo", change)
+    writing.sandbox.inject(Fault("echo", table="pipeline_changes"))
+    path = writing.directory / "password"
+    path.write_text(f"{password}\n")
+    given = ("-p", "trial=true", "-p", f"snowflake_password=@{path}", "--debug")
+    assert run(writing, (*CREATE, "snowflake", *given)) == 1
+    shown = "".join(capsys.readouterr())
+    assert "cannot connect" in shown
+    assert password not in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -13,12 +14,14 @@ from typing import Any
 
 import pytest
 
+from mixpanel_destination import cli
 from mixpanel_destination.api.client import Client
 from mixpanel_destination.commands.changes import chart_annotations, lexicon, persons
 from mixpanel_destination.commands.changes.base import Work
 from mixpanel_destination.errors import UncertainError
 from mixpanel_destination.settings import load_settings
-from mixpanel_sandbox import OAUTH_TOKEN, Fault, Project, made_up_project
+from mixpanel_sandbox import OAUTH_TOKEN, Fault, Project, Sandbox, made_up_project
+from mixpanel_source import cli as source_cli
 from tests.support.clock import Clock
 from tests.support.writing import Writing, open_writing
 
@@ -88,7 +91,7 @@ def test_refused_deletions_are_named(town: Writing, capsys: pytest.CaptureFixtur
     town.sandbox.inject(Fault("status_0", table="profile_updates", times=3))
     ids = [json.loads(row)["$distinct_id"] for row in town.project.profiles][:4]
     assert change(town, "profiles", "delete", *ids, yes="--yes-destroy") == 65
-    assert "3 deleted" in capsys.readouterr().out
+    assert "3 deletions accepted" in capsys.readouterr().out
     left = {json.loads(row)["$distinct_id"] for row in town.project.profiles}
     assert left & {*ids} == {ids[0]}
 
@@ -324,8 +327,9 @@ def test_a_dry_run_changes_nothing(town: Writing, capsys: pytest.CaptureFixture[
     assert change(town, "annotations", "add", *one, yes="--dry-run") == 0
     assert change(town, "profiles", "delete", "u1", yes="--dry-run") == 0
     shown = capsys.readouterr().err
-    assert "Add 1 annotations; 0 are there already" in shown
-    assert "Delete 1 profiles (u1). Their events stay." in shown
+    assert "Add 1 annotation; 0 already there" in shown
+    assert "Delete 1 profile (u1). Their events stay." in shown
+    assert "This destroys 1 profile (u1), for good." in shown
     assert written(town) == []
 
 
@@ -346,3 +350,21 @@ def test_a_no_changes_nothing(
     assert town.run("profiles", "delete", "u1", project) == 1
     assert town.run("profiles", "delete", "u1", project, "--yes") == 1
     assert written(town) == []
+
+
+def test_the_sandbox_serves_a_project_to_write_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`mixpanel-source sandbox --target` prints the settings that write to it."""
+
+    def write(sandbox: Sandbox) -> None:
+        for name, value in re.findall(r"^export (\w+)=(\S+)$", capsys.readouterr().out, re.M):
+            monkeypatch.setenv(name, value)
+        arguments = ("annotations", "add", "--date", "2026-11-02", "--description", "x", "--yes")
+        (target,) = sandbox.others
+        assert cli.main([*arguments, f"--project-id={target.project_id}"]) == 0
+        assert f'project {target.project_id} ("Empty", EU)' in capsys.readouterr().err
+        assert [one["description"] for one in target.annotations] == ["x"]
+
+    monkeypatch.setattr(Sandbox, "serve_forever", write)
+    assert source_cli.main(["sandbox", "--port", "0", "--target"]) == 0

@@ -341,3 +341,57 @@ def test_track_accepts_forms(sandbox: Sandbox, project: Project, encode: Any) ->
     form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": ""}
     assert send(sandbox, "/track", method="POST", body=body, headers=form).body == b"1"
     assert stored(sandbox)[0]["event"] == "$identify"
+
+
+def test_ids_follow_from_users_and_devices(sandbox: Sandbox, project: Project) -> None:
+    """In simplified projects an event may have no `distinct_id`."""
+    user = make_event(1, time=NOON, distinct_id=None, **{"$user_id": "u", "$device_id": "d"})
+    device = make_event(2, time=NOON, distinct_id=None, **{"$device_id": "d"})
+    assert import_events(sandbox, [user, device]).status == 200
+    assert [event["properties"]["distinct_id"] for event in stored(sandbox)] == ["u", "$device:d"]
+    project.identity = "original"
+    assert import_events(sandbox, [user]).status == 400
+
+
+def ids(sandbox: Sandbox) -> dict[str, tuple[str, str | None]]:
+    """Return the ids of the stored events, now and before, by their insert id."""
+    return {
+        event["properties"]["$insert_id"]: (
+            event["properties"]["distinct_id"],
+            event["properties"].get("$distinct_id_before_identity"),
+        )
+        for event in stored(sandbox)
+        if event["event"] == "Ping"
+    }
+
+
+def test_events_get_new_ids_when_ids_are_merged(project: Project) -> None:
+    """Those stored before as well; the first connection of a device counts."""
+    device = {"$device_id": "d"}
+    with Sandbox(project, clock=Clock().time, rekeys=True, exports_per_second=None) as sandbox:
+        import_events(sandbox, [make_event(1, time=NOON, distinct_id="$device:d", **device)])
+        assert ids(sandbox) == {"id-1": ("$device:d", None)}
+        both = [make_event(n, time=NOON, **device, **{"$user_id": f"u{n}"}) for n in (2, 3)]
+        import_events(sandbox, both)
+        moved = ("u2", "$device:d")
+        assert ids(sandbox) == {"id-1": moved, "id-2": ("u2", None), "id-3": ("u3", None)}
+        import_events(sandbox, [make_event(1, time=NOON, distinct_id="$device:d", **device)])
+        assert ids(sandbox)["id-1"] == moved
+        assert len(stored(sandbox)) == 3
+
+
+@pytest.mark.parametrize(
+    ("verb", "properties"),
+    [
+        ("$identify", {"$anon_id": "a", "$identified_id": "u"}),
+        ("$create_alias", {"alias": "a", "distinct_id": "u"}),
+        ("$merge", {"$distinct_ids": ["u", "a"]}),
+    ],
+)
+def test_verbs_merge_ids(project: Project, verb: str, properties: dict[str, Any]) -> None:
+    """In projects with the original identity management."""
+    project.identity = "original"
+    with Sandbox(project, clock=Clock().time, rekeys=True) as sandbox:
+        events = [make_event(number, time=NOON, distinct_id=of) for number, of in enumerate("au")]
+        import_events(sandbox, [*events, {"event": verb, "properties": properties}])
+        assert ids(sandbox) == {"id-0": ("u", "a"), "id-1": ("u", None)}
