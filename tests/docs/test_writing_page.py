@@ -1,4 +1,4 @@
-"""The examples of the section "Other writes" run as written."""
+"""The examples of the pages on writing are commands that exist; those of single changes run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from mixpanel_destination import cli
+from mixpanel_destination.settings import SETTING_NAMES
 from mixpanel_sandbox import OAUTH_TOKEN
 from tests.support.projects import make_recent_project
 from tests.support.writing import open_writing
 
-PAGE = (Path(__file__).parents[2] / "docs" / "writing.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "writing.md").read_text()
+PAGES = (PAGE, (ROOT / "docs" / "migrating.md").read_text(), (ROOT / "README.md").read_text())
 FILES = {
     "lexicon.json": json.dumps(
         {"entries": [{"entityType": "event", "name": "Order", "schemaJson": {}}]}
@@ -45,3 +48,23 @@ def test_commands_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         for command in commands:
             destroys = command[1] in {"delete", "cancel"}
             assert cli.main([*command, "--yes-destroy" if destroys else "--yes"]) == 0, command
+
+
+def test_commands_exist() -> None:
+    """The parser accepts each command, and the pages name all of them."""
+    seen = set()
+    for line in re.findall(
+        r"^(?:\w+ .*\| )?mixpanel-destination (.*)$", "\n".join(PAGES), re.MULTILINE
+    ):
+        words = shlex.split(line)
+        cli.build_parser().parse_args(words)
+        seen.add(words[0])
+    (below,) = (a.choices for a in cli.build_parser()._actions if isinstance(a.choices, dict))
+    assert seen == {*below}
+
+
+def test_settings_are_listed() -> None:
+    """The table of settings has each of them."""
+    section = PAGE.partition("## Settings")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == {*SETTING_NAMES}
