@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Full, Queue
@@ -13,9 +13,9 @@ from threading import Event, Thread
 from typing import Any, BinaryIO
 
 from mixpanel_source.errors import ConfigError, MixpanelError
-from mixpanel_source.sql import quote_name
+from mixpanel_source.sql import quote_name, quote_text
 
-from ..rows.objects import to_line
+from ..rows.objects import ColumnMap, to_line
 
 STDIN = "-"
 LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json")
@@ -131,16 +131,15 @@ def _read_database(source: str, database: Database) -> Iterator[list[bytes]]:
     pipeline = open_pipeline(database.destination, dataset=database.dataset, name=database.pipeline)
     try:
         with pipeline.sql_client() as client:
-            sql = source
-            if not _is_query(source):
-                names = [quote_name(name) for name in source.split(".")]
-                table = names[0] if len(names) == 1 else ""
-                name = client.make_qualified_table_name(source) if table else ".".join(names)
-                sql = f"SELECT * FROM {name}"  # noqa: S608 - quoted above
-            with client.execute_query(sql) as cursor:
-                columns = [column[0] for column in cursor.description]
-                while rows := cursor.fetchmany(FETCH_ROWS):
-                    yield [*_to_lines(columns, rows)]
+            if _is_query(source):
+                yield from _read_query(client, source)
+                return
+            parts = source.split(".")
+            name = ".".join(map(quote_name, parts))
+            if len(parts) == 1:
+                name = client.make_qualified_table_name(source)
+            sql = f"SELECT * FROM {name}"  # noqa: S608 - quoted above
+            yield from _read_query(client, sql, _column_map(client, source))
     except (DatabaseException, DestinationException) as error:
         raise MixpanelError(
             f"{'The query' if _is_query(source) else f'The table {source}'} cannot be read from "
@@ -150,9 +149,55 @@ def _read_database(source: str, database: Database) -> Iterator[list[bytes]]:
         ) from error
 
 
-def _to_lines(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
-    for row in rows:
-        yield to_line(dict(zip(columns, row, strict=True)))
+def _column_map(client: Any, table: str) -> ColumnMap | None:  # noqa: ANN401 - a client of dlt
+    """The columns of a table of `mixpanel_source`; None if the table is not one."""
+    from dlt.destinations.exceptions import DatabaseException  # noqa: PLC0415 - slow to load
+
+    columns = client.make_qualified_table_name("_mixpanel_columns")
+    sql = (
+        f"SELECT property, column_name, data_type FROM {columns} "  # noqa: S608 - quoted by dlt
+        f"WHERE table_name = {quote_text(table)}"
+    )
+    try:
+        found = client.execute_sql(sql)
+    except DatabaseException:
+        return None
+    return ColumnMap(found) if found else None
+
+
+def _read_query(
+    client: Any,  # noqa: ANN401 - a client of dlt
+    sql: str,
+    known: ColumnMap | None = None,
+) -> Iterator[list[bytes]]:
+    with _open_cursor(client, sql) as cursor:
+        rows = cursor.fetchmany(FETCH_ROWS)
+        columns = [column[0] for column in cursor.description]
+        # a column with all properties as JSON is exact, the others are not always
+        is_exact = known is None or ("properties" in columns and not known.has("properties"))
+        convert = to_line if known is None or is_exact else known.to_line
+        while rows:
+            yield [convert(dict(zip(columns, row, strict=True))) for row in rows]
+            rows = cursor.fetchmany(FETCH_ROWS)
+
+
+@contextmanager
+def _open_cursor(client: Any, sql: str) -> Iterator[Any]:  # noqa: ANN401 - of any database
+    """A cursor with the result of a query, which does not take all of it into memory."""
+    connection = client.native_connection
+    if type(connection).__module__.partition(".")[0] != "psycopg2":
+        with client.execute_query(sql) as cursor:
+            yield cursor
+        return
+    from psycopg2 import extras  # noqa: PLC0415 - an optional dependency
+
+    # as text, so that numbers in it stay exact
+    for register in (extras.register_default_json, extras.register_default_jsonb):
+        register(connection, loads=str)
+    with connection.cursor(name="mixpanel_destination", withhold=True) as cursor:
+        cursor.itersize = FETCH_ROWS
+        cursor.execute(sql)
+        yield cursor
 
 
 def _on_own_thread(chunks: Iterator[list[bytes]]) -> Iterator[bytes]:

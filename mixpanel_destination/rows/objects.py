@@ -6,18 +6,19 @@ Pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from mixpanel_source.decode.json_values import dump_json
 
 _OWN = frozenset(("event_key", "event_date", "other_properties"))
 """Columns of `export` that are no properties."""
+_REST = "other_properties"
+"""Column of the properties that have no column."""
+_IDS = ("$distinct_id", "distinct_id", "$group_id", "group_id")
 _EXACT_DIGITS = 15
 
 
@@ -31,10 +32,10 @@ def to_line(row: Mapping[str, Any]) -> bytes:
         row: column -> value.
     """
     properties = row.get("properties")
-    if "event" in row and isinstance(properties, (dict, str)) and properties:
+    if isinstance(properties, (dict, str)) and properties:
         text = properties if isinstance(properties, str) else _dump(properties)
         # JSON text is taken over as it is, so its numbers stay exact
-        return b'{"event":%b,"properties":%b}' % (_dump(row["event"]).encode(), text.encode())
+        return _join(row, text)
     if "event" not in row:
         return _dump({name: value for name, value in row.items() if _is_own(name, value)}).encode()
     flat = {name: value for name, value in row.items() if _is_own(name, value)}
@@ -95,6 +96,48 @@ def _plain_decimal(value: Decimal) -> int | float | str:
     return float(value) if digits <= _EXACT_DIGITS else str(value)
 
 
-def join_line(event: str, properties: bytes) -> bytes:
-    """The JSON of an event whose properties are JSON already."""
-    return b'{"event":%b,"properties":%b}' % (orjson.dumps(event), properties)
+def _join(row: Mapping[str, Any], properties: str) -> bytes:
+    """The JSON of an event or a profile whose properties are JSON already."""
+    if "event" in row:
+        return f'{{"event":{_dump(row["event"])},"properties":{properties}}}'.encode()
+    name, value = next(
+        ((name, row[name]) for name in _IDS if row.get(name) is not None), ("distinct_id", None)
+    )
+    return f'{{"{name}":{_dump(value)},"properties":{properties}}}'.encode()
+
+
+class ColumnMap:
+    """Columns of a table of `mixpanel_source`, as the properties that they hold."""
+
+    def __init__(self, columns: Iterable[tuple[str, str, str]]) -> None:
+        """Take rows of `_mixpanel_columns`.
+
+        Args:
+            columns: property, name of the column and data type of it.
+        """
+        self._columns = [(name, column, kind) for name, column, kind in columns]
+        self._has_rest = self.has(_REST)
+
+    def has(self, column: str) -> bool:
+        """Whether a column holds values of a property."""
+        return any(column == known for _, known, _ in self._columns)
+
+    def to_line(self, row: Mapping[str, Any]) -> bytes:
+        """A row as JSON: each property that has a value under its own name."""
+        parts = [
+            f"{_dump(name)}:{_column_value(row[column], kind)}"
+            for name, column, kind in self._columns
+            if column != _REST and row.get(column) is not None
+        ]
+        if self._has_rest and row.get(_REST) is not None:
+            rest = _column_value(row[_REST], "json").strip()[1:-1].strip()
+            parts += [rest] if rest else []
+        return _join(row, "{" + ",".join(parts) + "}")
+
+
+def _column_value(value: Any, kind: str) -> str:  # noqa: ANN401 - any value of a database
+    if kind == "json" and isinstance(value, str):
+        return value
+    if kind == "timestamp" and isinstance(value, (datetime, date)):
+        return str(_milliseconds(value))
+    return _dump(value)

@@ -18,7 +18,7 @@ from mixpanel_destination.rows.events import EventPacker, served_event
 from mixpanel_sandbox import Project, Sandbox
 from mixpanel_sandbox.writes.bodies import split_rows
 from mixpanel_sandbox.writes.event_lines import build_line
-from mixpanel_source import sync
+from mixpanel_source import open_pipeline, sync
 from tests.support.settings import UNLIMITED, set_environment, settings_for
 from tests.support.writing import PREFIX, Writing, destination_settings
 
@@ -118,6 +118,40 @@ def test_events_come_back_unchanged(two_projects: Writing) -> None:
             event["properties"].pop("$insert_id", None)
     assert sorted(map(sort_key, stored)) == sorted(map(sort_key, sources))
     assert any(b'"f":0.1234567890123456789,"e":1e21,"z":-0' in line for line in served)
+
+
+@pytest.mark.parametrize("mode", ["columns", "both"])
+def test_columns_become_properties_again(two_projects: Writing, mode: str) -> None:
+    """From a table with a column for each property, each comes back under its own name."""
+    source = two_projects.sandbox.project
+    source.add_profile("u1", {"$email": "a@b.c", "plan name": "pro", "tags": ["x"], "n": 1.5})
+    result = sync(["export", "engage"], properties=mode)
+    assert result.failures == {}
+    project = f"--project-id={two_projects.project.project_id}"
+    for kind, table in (("events", "export"), ("profiles", "engage")):
+        assert two_projects.run("import", kind, "--from", table, project, "--yes") == 0
+    (stored_profile,) = map(json.loads, two_projects.project.profiles)
+    assert stored_profile == json.loads(source.profiles[0])
+    stored = {row["properties"]["$insert_id"]: row for row in two_projects.events()}
+    properties = stored["a-1"]["properties"]
+    assert properties["a.b[0]"] == {"k": {"k2": {"k3": 1}}}
+    assert (properties["$browser"], properties["browser"]) == ("Chrome", "chrome")
+    assert len(stored) == 8
+
+
+@pytest.mark.slow
+def test_postgres_keeps_numbers(two_projects: Writing, postgres: str) -> None:
+    """JSON in Postgres is taken over as text."""
+    assert postgres
+    result = sync(["export"], pipeline=open_pipeline("postgres"), properties="json")
+    assert result.failures == {}
+    project = f"--project-id={two_projects.project.project_id}"
+    arguments = ["--from", "export", "--destination", "postgres", project, "--yes"]
+    assert two_projects.run("import", "events", *arguments) == 0
+    assert two_projects.run("verify", "--deep") == 0
+    two_projects.events()
+    served = [line for lines in two_projects.project.events.values() for line in lines]
+    assert any(b"0.1234567890123456789" in line for line in served)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30)
