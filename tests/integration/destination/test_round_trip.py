@@ -120,7 +120,7 @@ def test_events_come_back_unchanged(two_projects: Writing) -> None:
     assert any(b'"f":0.1234567890123456789,"e":1e21,"z":-0' in line for line in served)
 
 
-@pytest.mark.parametrize("mode", ["columns", "both"])
+@pytest.mark.parametrize("mode", ["columns", pytest.param("both", marks=pytest.mark.slow)])
 def test_columns_become_properties_again(two_projects: Writing, mode: str) -> None:
     """From a table with a column for each property, each comes back under its own name."""
     source = two_projects.sandbox.project
