@@ -94,7 +94,11 @@ OUTCOME = pa.schema(
         ("outcome", pa.string()),
     ]
 )
-"""Columns of what became of a batch; `outcome` is accepted, refused or skipped."""
+"""Columns of what became of a batch.
+
+`outcome` is accepted, refused, skipped or, where an answer was lost and the rows must not be sent
+twice, unknown.
+"""
 
 
 def write_home() -> Path:
@@ -177,6 +181,22 @@ class RunLog:
         pq.write_table(outcome.replace_schema_metadata(metadata), buffer, compression="zstd")
         replace_durably(self._batch(first, table), buffer.getvalue().to_pybytes())
 
+    def begin(self, first: int, table: str) -> bool:
+        """Note that a batch is about to be sent which must not be sent twice.
+
+        Returns:
+            False if that was noted before: it may have been sent.
+        """
+        mark = self._mark(first, table)
+        if mark.exists():
+            return False
+        replace_durably(mark, b"")
+        return True
+
+    def forget(self, first: int, table: str) -> None:
+        """Take back `begin`."""
+        self._mark(first, table).unlink(missing_ok=True)
+
     def add_refused(self, rows: Sequence[RefusedRow]) -> None:
         """Note rows that were refused, each once."""
         with self._lock:
@@ -201,6 +221,9 @@ class RunLog:
             for name, number in json.loads(metadata[b"facts"]).items():
                 totals[name] = totals.get(name, 0) + number
         return totals
+
+    def _mark(self, first: int, table: str) -> Path:
+        return self.batches / f"{table}-{first:012d}.sending"
 
     def _batch(self, first: int, table: str) -> Path:
         return self.batches / f"{table}-{first:012d}.parquet"

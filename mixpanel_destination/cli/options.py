@@ -42,6 +42,19 @@ def add_max_refused(parser: Parser) -> None:
     )
 
 
+def add_inexact(parser: Parser) -> None:
+    """Add `--inexact` and `--in-flight`."""
+    parser.add_argument(
+        "--inexact", action="store_true", help="send updates that double if they are repeated"
+    )
+    parser.add_argument(
+        "--in-flight",
+        choices=("resend", "skip"),
+        default="",
+        help="what to do with such updates that may have been carried out before an interruption",
+    )
+
+
 def parse_percent(text: str) -> float:
     """The share of a percentage such as `1`, `0.5%` or `100%`.
 

@@ -47,6 +47,8 @@ class ImportOptions:
     """Whether Mixpanel shall locate the address that rows are sent from."""
     inexact: bool = False
     """Whether updates may be sent that double if they are repeated."""
+    in_flight: str = ""
+    """See `SendOptions`."""
     again: bool = False
     """Whether to send a set of rows that was sent before."""
     deletions: bool = False
@@ -107,7 +109,9 @@ class Importer:
         delivery = Delivery(
             settings=settings,
             client=self.client,
-            options=SendOptions(refused_share_max=options.refused_share_max),
+            options=SendOptions(
+                refused_share_max=options.refused_share_max, in_flight=options.in_flight
+            ),
             on_progress=on_progress,
         )
         self._packages = Packages(self._runs, options.kind, delivery)

@@ -16,7 +16,9 @@ def retry_lines(log: RunLog) -> Iterator[bytes]:
         yield row.payload.encode()
 
 
-def retry_options(send: Send, *, refused_share_max: float, inexact: bool) -> ImportOptions:
+def retry_options(
+    send: Send, *, refused_share_max: float, inexact: bool, in_flight: str
+) -> ImportOptions:
     """How the refused rows of a run are sent again: as they were.
 
     Raises:
@@ -33,5 +35,6 @@ def retry_options(send: Send, *, refused_share_max: float, inexact: bool) -> Imp
         group_key=send.options["group_key"],
         again=True,
         inexact=inexact,
+        in_flight=in_flight,
         refused_share_max=refused_share_max,
     )

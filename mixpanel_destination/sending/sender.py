@@ -22,7 +22,8 @@ from ..api.replies import (
     read_import,
     read_update,
 )
-from ..errors import TooManyRefusedError
+from ..errors import TooManyRefusedError, UncertainError
+from ..rows.updates import UNREPEATABLE
 from ..runs import OUTCOME, RefusedRow, RunLog
 
 _SPLITS_IN_VAIN = 24
@@ -35,6 +36,9 @@ class SendOptions:
 
     refused_share_max: float = constants.REFUSED_SHARE_MAX
     """Share of rows refused against expectation above which it stops."""
+    in_flight: str = ""
+    """What to do with rows that must not be sent twice, and may have been sent before a kill:
+    resend or skip; empty to stop."""
     has_canary: bool = True
     """Whether the first request is small, and its refusals decide whether to go on."""
 
@@ -53,12 +57,20 @@ class Row:
     names: str
     held: bool
     refused: Refused | None = field(default=None)
+    is_unknown: bool = False
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether sending the row again changes nothing."""
+        return not UNREPEATABLE.intersection(self.event.split())
 
     @property
     def outcome(self) -> str:
         """What became of the row."""
         if self.held:
             return "skipped"
+        if self.is_unknown:
+            return "unknown"
         return "refused" if self.refused else "accepted"
 
 
@@ -110,6 +122,8 @@ class Sender:
         self._check_share(*totals)
         rows = _read(batch)
         to_send = [row for row in rows if not row.held]
+        if not all(row.is_repeatable for row in to_send):
+            to_send = self._begin(first, table, to_send)
         if not self._has_sent and self._options.has_canary:
             to_send = self._send_canary(to_send)
         for request in self._requests(to_send):
@@ -117,7 +131,21 @@ class Sender:
         self._note_refused(rows)
         sizes = sum(len(row.payload) for row in rows if not row.held)
         self._log.add_batch(first, table, _outcome(rows), _facts(rows, sizes))
+        self._log.forget(first, table)
         self._count(rows)
+
+    def _begin(self, first: int, table: str, rows: list[Row]) -> list[Row]:
+        """The rows of a batch that must not be sent twice, or none if it may have been sent."""
+        if self._log.begin(first, table) or self._options.in_flight == "resend":
+            return rows
+        if self._options.in_flight == "skip":
+            for row in rows:
+                row.is_unknown = True
+            return []
+        raise UncertainError(
+            f"{len(rows):,} updates were interrupted, and may have been carried out. Look at the "
+            f"profile {rows[0].insert_id}, then give --in-flight resend or --in-flight skip."
+        )
 
     def _send_canary(self, rows: list[Row]) -> list[Row]:
         """Send the first rows of the run alone, and return the rest."""
@@ -232,6 +260,7 @@ class Sender:
             params={"strict": "1", "verbose": "2", "ip": "0"},
             body=b"[%b]" % b",".join([token + row.payload[1:] for row in rows]),
             has_account=False,
+            is_repeatable=all(row.is_repeatable for row in rows),
             rows=len(rows),
         )
 
@@ -329,7 +358,7 @@ def _outcome(rows: Sequence[Row]) -> pa.Table:
 
 
 def _facts(rows: Sequence[Row], size: int) -> dict[str, int]:
-    facts = {"accepted": 0, "refused": 0, "skipped": 0, "bytes": size}
+    facts = {"accepted": 0, "refused": 0, "skipped": 0, "unknown": 0, "bytes": size}
     for row in rows:
         facts[row.outcome] += 1
     return facts

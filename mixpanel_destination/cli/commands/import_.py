@@ -9,7 +9,7 @@ from mixpanel_source.cli.startup import fast_imports
 
 from ..confirm import Confirmation
 from ..job import run_import
-from ..options import add_confirmation, add_max_refused, add_project
+from ..options import add_confirmation, add_inexact, add_max_refused, add_project
 
 KINDS = ("events", "profiles", "groups")
 OPERATIONS = ("set", "set_once", "union", "unset", "remove", "add", "append")
@@ -64,9 +64,7 @@ def add_parser(commands: Commands) -> None:
         action="store_true",
         help="let Mixpanel take the place of events and profiles from this machine's address",
     )
-    parser.add_argument(
-        "--inexact", action="store_true", help="send updates that double if they are repeated"
-    )
+    add_inexact(parser)
     parser.add_argument(
         "--again", action="store_true", help="send rows that were sent before, all the same"
     )
@@ -107,6 +105,7 @@ def run(options: argparse.Namespace) -> int:
         timezone=parse_zone("--project-timezone", options.project_timezone or "UTC"),
         locate=options.locate,
         inexact=options.inexact,
+        in_flight=options.in_flight,
         again=options.again,
         dry_run=options.dry_run,
         refused_share_max=options.max_refused,

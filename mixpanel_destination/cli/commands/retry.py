@@ -9,7 +9,7 @@ from mixpanel_source.cli.startup import fast_imports
 
 from ..confirm import Confirmation
 from ..job import run_import
-from ..options import add_confirmation, add_max_refused, add_project
+from ..options import add_confirmation, add_inexact, add_max_refused, add_project
 
 
 def add_parser(commands: Commands) -> None:
@@ -20,9 +20,7 @@ def add_parser(commands: Commands) -> None:
     add_project(parser)
     add_confirmation(parser)
     add_max_refused(parser)
-    parser.add_argument(
-        "--inexact", action="store_true", help="send updates that double if they are repeated"
-    )
+    add_inexact(parser)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
@@ -41,7 +39,12 @@ def run(options: argparse.Namespace) -> int:
     confirm.check_possible()
     runs = ProjectRuns(settings.project_id)
     send = find_send(runs, options.run_id)
-    chosen = retry_options(send, refused_share_max=options.max_refused, inexact=options.inexact)
+    chosen = retry_options(
+        send,
+        refused_share_max=options.max_refused,
+        inexact=options.inexact,
+        in_flight=options.in_flight,
+    )
     # the rest of an interrupted run is sent before anything else
     lines = retry_lines(runs.log(send.run)) if send.state == "done" else iter(())
     return run_import(

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mixpanel_source.cli.exit_codes import DONE
-from mixpanel_source.cli.output import Column, print_table
+from mixpanel_source.cli.output import Column, complain, print_table
 from mixpanel_source.cli.parser import Commands, add_command
 from mixpanel_source.cli.startup import fast_imports
-from mixpanel_source.cli.text import instant
+from mixpanel_source.cli.text import count, instant
 
 if TYPE_CHECKING:
     from ...commands.status import RunStatus
@@ -38,17 +38,32 @@ def add_parser(commands: Commands) -> None:
     summary = "Show what was sent to the project from this machine, and what was refused."
     parser = add_command(commands, "status", run, summary=summary)
     parser.add_argument("run_id", nargs="?", metavar="RUN", help="a run in detail; or last")
+    parser.add_argument(
+        "--into",
+        metavar="NAME",
+        help="also merge all runs and refused rows into a database, any dlt destination",
+    )
+    parser.add_argument(
+        "--dataset",
+        default="mixpanel_destination",
+        metavar="NAME",
+        help="dataset of the tables for --into (default: mixpanel_destination)",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     with fast_imports():
+        from ...commands.publish import publish
         from ...commands.status import describe_run
         from ...runs import ProjectRuns
         from ...settings import load_settings
 
     runs = ProjectRuns(load_settings().project_id)
+    if options.into:
+        merged = publish(runs, options.into, dataset=options.dataset)
+        complain("; ".join(f"{table}: {count(rows, 'row')}" for table, rows in merged.items()))
     if options.run_id:
         _print_run(describe_run(runs, options.run_id), as_json=options.json)
         return DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import duckdb
 import pytest
 
 from mixpanel_destination.errors import ROWS_REFUSED
@@ -23,6 +24,19 @@ def test_status(writing: Writing, capsys: pytest.CaptureFixture[str]) -> None:
     assert "must be after 1971-01-01: 1 row" in shown
     assert "refused.jsonl" in shown
     assert writing.run("status", "7") == 2
+
+
+def test_runs_as_tables(writing: Writing) -> None:
+    """Runs and refused rows are merged into a database by their keys."""
+    rows = [make_event(n) for n in range(3)] + [make_event(9, time=5)]
+    for _ in range(2):
+        assert writing.import_("events", rows, "--again") == ROWS_REFUSED
+        assert writing.run("status", "--into", "duckdb") == 0
+    with duckdb.connect(str(writing.directory / "mixpanel_destination.duckdb")) as database:
+        sends = database.execute("SELECT accepted, refused FROM _mixpanel_sends").fetchall()
+        messages = database.execute("SELECT field, insert_id FROM _mixpanel_refused").fetchall()
+    assert sends == [(3, 1), (3, 1)]
+    assert messages == [("properties.time", "id-9")] * 2
 
 
 def test_retry_sends_refused_rows_again(writing: Writing) -> None:

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from mixpanel_destination.commands.importing import Importer, ImportOptions, ImportResult
-from mixpanel_destination.errors import ROWS_REFUSED, SendingPausedError, TooManyRefusedError
+from mixpanel_destination.errors import (
+    ROWS_REFUSED,
+    SendingPausedError,
+    TooManyRefusedError,
+    UncertainError,
+)
 from mixpanel_destination.settings import load_settings
 from mixpanel_sandbox import Fault
 from mixpanel_source.errors import AuthError, MixpanelError
@@ -141,3 +146,19 @@ def test_increments_are_refused_unless_accepted(writing: Writing) -> None:
         send(writing, rows, "profiles")
     result, _ = send(writing, rows, "profiles", inexact=True)
     assert result.sends[0].accepted == 1
+
+
+@pytest.mark.parametrize(("choice", "counted"), [("resend", 2), ("skip", 1)])
+def test_interrupted_increments_need_a_decision(
+    writing: Writing, choice: str, counted: int
+) -> None:
+    """Where the answer to an increment is lost, nothing is repeated until the user decides."""
+    writing.sandbox.inject(Fault("502_stored", table="profile_updates"))
+    rows = [{"$distinct_id": "u", "$add": {"n": 1}}]
+    for _ in range(2):
+        with pytest.raises(UncertainError):
+            send(writing, rows, "profiles", inexact=True)
+    result, _ = send(writing, rows, "profiles", inexact=True, in_flight=choice)
+    assert result.sends[0].state == "done"
+    (profile,) = map(json.loads, writing.project.profiles)
+    assert profile["$properties"]["n"] == counted
