@@ -46,6 +46,7 @@ torture: $(VENV)/.dev-$(VERSION)  ## kill syncs and imports, cut their power and
 	done
 	@$(BIN)/python -m tests.support.commit_cuts
 	@$(BIN)/python -m tests.support.killed_sends
+	@$(BIN)/python -m tests.support.write_acceptance
 
 fmt: $(VENV)/.dev-$(VERSION)  ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix-only .
