@@ -7,7 +7,6 @@ from typing import Final
 BATCH_ROWS: Final = 2_000
 """Maximum rows per request, and rows per call of the destination.
 
-Constant: dlt cannot resume a package with another batch size.
 Source: https://developer.mixpanel.com/reference/import-events.
 """
 REQUEST_BYTES: Final = 9_800_000

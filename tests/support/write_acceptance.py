@@ -145,7 +145,8 @@ def size_limits() -> None:
             (directory / "rows.jsonl").write_bytes(b"".join(lines))
             arguments = ["--from", "rows.jsonl", "--project-id=7654321", "--yes"]
             assert run("import", "events", *arguments) == 0
-            statuses = [record.status for record in sandbox.requests if record.method == "POST"]
+            statuses = [record.status for record in sandbox.requests if record.path == "/import"]
+            assert run("verify") == 0
         refused = statuses.count(413)
         stored = len({identity(line) for line in served_lines(target)})
         say(f"limit of {limit:,} bytes: {stored:,} stored, {refused} refused as too large")
