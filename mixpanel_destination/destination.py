@@ -26,9 +26,11 @@ from mixpanel_source.errors import ConfigError, MixpanelError
 from . import constants
 from .api.client import Client
 from .rows.staged import KIND_HINT, SCHEMA
-from .runs import ProjectRuns
+from .runs import ProjectRuns, Send
 from .sending.sender import Sender, SendOptions
 from .settings import NAME, Settings, SettingValues, load_settings
+
+_DELIVERY = "mixpanel_delivery"
 
 
 class StoppedError(MixpanelError, TerminalException):
@@ -82,6 +84,34 @@ class Delivery:
                 self._senders[run, kind] = Sender(self.client, log, kind, options=self.options)
             return self._senders[run, kind]
 
+    def complete(self, run: str) -> None:
+        """Note that a package is sent, unless a command does that itself."""
+        if self.client is None:
+            return
+        settings = self.client.settings
+        runs = ProjectRuns(settings.project_id)
+        if runs.find(run) is not None:
+            return
+        totals = runs.log(run).totals()
+        now = self.clock.time()
+        runs.record(
+            Send(
+                run=run,
+                project_id=settings.project_id,
+                region=settings.region,
+                kind=next((kind for sent, kind in self._senders if sent == run), ""),
+                state="done",
+                source="a pipeline",
+                staged=totals["accepted"] + totals["refused"] + totals["skipped"],
+                accepted=totals["accepted"],
+                refused=totals["refused"],
+                skipped=totals["skipped"],
+                bytes=totals["bytes"],
+                started_at=now,
+                ended_at=now,
+            )
+        )
+
 
 class MixpanelLoadJob(DestinationParquetLoadJob):
     """Sends a file of a load package, batch after batch.
@@ -109,6 +139,11 @@ class MixpanelClient(DestinationClient):
             return job
         return MixpanelLoadJob(file_path, self.config, {}, self.destination_callable)
 
+    def complete_load(self, load_id: str) -> None:
+        """Note that a load package is sent."""
+        delivery: Delivery = getattr(self.config.destination_callable, _DELIVERY)
+        delivery.complete(load_id)
+
 
 class MixpanelDestination(DestinationFactory):
     """The class of the destination, as dlt knows it."""
@@ -125,6 +160,8 @@ def build_destination(delivery: Delivery) -> MixpanelDestination:
     def mixpanel(items: Any, table: TTableSchema) -> None:  # noqa: ANN401 - as dlt calls it
         delivery(items, table)
 
+    # dlt hands the function on, and with it what belongs to it
+    setattr(mixpanel, _DELIVERY, delivery)
     return MixpanelDestination(
         destination_callable=mixpanel,
         destination_name=delivery.name,

@@ -174,13 +174,16 @@ class Client:
                     check(reply)
             except UnavailableError as error:
                 self._note(retry=True)
-                self.gate.failed(step, why=error.reason, retry_after_s=error.retry_after_s or 0.0)
+                wait_s = self.gate.failed(
+                    step, why=error.reason, retry_after_s=error.retry_after_s or 0.0
+                )
                 if not call.is_repeatable and not isinstance(error, RateLimitedError):
                     raise UncertainError(
                         f"{error.reason} It may have been carried out: look before you try again.",
                         subject=call.label,
                     ) from error
-                logger.warning("%s: %s Trying again.", call.label, error.reason)
+                if wait_s:
+                    logger.warning("%s: %s Next try in %.0f s.", call.label, error.reason, wait_s)
             else:
                 self.gate.succeeded()
                 return reply

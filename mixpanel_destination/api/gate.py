@@ -59,13 +59,16 @@ class Gate:
             self._failing_since = None
             self._wait_s = constants.BACKOFF_SECONDS
 
-    def failed(self, step: int, *, why: str, retry_after_s: float = 0.0) -> None:
-        """Close the gate after a failed try.
+    def failed(self, step: int, *, why: str, retry_after_s: float = 0.0) -> float:
+        """Close the gate after a failed try, unless it was closed since.
 
         Args:
             step: what `wait` returned for the try.
             why: the failure, for the message.
             retry_after_s: seconds that Mixpanel asked to wait; 0 if it did not.
+
+        Returns:
+            Seconds for which it was closed now; 0 if it had been closed.
 
         Raises:
             SendingPausedError: nothing has succeeded for `constants.PATIENCE_SECONDS`.
@@ -74,22 +77,23 @@ class Gate:
             now = self._clock.time()
             if self._failing_since is None:
                 self._failing_since = now
-            if step == self._step:
-                self._close(now, retry_after_s)
+            wait_s = self._close(now, retry_after_s) if step == self._step else 0.0
             if self._opens_at > self._failing_since + constants.PATIENCE_SECONDS:
                 minutes = (now - self._failing_since) / 60
                 raise SendingPausedError(
                     f"{why} Nothing was accepted for {minutes:.0f} minutes. What was not sent is "
                     "kept: run the same command again later."
                 )
+            return wait_s
 
-    def _close(self, now: float, retry_after_s: float) -> None:
+    def _close(self, now: float, retry_after_s: float) -> float:
         # the random part keeps processes that failed together from returning together
         wait_s = max(self._wait_s + self._jitter(0.0, constants.JITTER_SECONDS), retry_after_s)
         self._opens_at = now + wait_s
         self._step += 1
         self._wait_s = min(2 * self._wait_s, constants.BACKOFF_SECONDS_MAX)
         self.waits.append(wait_s)
+        return wait_s
 
 
 class Pace:

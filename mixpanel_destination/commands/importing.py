@@ -158,8 +158,13 @@ class Importer:
         """Send what an interrupted run has left."""
         run = self._packages.pending()
         send = self._runs.find(run) if run else None
-        if send is None or send.state not in ("sending", "stopped") or self.options.dry_run:
+        if send is None or send.state not in ("sending", "stopped"):
             return None
+        if self.options.dry_run:
+            raise ConfigError(
+                f"run {send.run} was interrupted, and its rest would be lost. Send it first: "
+                f"mixpanel-destination retry {send.run} --project-id {send.project_id}."
+            )
         summary = Summary(rows=send.staged, bytes=send.bytes)
         pace = self.client.settings.pace
         staging = Staging(target, send.kind, summary, pace, is_resumed=True, send=send)

@@ -31,7 +31,8 @@ def set_up_logging(options: argparse.Namespace) -> None:
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     is_off = getattr(options, "progress", "log") == "off"
     level = logging.WARNING if is_off else logging.INFO
-    logging.getLogger("mixpanel_source").setLevel(logging.DEBUG if options.debug else level)
+    for name in ("mixpanel_source", "mixpanel_destination"):
+        logging.getLogger(name).setLevel(logging.DEBUG if options.debug else level)
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
     # dlt's log may quote values; what matters of it is raised as an error, too
     os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")

@@ -50,6 +50,8 @@ def test_interrupted_package_is_resumed(writing: Writing) -> None:
     assert pipeline.has_pending_data
     pipeline.run()
     assert len(writing.events()) == 3000
+    assert (writing.last.state, writing.last.accepted) == ("done", 3000)
+    assert writing.run("verify", "--deep") == 0
 
 
 def test_profiles(writing: Writing) -> None:

@@ -17,7 +17,7 @@ from mixpanel_destination.errors import (
 )
 from mixpanel_destination.settings import load_settings
 from mixpanel_sandbox import Fault
-from mixpanel_source.errors import AuthError, MixpanelError
+from mixpanel_source.errors import AuthError, ConfigError, MixpanelError
 from tests.support.clock import Clock
 from tests.support.writing import Writing, make_event
 
@@ -85,6 +85,9 @@ def test_gives_up_after_a_while_and_continues(writing: Writing) -> None:
     with pytest.raises(SendingPausedError, match="run the same command"):
         send(writing, rows)
     assert writing.last.state == "stopped"
+    # a dry run would have to give up what is left
+    with pytest.raises(ConfigError, match="was interrupted"):
+        send(writing, rows, dry_run=True)
     writing.sandbox.inject(Fault("503_empty", table="import", times=1))
     result, _ = send(writing, rows)
     (resumed,) = result.sends
