@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -238,17 +239,11 @@ class Importer:
     def _pack(
         self, lines: Iterable[bytes], packer: EventPacker | UpdatePacker, summary: Summary
     ) -> Iterator[list[Staged]]:
-        rows: list[Staged] = []
-        for line in lines:
-            row = packer.pack(line)
-            summary.add(row)
-            rows.append(row)
-            if len(rows) == constants.FILE_ROWS:
-                if self._cancelled.is_set():
-                    raise CancelledError("Cancelled. Nothing was sent.")
-                yield rows
-                rows = []
-        if rows:
+        rest = iter(lines)
+        while rows := [packer.pack(line) for line in islice(rest, constants.FILE_ROWS)]:
+            if self._cancelled.is_set():
+                raise CancelledError("Cancelled. Nothing was sent.")
+            summary.add(rows)
             yield rows
 
     def _sent_before(self, send: Send) -> Send | None:

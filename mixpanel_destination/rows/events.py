@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import orjson
 
-from mixpanel_source.decode.event_time import EPOCH_ORDINAL, MS_FROM, event_day, parse_moment
+from mixpanel_source.decode.event_time import EPOCH_ORDINAL, MS_FROM, parse_moment
 from mixpanel_source.decode.index.identity import VOLATILE, first_given
 from mixpanel_source.decode.json_values import compact_json, content_digest, dump_json, repair_row
 
@@ -37,6 +37,7 @@ class _Line(msgspec.Struct):
     properties: dict[str, msgspec.Raw]
 
 
+MS_PER_DAY = 1000 * SECONDS_PER_DAY
 _NAMES_KNOWN_MAX = 50_000
 _decode = msgspec.json.Decoder(_Line).decode
 _encode = msgspec.json.Encoder().encode
@@ -237,13 +238,16 @@ def event_content(name: str, properties: dict[str, Any]) -> bytes:
 
 
 def _treated_content(name: str, sent_id: object, properties: dict[str, Any]) -> bytes:
-    kept = {key: value for key, value in properties.items() if key not in NO_CONTENT}
+    kept = properties.copy()
+    for key in NO_CONTENT.intersection(properties):
+        del kept[key]
     return content_digest([name, sent_id, kept])
 
 
 def event_key(name: str, insert_id: object, sent_id: object, time_ms: int | None) -> bytes:
-    """What identifies an event, as `EventIdentifier` of `mixpanel_source` has it."""
-    return content_digest([name, insert_id, sent_id, event_day(time_ms)])
+    """What identifies an event to Mixpanel: name, ids and day."""
+    day = None if time_ms is None else time_ms // MS_PER_DAY
+    return content_digest([name, insert_id, sent_id, day])
 
 
 def one_line(payload: bytes) -> bytes:
@@ -262,7 +266,7 @@ def _raw(value: object) -> msgspec.Raw:
 
 
 def _date(time_ms: int | None) -> str:
-    return "" if time_ms is None else _iso_date(time_ms // 1000 // SECONDS_PER_DAY)
+    return "" if time_ms is None else _iso_date(time_ms // MS_PER_DAY)
 
 
 @lru_cache(maxsize=4096)
