@@ -83,6 +83,7 @@ class Postgres(Destination):
     extra = "mixpanel-source[postgres]"
     takes_views = True
     deletes_rows = True
+    reads_our_files = True
     comments_query = (
         "SELECT c.relname, a.attname, col_description(a.attrelid, a.attnum) "
         "FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid "
