@@ -34,18 +34,14 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.job_impl import FollowupJobRequestImpl
 from duckdb import DuckDBPyConnection
-from pyarrow import parquet as pq
 
-from ... import constants
-from ...decode.parallel import available_processors
 from ...sql import quote_text
 from ..replacement import Conditions, conditions_of
 from .errors import is_busy
+from .resources import limited_resources
 
 MAIN = "main"
 """The schema that every database has."""
-_ROWS_PER_THREAD = 3 * 122_880
-"""Minimum rows that a thread inserts: some of DuckDB's row groups."""
 _OPEN_PATIENCE_SECONDS = 1.0
 _OPEN_POLL_SECONDS = 0.02
 _DATABASES = {MAIN, "system", "temp"}
@@ -208,29 +204,14 @@ class _ReplaceJob(RunnableLoadJob):
         scope = self._conditions.scope.format(table=name, staging_table=staged)
         # a table has no order, and preserving that of the files doubles time and memory
         client.execute_sql("SET preserve_insertion_order = false")
-        if "memory_limit" not in (client.credentials.global_config or {}):
-            client.execute_sql(f"SET memory_limit = '{constants.DUCKDB_MEMORY}'")
-        client.execute_sql(f"SET threads = {_threads_for(files)}")
-        with client.begin_transaction():
+        with limited_resources(client, files), client.begin_transaction():
             client.execute_sql(f"DELETE FROM {name} WHERE {scope}")  # noqa: S608 - our own names
             client.execute_sql(
                 f"INSERT INTO {name} BY NAME SELECT * FROM {staged} WHERE {self._conditions.keep}"  # noqa: S608 - as above
             )
-
-        client.execute_sql("RESET threads")
 
     def _files(self, table: str) -> list[str]:
         # completed_jobs/ is beside started_jobs/, where the file of this job is
         package = Path(self._file_path).parents[1]
         completed = package / PackageStorage.COMPLETED_JOBS_FOLDER
         return sorted(str(path) for path in completed.glob(f"{table}.*.parquet"))
-
-
-def _threads_for(files: Iterable[str]) -> int:
-    """The number of threads to insert with: each has enough rows to fill row groups.
-
-    A thread's last row group is incomplete. DuckDB merges these at the commit, writes them again at
-    the checkpoint, and leaves as much unused space in the file.
-    """
-    rows: int = sum(pq.read_metadata(file).num_rows for file in files)
-    return max(1, min(available_processors(), rows // _ROWS_PER_THREAD))
