@@ -19,7 +19,7 @@ from ..destinations.registry import destination_of
 from ..destinations.replacement import Replacement
 from . import lists
 from .context import LoadContext
-from .dlt_items import iter_without_tombstones
+from .dlt_items import growing_tables, iter_without_tombstones
 from .events import loading as events
 from .events import planning
 from .item_files import adds_load_id, iter_as_files
@@ -105,7 +105,8 @@ def build_resource(table: Table, context: LoadContext) -> DltResource:
             items = iter_without_tombstones(items)
         elif context.checkpoint is not None and _reads_our_files():
             items = iter_as_files(items, table.name)
-        yield from items
+        with growing_tables():
+            yield from items
         # the destination works next, in the same process
         release_memory()
 
