@@ -38,13 +38,15 @@ coverage: test-all  ## run all tests and measure which lines they reach; takes l
 
 check: lint types imports test  ## everything a change has to pass
 
-torture: $(VENV)/.dev-$(VERSION)  ## kill syncs, cut their power and connections, run several at once
+torture: $(VENV)/.dev-$(VERSION)  ## kill syncs and imports, cut their power and connections, run several at once
 	@for destination in duckdb postgres; do \
 		for kind in random_kills power_cuts random_writers; do \
 			$(BIN)/python -m tests.support.$$kind $$destination || exit 1; \
 		done; \
 	done
 	@$(BIN)/python -m tests.support.commit_cuts
+	@$(BIN)/python -m tests.support.killed_sends
+	@$(BIN)/python -m tests.support.write_acceptance
 
 fmt: $(VENV)/.dev-$(VERSION)  ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix-only .

@@ -1,16 +1,18 @@
-"""State shared by all endpoints: the project, the clock and the profile query sessions."""
+"""State shared by all endpoints: the projects, the clock, profile query sessions, the inbox."""
 
 from __future__ import annotations
 
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
 from zoneinfo import ZoneInfo
 
 from .messages import Params
 from .project import Project
+from .writes.inbox import Inbox
+from .writes.meter import IngestionMeter
 
 
 class Sessions:
@@ -46,10 +48,21 @@ class Sessions:
 
 
 @dataclass(frozen=True)
+class WriteLimits:
+    """Limits on writing requests."""
+
+    import_bytes: int
+    """Maximum uncompressed bytes of a request to /import."""
+
+
+@dataclass(frozen=True)
 class Context:
-    """What an endpoint reads to answer a request."""
+    """What an endpoint reads to answer a request, and where it stores what is written."""
 
     project: Project
+    """The project of the request."""
+    projects: Sequence[Project]
+    """All projects of the account that the host of the request knows."""
     clock: Callable[[], float]
     """Returns epoch seconds."""
     sessions: Sessions
@@ -57,6 +70,22 @@ class Context:
     """Default profiles per page."""
     total_on_every_page: bool
     """Whether profile pages after the first have `total` and `page_size`."""
+    inbox: Inbox
+    meter: IngestionMeter
+    entity_meter: IngestionMeter
+    """Counts the entries of the Lexicon that are written."""
+    lookup_meter: IngestionMeter
+    """Counts the replacements of lookup tables."""
+    write_limits: WriteLimits
+
+    def for_project(self, project: Project) -> Context:
+        """Return the same context for another project."""
+        return replace(self, project=project)
+
+    def for_region(self, region: str) -> Context:
+        """Return the context of the hosts of a region, which know its projects only."""
+        projects = [project for project in self.projects if project.region == region]
+        return replace(self, projects=projects)
 
     def now(self) -> datetime:
         """Return the current time in UTC."""

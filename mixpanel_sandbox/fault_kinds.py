@@ -9,7 +9,16 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from .messages import Ending, Response, json_bytes, json_response
-from .routes import TABLES
+from .routes import TABLES, WRITTEN_TABLES
+from .writes.fault_edits import (
+    STATUS_0,
+    Record,
+    drop_id,
+    edit_failures,
+    ingestion_error,
+    name_with_dollar,
+)
+from .writes.meter import ERROR as INGESTION_LIMIT_ERROR
 
 Change = Callable[[Response, float], Response]
 """Turns the correct response into the faulty one; the number is the fault's seconds."""
@@ -18,6 +27,8 @@ Edit = Callable[[bytes], bytes]
 
 EXPORT = frozenset({"export"})
 ENGAGE = frozenset({"engage"})
+IMPORT = frozenset({"import"})
+VERDICTS = frozenset({"track", "profile_updates", "group_updates"})
 
 _PROPERTIES = re.compile(rb'"properties"\s*:\s*\{(?=\s*")')
 
@@ -34,8 +45,17 @@ class FaultKind:
     """Whether it only applies if the client accepts gzip."""
     expires_sessions: bool = False
     """Whether all profile query sessions are dropped first."""
+    refuses: bool = False
+    """Whether a writing request is answered without being carried out."""
     seconds: float = 0.0
     """Default seconds passed to `change`."""
+
+
+def _refusal(
+    description: str, change: Change, tables: frozenset[str] = TABLES, *, seconds: float = 0.0
+) -> FaultKind:
+    """Return a kind after which nothing of a writing request is stored."""
+    return FaultKind(description, change, tables, refuses=True, seconds=seconds)
 
 
 def _unchanged(response: Response, _seconds: float) -> Response:
@@ -54,6 +74,10 @@ def _html(status: int) -> Change:
 
 def _error(status: int, error: str) -> Change:
     return _respond(status, json_bytes({"error": error}))
+
+
+def _edit(edit: Callable[[Record], object]) -> Change:
+    return lambda response, _seconds: edit_failures(response, edit)
 
 
 def _rate_limited(*headers: str) -> Change:
@@ -131,29 +155,48 @@ def _halve_results(response: Response, _seconds: float) -> Response:
 
 
 KINDS: dict[str, FaultKind] = {
-    "429": FaultKind("429 with Retry-After", _rate_limited("Retry-After"), seconds=10),
-    "429_headers": FaultKind(
+    "429": _refusal("429 with Retry-After", _rate_limited("Retry-After"), seconds=10),
+    "429_headers": _refusal(
         "429 with RateLimit headers only",
         _rate_limited("RateLimit", "RateLimit-Policy"),
         seconds=10,
     ),
-    "429_bare": FaultKind("429 without any hint when to retry", _rate_limited()),
+    "429_bare": _refusal("429 without any hint when to retry", _rate_limited()),
+    "429_import": _refusal(
+        "429 of the ingestion host",
+        _respond(429, ingestion_error(429, INGESTION_LIMIT_ERROR)),
+        WRITTEN_TABLES,
+    ),
+    "413": _refusal(
+        "413, larger than 2097152 bytes",
+        _respond(413, ingestion_error(413, "request exceeds max limit of 2097152 bytes")),
+        WRITTEN_TABLES,
+    ),
+    "status_0": _refusal("200 that reports a failure", _respond(200, STATUS_0), VERDICTS),
+    "ids_with_dollar": FaultKind(
+        "failed_records name the id $insert_id", _edit(name_with_dollar), IMPORT
+    ),
+    "ids_absent": FaultKind("failed_records have no ids", _edit(drop_id), IMPORT),
+    "failures_as_text": FaultKind(
+        "failed_records are texts", _edit(lambda record: record["message"]), IMPORT
+    ),
+    "502_stored": FaultKind("502 after the request was carried out", _html(502), WRITTEN_TABLES),
     **{
-        f"{status}": FaultKind(f"{status} with an HTML page", _html(status))
+        f"{status}": _refusal(f"{status} with an HTML page", _html(status))
         for status in (500, 502, 503, 504)
     },
     **{
-        f"{status}_empty": FaultKind(f"{status} without a body", _respond(status, b""))
+        f"{status}_empty": _refusal(f"{status} without a body", _respond(status, b""))
         for status in (500, 502, 503, 504)
     },
-    "html": FaultKind("200 with an HTML page", _html(200)),
-    "timeout": FaultKind("400 reporting a timeout", _error(400, "Timeout Error.")),
-    "401": FaultKind("401, credentials rejected", _error(401, "Invalid credentials")),
-    "402": FaultKind(
+    "html": _refusal("200 with an HTML page", _html(200)),
+    "timeout": _refusal("400 reporting a timeout", _error(400, "Timeout Error.")),
+    "401": _refusal("401, credentials rejected", _error(401, "Invalid credentials")),
+    "402": _refusal(
         "402, not available on the plan",
         _error(402, "Your plan does not allow API calls. Upgrade at mixpanel.com/pricing"),
     ),
-    "403": FaultKind("403, no permission", _error(403, "Permission denied")),
+    "403": _refusal("403, no permission", _error(403, "Permission denied")),
     "slow": FaultKind("first byte delayed by some seconds", _delay, seconds=0.2),
     "stall": FaultKind("last bytes delayed by some seconds", _stall, seconds=0.2),
     "closed": FaultKind("connection closed before the status line", _end(Ending.NOTHING_SENT)),

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 Params = dict[str, str]
 
+_READS_PARAMS_FROM_BODY = ("/api/query/", "/api/2.0/")
+
 
 class Ending(Enum):
     """How the bytes of a response end."""
@@ -37,10 +39,18 @@ class Request:
     path: str
     """Path without a trailing slash."""
     params: Params
-    """Parameters of the query string and of the body; those of the body take precedence."""
+    """Parameters of the query string and, on the query and export hosts, of the body, which take
+    precedence."""
     authorization: str = ""
     """Value of the `Authorization` header."""
     accepts_gzip: bool = False
+    body: bytes = field(default=b"", repr=False)
+    """Raw body, possibly compressed."""
+    content_type: str = ""
+    """Media type of the body, without parameters."""
+    content_encoding: str = ""
+    region: str = "us"
+    """Region of the host the request was sent to."""
     path_params: Params = field(default_factory=dict)
     """Values of the placeholders in the path of the route."""
 
@@ -104,7 +114,7 @@ def _error_body(status: int, error: str, request: Request | None) -> dict[str, o
         return {"error": error}
     if request.path.startswith(("/api/app/", "/api/2.0/nessie/")):
         return {"status": "error", "error": error}
-    if request.path == "/lookup-tables":
+    if not request.path.startswith("/api/"):
         return {"code": status, "error": error, "status": HTTPStatus(status).phrase}
     return {"request": request.target, "error": error}
 
@@ -112,13 +122,19 @@ def _error_body(status: int, error: str, request: Request | None) -> dict[str, o
 def parse_request(method: str, target: str, headers: Message, body: bytes) -> Request:
     """Parse a request, merging the parameters of its query string and its body."""
     url = urlsplit(target)
+    path = url.path.rstrip("/") or "/"
+    # elsewhere the body is data: up to 10 MB that would end up in the request log
+    has_params = path.startswith(_READS_PARAMS_FROM_BODY)
     return Request(
         method=method,
         target=target,
-        path=url.path.rstrip("/") or "/",
-        params={**_parse_form(url.query), **_parse_body(body)},
+        path=path,
+        params={**_parse_form(url.query), **(_parse_body(body) if has_params else {})},
         authorization=headers.get("Authorization", ""),
         accepts_gzip="gzip" in headers.get("Accept-Encoding", ""),
+        body=body,
+        content_type=headers.get_content_type() if headers.get("Content-Type") else "",
+        content_encoding=headers.get("Content-Encoding", "").lower(),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class Project:
     """Distinct ids by cohort id, with or without a profile."""
     groups: dict[str, list[bytes]] = field(default_factory=dict, repr=False)
     """Group profiles by `data_group_id`, in the format of `profiles`."""
+    group_keys: dict[str, str] = field(default_factory=dict, repr=False)
+    """`data_group_id` by group key; keys that are not listed get an id when they are written."""
     funnels: list[dict[str, Any]] = field(default_factory=list, repr=False)
     """Saved funnels, `{"funnel_id", "name", "steps": [event], "length": days}`, with breakdowns as
     `"on": [property]`."""
@@ -55,10 +58,14 @@ class Project:
     """Lexicon schemas, `{"entityType", "name", "schemaJson"}`."""
     lookup_tables: list[dict[str, Any]] = field(default_factory=list, repr=False)
     """Lookup tables, `{"id", "name"}`."""
+    lookup_contents: dict[str, str] = field(default_factory=dict, repr=False)
+    """CSV text by the id of the lookup table, as it was written; no API reads it."""
     pipelines: list[dict[str, Any]] = field(default_factory=list, repr=False)
     """Data pipelines in API format."""
     pipeline_runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
     """Runs by pipeline name, in API format."""
+    gdpr_jobs: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    """Requests to retrieve or delete the data of persons, by their id."""
     jql: list[dict[str, Any]] | None = field(default=None, repr=False)
     """Result of every JQL script; None returns the number of events by name."""
     project_id: int = PROJECT_ID
@@ -66,6 +73,18 @@ class Project:
     """IANA name; decides which day is today and under which day reports count an event."""
     plan: Literal["free", "growth"] = "growth"
     """On the free plan all query endpoints return 402."""
+    name: str = "Sandbox"
+    region: Literal["us", "eu", "in"] = "us"
+    """Only the hosts of this region know the project."""
+    identity: Literal["original", "simplified"] = "simplified"
+    """How ids are merged; simplified projects refuse `$identify`, `$create_alias`, `$merge`."""
+    retention_days: int | None = None
+    """Age in days from which events are refused; None keeps all."""
+
+    @property
+    def token(self) -> str:
+        """The project token: 32 hexadecimal digits that follow from the id."""
+        return hashlib.blake2b(str(self.project_id).encode(), digest_size=16).hexdigest()
 
     @classmethod
     def from_directory(cls, path: str | Path) -> Project:

@@ -21,10 +21,20 @@ from .reports import (
     retention,
     segmentation,
 )
+from .writes import (
+    chart_annotations,
+    events,
+    gdpr,
+    lookup_tables,
+    pipelines,
+    profile_updates,
+    schemas,
+)
 
 Endpoint = Callable[[Context, Request], Response]
 
 _GET = frozenset({"GET"})
+_POST = frozenset({"POST"})
 _GET_OR_POST = frozenset({"GET", "POST"})
 
 
@@ -40,6 +50,9 @@ class Route:
     family: str
     """The rate limit the path counts towards, if it has one: query, export or lexicon."""
     methods: frozenset[str] = _GET
+    writes: bool = False
+    is_open: bool = False
+    """Whether it takes requests without credentials."""
 
 
 def _query(
@@ -52,7 +65,18 @@ def _query(
     ]
 
 
+def _write(method: str, path: str, endpoint: Endpoint, *, table: str, family: str = "app") -> Route:
+    return Route(path, endpoint, table, family, frozenset({method}), writes=True)
+
+
+def _ingest(path: str, endpoint: Endpoint, table: str) -> Route:
+    """Return a route whose requests are authorised by the token in the body alone."""
+    return Route(path, endpoint, table, "ingestion", _POST, writes=True, is_open=True)
+
+
 _PROJECT = "/api/app/projects/{project_id}"
+_RETRIEVALS = "/api/app/data-retrievals/v3.0"
+_DELETIONS = "/api/app/data-deletions/v3.0"
 _PIPELINE = "/api/2.0/nessie/pipeline"
 
 ROUTES: tuple[Route, ...] = (
@@ -106,25 +130,78 @@ ROUTES: tuple[Route, ...] = (
         "lookup_tables",
         "ingestion",
     ),
+    # writing
+    _write("POST", "/import", events.import_events, table="import", family="ingestion"),
+    _ingest("/track", events.track_events, "track"),
+    _ingest("/engage", profile_updates.update_profiles, "profile_updates"),
+    _ingest("/groups", profile_updates.update_groups, "group_updates"),
+    _write("PUT", "/lookup-tables/{id}", lookup_tables.replace_table, table="lookup_table"),
+    *(
+        _write(method, path, endpoint, table="lexicon_changes", family="lexicon")
+        for method, path, endpoint in (
+            ("POST", f"{_PROJECT}/schemas", schemas.upload_schemas),
+            ("DELETE", f"{_PROJECT}/schemas", schemas.delete_schemas),
+            ("DELETE", f"{_PROJECT}/schemas/{{entity_type}}", schemas.delete_schemas),
+            ("POST", f"{_PROJECT}/schemas/{{entity_type}}/{{name}}", schemas.upload_schema),
+            ("DELETE", f"{_PROJECT}/schemas/{{entity_type}}/{{name}}", schemas.delete_schemas),
+        )
+    ),
+    *(
+        _write(method, f"{_PROJECT}/annotations{path}", endpoint, table="annotation_changes")
+        for method, path, endpoint in (
+            ("POST", "", chart_annotations.create_annotation),
+            ("POST", "/tags", chart_annotations.create_tag),
+            ("PATCH", "/{id}", chart_annotations.patch_annotation),
+            ("DELETE", "/{id}", chart_annotations.delete_annotation),
+        )
+    ),
+    *(
+        _write("POST", f"{_PIPELINE}/{name}", endpoint, table="pipeline_changes")
+        for name, endpoint in (
+            ("create", pipelines.create_pipeline),
+            ("edit", pipelines.edit_pipeline),
+            ("pause", pipelines.pause_pipeline),
+            ("resume", pipelines.resume_pipeline),
+            ("cancel", pipelines.cancel_pipeline),
+        )
+    ),
+    # persons
+    _write("POST", _RETRIEVALS, gdpr.create_retrieval, table="gdpr", family="gdpr"),
+    Route(f"{_RETRIEVALS}/{{tracking_id}}", gdpr.get_job, "gdpr_jobs", "gdpr"),
+    _write("POST", _DELETIONS, gdpr.create_deletion, table="gdpr", family="gdpr"),
+    Route(f"{_DELETIONS}/{{tracking_id}}", gdpr.get_job, "gdpr_jobs", "gdpr"),
+    _write(
+        "DELETE",
+        f"{_DELETIONS}/{{tracking_id}}",
+        gdpr.cancel_deletion,
+        table="gdpr",
+        family="gdpr",
+    ),
 )
 
 TABLES = frozenset(route.table for route in ROUTES)
 """The tables of all routes."""
+WRITTEN_TABLES = frozenset(route.table for route in ROUTES if route.writes)
+"""The tables of the routes that write."""
 
-_BY_PATH = {route.path: route for route in ROUTES}
-_PATTERNS = [(route.path.split("/"), route) for route in ROUTES if "{" in route.path]
+_PATTERNS = [(route.path.split("/"), route) for route in ROUTES]
 
 
-def find_route(path: str) -> tuple[Route | None, Params]:
-    """Return the route of a path and the unquoted values of its placeholders."""
-    if path in _BY_PATH:
-        return _BY_PATH[path], {}
+def find_route(path: str, method: str) -> tuple[Route | None, Params]:
+    """Return the route of a path and the unquoted values of its placeholders.
+
+    If no route of the path has the method, one with other methods is returned.
+    """
     segments = path.split("/")
+    found: tuple[Route | None, Params] = (None, {})
     for pattern, route in _PATTERNS:
         path_params = _match(pattern, segments)
-        if path_params is not None:
+        if path_params is None:
+            continue
+        if method in route.methods:
             return route, path_params
-    return None, {}
+        found = found if found[0] else (route, path_params)
+    return found
 
 
 def _match(pattern: list[str], segments: list[str]) -> Params | None:

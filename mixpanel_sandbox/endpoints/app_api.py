@@ -16,30 +16,33 @@ ACCOUNT_ID = 4242
 ORGANIZATION_ID = 100
 ENTITY_TYPES = ("event", "profile")
 
+_DOMAINS = {"us": "mixpanel.com", "eu": "eu.mixpanel.com", "in": "in.mixpanel.com"}
 _DATE_LENGTH = len("2026-11-20")
 
 
 def describe_account(context: Context, _request: Request) -> Response:
-    """Return the service account and its only project.
+    """Return the service account and its projects.
 
     Undocumented; the project timezone is at `results.projects.<id>.timezone`.
     """
-    project = context.project
     described = {
-        "name": "Sandbox",
-        "organization_id": ORGANIZATION_ID,
-        "timezone": project.timezone,
-        "has_workspaces": False,
-        "domain": "mixpanel.com",
-        "type": "PROJECT",
-        "role": {"id": 1, "name": "analyst"},
+        str(project.project_id): {
+            "name": project.name,
+            "organization_id": ORGANIZATION_ID,
+            "timezone": project.timezone,
+            "has_workspaces": False,
+            "domain": _DOMAINS[project.region],
+            "type": "PROJECT",
+            "role": {"id": 1, "name": "analyst"},
+        }
+        for project in context.projects
     }
     organization = {"id": ORGANIZATION_ID, "name": "Made-up shop", "role": "analyst"}
-    return _ok(
+    return ok(
         {
             "user_id": ACCOUNT_ID,
             "organizations": {str(ORGANIZATION_ID): organization},
-            "projects": {str(project.project_id): described},
+            "projects": described,
         }
     )
 
@@ -52,7 +55,7 @@ def list_annotations(context: Context, request: Request) -> Response:
     first = request.params.get("fromDate") or ""
     last = request.params.get("toDate") or "9999-12-31"
     tags = parse_string_set(request, "tags")
-    return _ok(
+    return ok(
         [
             annotation
             for annotation in context.project.annotations
@@ -72,7 +75,7 @@ def get_annotation(context: Context, request: Request) -> Response:
     """
     for annotation in context.project.annotations:
         if str(annotation["id"]) == request.path_params["id"]:
-            return _ok(annotation)
+            return ok(annotation)
     raise api_error(404, "Annotation not found", request)
 
 
@@ -84,7 +87,7 @@ def list_schemas(context: Context, request: Request) -> Response:
     Raises:
         ApiError: 400, unknown entity type.
     """
-    return _ok(list(_find_schemas(context, request, request.params.get("entity_name"))))
+    return ok(list(_find_schemas(context, request, request.params.get("entity_name"))))
 
 
 def get_schema(context: Context, request: Request) -> Response:
@@ -111,5 +114,6 @@ def _find_schemas(context: Context, request: Request, name: str | None) -> Itera
     )
 
 
-def _ok(results: object) -> Response:
+def ok(results: object) -> Response:
+    """Return results in the envelope of the app API."""
     return json_response({"status": "ok", "results": results})

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..messages import ApiError, Request, api_error
+from ..project import Project
 
 USERNAME = "sandbox.a1b2c3.mp-service-account"
 SECRET = "sandbox-secret"  # noqa: S105 - a fixed secret that protects nothing
+OAUTH_TOKEN = "sandbox-oauth-token"  # noqa: S105 - a fixed secret that protects nothing
 PROJECT_SECRET = "sandbox-project-secret"  # noqa: S105 - a fixed secret that protects nothing
 
 INVALID_KEY_ERROR = (
@@ -35,31 +37,48 @@ class Authenticator:
     wrong_region: bool
     """Treat every project id as unknown, like the host of another region."""
 
-    def authenticate(self, request: Request, project_id: int) -> None:
-        """Check a request.
+    def authenticate(self, request: Request, project: Project) -> None:
+        """Check a request for a project.
 
         Raises:
             ApiError: 400, 401 or 403, worded as the requested API words it.
         """
-        username, secret = _parse_basic(request.authorization)
-        if request.path.startswith("/api/app/"):
-            self._check_app_api(request, (username, secret), project_id)
+        username, secret = parse_basic(request.authorization)
+        if request.path.startswith("/api/app/data-"):
+            self._check_oauth(request, project)
+        elif request.path.startswith("/api/app/"):
+            self._check_app_api(request, (username, secret), project)
         elif secret:
-            self._check_service_account(request, (username, secret), project_id)
+            self._check_service_account(request, (username, secret), project)
+        elif request.path == "/import" and username == project.token:
+            self._check_project_id(request, project)
         else:
-            self._check_project_secret(request, username, project_id)
+            self._check_project_secret(request, username, project)
+
+    def _is_wrong_region(self, request: Request, project: Project) -> bool:
+        return self.wrong_region or request.region != project.region
+
+    def _check_oauth(self, request: Request, project: Project) -> None:
+        # https://developer.mixpanel.com/reference/gdpr-api
+        if request.authorization != f"Bearer {OAUTH_TOKEN}":
+            raise api_error(401, "Unauthorized", request)
+        known = request.params.get("token") == project.token
+        if not known or self._is_wrong_region(request, project):
+            raise api_error(403, "You do not have permission to access this project", request)
 
     def _check_app_api(
-        self, request: Request, credentials: tuple[str, str], project_id: int
+        self, request: Request, credentials: tuple[str, str], project: Project
     ) -> None:
         if credentials != (self.username, self.secret):
             raise api_error(401, "Invalid service account credentials", request)
-        requested = request.path_params.get("project_id")
-        if requested is not None and (self.wrong_region or requested != str(project_id)):
+        requested = request.path_params.get("project_id", str(project.project_id))
+        if requested != str(project.project_id) or (
+            "project_id" in request.path_params and self._is_wrong_region(request, project)
+        ):
             raise api_error(403, "You do not have permission to access this project", request)
 
     def _check_service_account(
-        self, request: Request, credentials: tuple[str, str], project_id: int
+        self, request: Request, credentials: tuple[str, str], project: Project
     ) -> None:
         username, secret = credentials
         requested = request.params.get("project_id", "")
@@ -70,16 +89,20 @@ class Authenticator:
         if not requested:
             # without a project id the host takes the username for a project secret
             raise self._unauthorized(INVALID_KEY_ERROR, request)
-        if self.wrong_region:
+        if self._is_wrong_region(request, project):
             raise api_error(400, "invalid project id for cluster", request)
-        if requested != str(project_id):
+        if requested != str(project.project_id):
             raise api_error(403, "not a project member", request)
 
-    def _check_project_secret(self, request: Request, secret: str, project_id: int) -> None:
-        requested = request.params.get("project_id", str(project_id))
-        if not secret or secret != self.project_secret or self.wrong_region:
+    def _check_project_secret(self, request: Request, secret: str, project: Project) -> None:
+        wrong_region = self._is_wrong_region(request, project)
+        if not secret or secret != self.project_secret or wrong_region:
             raise self._unauthorized(INVALID_KEY_ERROR, request)
-        if requested != str(project_id):
+        self._check_project_id(request, project)
+
+    def _check_project_id(self, request: Request, project: Project) -> None:
+        requested = request.params.get("project_id", str(project.project_id))
+        if requested != str(project.project_id):
             error = "Mismatch between project secret's project ID and URL project ID"
             raise api_error(400, error, request)
 
@@ -89,7 +112,7 @@ class Authenticator:
         return api_error(401, error, request)
 
 
-def _parse_basic(authorization: str) -> tuple[str, str]:
+def parse_basic(authorization: str) -> tuple[str, str]:
     """Return user name and password, both empty if the header is missing or malformed."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":

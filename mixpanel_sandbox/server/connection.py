@@ -69,6 +69,7 @@ class ConnectionHandler(BaseHTTPRequestHandler):
     log: RequestLog
     connections: OpenConnections
     clock: Callable[[], float]
+    region: str
 
     def setup(self) -> None:
         """Register the connection."""
@@ -85,6 +86,7 @@ class ConnectionHandler(BaseHTTPRequestHandler):
         started = time.monotonic()
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         request = parse_request(self.command, self.path, self.headers, body)
+        request = replace(request, region=self.region)
         record = self.log.begin(request, started)
         try:
             with self.dispatcher.dispatch(request) as result:
@@ -98,7 +100,8 @@ class ConnectionHandler(BaseHTTPRequestHandler):
             if record.ended is None:
                 self.log.end(record)
 
-    do_POST = do_GET  # noqa: N815 - name required by the base class
+    # names required by the base class
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing; `RequestLog` logs the requests."""
@@ -144,10 +147,11 @@ class HttpServer(ThreadingHTTPServer):
         log: RequestLog,
         connections: OpenConnections,
         clock: Callable[[], float],
+        region: str,
     ) -> None:
-        """Listen on an address."""
+        """Listen on an address, as the hosts of a region."""
         shared = {"dispatcher": dispatcher, "log": log, "connections": connections}
-        shared["clock"] = staticmethod(clock)
+        shared |= {"clock": staticmethod(clock), "region": region}
         super().__init__(address, type("BoundHandler", (ConnectionHandler,), shared))
 
     def server_bind(self) -> None:

@@ -17,7 +17,7 @@ class Record:
     method: str
     path: str
     params: Params
-    """Parameters of the query string and of the body."""
+    """Parameters of the query string and, on the query and export hosts, of the body."""
     started: float
     ended: float | None = None
     """When the last bytes were written to the socket; None while the request is running."""
@@ -25,6 +25,8 @@ class Record:
     """0 until the status line is sent."""
     bytes_sent: int = 0
     """Head, framing and body."""
+    bytes_received: int = 0
+    """Body as sent, possibly compressed."""
     fault: str | None = None
     """Name of the injected fault."""
 
@@ -45,6 +47,7 @@ class RequestLog:
     def begin(self, request: Request, started: float) -> Record:
         """Add a record for a received request."""
         record = Record(request.method, request.path, request.params, started)
+        record.bytes_received = len(request.body)
         with self._lock:
             self._records.append(record)
         return record

@@ -126,5 +126,5 @@ class VersionAction(argparse.Action):
             number = version("mixpanel-source")
         except PackageNotFoundError:  # a copy of the folder, as `dlt init` makes it
             number = "(not installed)"
-        print(f"mixpanel-source {number}")
+        print(f"{parser.prog} {number}")
         parser.exit()

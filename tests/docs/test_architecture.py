@@ -49,5 +49,5 @@ def test_layers_are_those_that_are_checked() -> None:
     """The layers are those of the contract in pyproject.toml, in its order."""
     settings = tomlkit.parse((ROOT / "pyproject.toml").read_text(encoding="utf-8")).unwrap()
     contracts = settings["tool"]["importlinter"]["contracts"]
-    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["name"] == "Layers"]
     assert "```text\n" + "\n".join(layers) + "\n```" in PAGE

@@ -18,6 +18,7 @@ PLAIN = (
     "CHANGELOG.md",
     "docs",
     "benchmarks",
+    "mixpanel_destination",
     "mixpanel_sandbox",
     "mixpanel_source",
     "pipelines",

@@ -36,9 +36,9 @@ def basic_auth(username: str = USERNAME, secret: str = SECRET) -> dict[str, str]
     return {"Authorization": f"Basic {encoded}"}
 
 
-def connect(sandbox: Sandbox) -> http.client.HTTPConnection:
-    """Return a connection, not opened yet."""
-    return http.client.HTTPConnection(urlsplit(sandbox.url).netloc, timeout=TIMEOUT_S)
+def connect(sandbox: Sandbox, url: str | None = None) -> http.client.HTTPConnection:
+    """Return a connection, not opened yet; `url` is the base URL if it is another one."""
+    return http.client.HTTPConnection(urlsplit(url or sandbox.url).netloc, timeout=TIMEOUT_S)
 
 
 def send(
@@ -49,11 +49,12 @@ def send(
     method: str = "GET",
     body: str | bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    url: str | None = None,
 ) -> Response:
     """Send a request; `project_id` is added by default, `project_id=None` omits it."""
     query_params = {"project_id": PROJECT_ID, **(params or {})}
     query = urlencode({name: value for name, value in query_params.items() if value is not None})
-    connection = connect(sandbox)
+    connection = connect(sandbox, url)
     try:
         connection.request(method, f"{path}?{query}", body, {**basic_auth(), **(headers or {})})
         response = connection.getresponse()

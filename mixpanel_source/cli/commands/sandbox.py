@@ -29,6 +29,11 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--port", type=int, default=PORT, help=f"(default: {PORT})")
     parser.add_argument("--data", type=Path, metavar="DIR", help="serve the project in DIR")
     parser.add_argument(
+        "--target",
+        action="store_true",
+        help="serve an empty project in Europe as well, for mixpanel-destination to write to",
+    )
+    parser.add_argument(
         "--plan",
         choices=("free", "growth"),
         default="growth",
@@ -55,8 +60,11 @@ def run(options: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         raise ConfigError(str(error)) from error
     project.plan = options.plan
-    with Sandbox(project, port=options.port, faults=faults, log=print) as sandbox:
+    others = [_empty_project(project)] if options.target else []
+    with Sandbox(project, others=others, port=options.port, faults=faults, log=print) as sandbox:
         print(_settings(sandbox, project), flush=True)
+        for target in others:
+            print(_target_settings(sandbox, target), flush=True)
         with suppress(KeyboardInterrupt):
             sandbox.serve_forever()
     return DONE
@@ -82,6 +90,12 @@ def _made_up_project() -> Project:
     return made_up_project(last_day=today - DAY, days=DAYS)
 
 
+def _empty_project(project: Project) -> Project:
+    from mixpanel_sandbox import Project
+
+    return Project(project_id=project.project_id + 1, name="Empty", region="eu")
+
+
 def _settings(sandbox: Sandbox, project: Project) -> str:
     """What to set in a shell to read from the sandbox."""
     values = {
@@ -94,3 +108,20 @@ def _settings(sandbox: Sandbox, project: Project) -> str:
     }
     lines = [f"export SOURCES__MIXPANEL__{name}={value}" for name, value in values.items() if value]
     return "\n".join(["# a local Mixpanel is running; in another shell:", *lines])
+
+
+def _target_settings(sandbox: Sandbox, project: Project) -> str:
+    """What to set in a shell to write to a project of the sandbox."""
+    url = sandbox.url_of(project.region)
+    values = {
+        "USERNAME": sandbox.username,
+        "SECRET": sandbox.secret,
+        "TOKEN": project.token,
+        "PROJECT_ID": project.project_id,
+        "REGION": project.region,
+        "BASE_URL": url,
+        "EXPORT_BASE_URL": url,
+        "INGESTION_BASE_URL": url,
+    }
+    lines = [f"export DESTINATION__MIXPANEL__{name}={value}" for name, value in values.items()]
+    return "\n".join(["# to write to the empty project:", *lines])

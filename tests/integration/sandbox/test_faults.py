@@ -319,10 +319,12 @@ def test_faults_of_report_tables(project: Project) -> None:
         assert send(sandbox, "/api/query/events/names", {"type": "general"}).status == 200
         assert send(sandbox, "/api/2.0/funnels/list").status == 503
     names = (
-        "activity annotations cohorts data_pipelines engage event_counts event_names "
-        "event_properties export frequency funnels insights jql lexicon lookup_tables projects "
-        "property_values retention segmentation segmentation_average segmentation_numeric "
-        "segmentation_sum top_events top_properties"
+        "activity annotation_changes annotations cohorts data_pipelines engage event_counts "
+        "event_names event_properties export frequency funnels gdpr gdpr_jobs group_updates "
+        "import insights jql lexicon lexicon_changes lookup_table lookup_tables "
+        "pipeline_changes profile_updates projects property_values retention segmentation "
+        "segmentation_average segmentation_numeric segmentation_sum top_events top_properties "
+        "track"
     )
     assert sorted(TABLES) == names.split()
 
@@ -342,7 +344,7 @@ def test_parse_fault() -> None:
     [
         ("nonsense", "unknown fault 'nonsense'; valid are 401, 402,"),
         ("429:hour=2", "unknown condition 'hour'; valid are chance, day, page,"),
-        ("429:table=events", "unknown table 'events'; valid are activity, annotations, cohorts,"),
+        ("429:table=events", "unknown table 'events'; valid are activity, annotation_changes,"),
         ("429:request=two", "invalid value 'two' for request"),
         ("429:day=tomorrow", "invalid value 'tomorrow' for day"),
         ("429:times", "invalid value '' for times"),

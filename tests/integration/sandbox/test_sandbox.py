@@ -118,9 +118,9 @@ def test_unknown_paths_and_methods(sandbox: Sandbox) -> None:
 
 
 def test_route_paths_are_unique() -> None:
-    """No route hides another one of the same path."""
-    paths = [route.path for route in ROUTES]
-    assert sorted(set(paths)) == sorted(paths)
+    """No route hides another one of the same path and method."""
+    pairs = [(route.path, method) for route in ROUTES for method in route.methods]
+    assert sorted(set(pairs)) == sorted(pairs)
 
 
 def test_requests_are_recorded(sandbox: Sandbox) -> None:

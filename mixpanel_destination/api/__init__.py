@@ -1,0 +1,1 @@
+"""HTTP: one client, its pace and its waits, and what replies mean."""

@@ -1,0 +1,31 @@
+"""The program: from arguments to an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from mixpanel_source.cli.parser import HelpFormatter, Parser, VersionAction
+from mixpanel_source.cli.program import run_program
+
+from . import commands
+
+PROGRAM = "mixpanel-destination"
+SUMMARY = "Write events, profiles and groups to a Mixpanel project, and check what arrived."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    return run_program(build_parser, arguments)
+
+
+def build_parser() -> Parser:
+    """The parser of the program, with all commands."""
+    parser = Parser(prog=PROGRAM, description=SUMMARY, formatter_class=HelpFormatter)
+    parser.add_argument("--version", action=VersionAction)
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name in commands.MODULES:
+        import_module(f"{commands.__name__}.{name}").add_parser(subparsers)
+    for command in subparsers.choices.values():
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser

@@ -1,0 +1,1 @@
+"""Pure: rows as they are sent, checked against the limits of Mixpanel."""

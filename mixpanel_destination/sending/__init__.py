@@ -1,0 +1,1 @@
+"""Sends staged rows, keeps what was refused, and knows how far it got."""

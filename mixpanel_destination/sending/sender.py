@@ -1,0 +1,364 @@
+"""Sends batches of staged rows, from several threads, and notes what became of each row."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from mixpanel_source.errors import ConfigError, RequestError
+
+from .. import constants
+from ..api.client import Call, Client
+from ..api.replies import (
+    Refused,
+    Verdict,
+    check_import,
+    check_update,
+    read_import,
+    read_update,
+)
+from ..errors import TooManyRefusedError, UncertainError
+from ..rows.updates import UNREPEATABLE
+from ..runs import OUTCOME, RefusedRow, RunLog
+
+_SPLITS_IN_VAIN = 24
+"""Requests refused as a whole, one after another, after which no row will be accepted."""
+
+
+@dataclass(frozen=True)
+class SendOptions:
+    """How a run sends."""
+
+    refused_share_max: float = constants.REFUSED_SHARE_MAX
+    """Share of rows refused against expectation above which it stops."""
+    in_flight: str = ""
+    """What to do with rows that must not be sent twice, and may have been sent before a kill:
+    resend or skip; empty to stop."""
+    has_canary: bool = True
+    """Whether the first request is small, and its refusals decide whether to go on."""
+
+
+@dataclass
+class Row:
+    """A row of a batch."""
+
+    key: str
+    content: str
+    day: str
+    event: str
+    insert_id: str
+    payload: bytes
+    problem: str
+    names: str
+    held: bool
+    refused: Refused | None = field(default=None)
+    is_unknown: bool = False
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether sending the row again changes nothing."""
+        return not UNREPEATABLE.intersection(self.event.split())
+
+    @property
+    def outcome(self) -> str:
+        """What became of the row."""
+        if self.held:
+            return "skipped"
+        if self.is_unknown:
+            return "unknown"
+        return "refused" if self.refused else "accepted"
+
+
+class Sender:
+    """Sends the rows of one run; may be used from several threads."""
+
+    def __init__(
+        self, client: Client, log: RunLog, kind: str, *, options: SendOptions | None = None
+    ) -> None:
+        """Prepare to send rows of a kind.
+
+        Raises:
+            ConfigError: profiles and groups need the token of the project.
+        """
+        settings = client.settings
+        if kind != "events" and settings.token is None:
+            raise ConfigError(
+                f"token is not set, which {kind} need. Set it in [destination.{settings.name}] of "
+                ".dlt/secrets.toml; the project's settings show it."
+            )
+        self._client = client
+        self._log = log
+        self._kind = kind
+        self._options = options or SendOptions()
+        self._limit = constants.REQUEST_BYTES
+        self._canary = threading.Lock()
+        self._totals = threading.Lock()
+        known = log.totals()
+        self.sent = known["accepted"] + known["refused"]
+        """Rows with an answer."""
+        self._unexpected = 0
+        self._example: Refused | None = None
+        self._has_sent = self.sent > 0
+
+    def send(self, batch: pa.RecordBatch, table: str) -> None:
+        """Send a batch of staged rows; returns when it is known what became of each.
+
+        A batch that is known already is not sent again.
+
+        Raises:
+            TooManyRefusedError: more rows were refused than expected.
+            MixpanelError: nothing more can be sent now; see `Client.send`.
+        """
+        first = batch.column("row")[0].as_py()
+        if self._log.has_batch(first, table):
+            return
+        with self._totals:
+            totals = (self._unexpected, self.sent)
+        self._check_share(*totals)
+        rows = _read(batch)
+        to_send = [row for row in rows if not row.held]
+        if not all(row.is_repeatable for row in to_send):
+            to_send = self._begin(first, table, to_send)
+        if not self._has_sent and self._options.has_canary:
+            to_send = self._send_canary(to_send)
+        for request in self._requests(to_send):
+            self._deliver(request)
+        self._note_refused(rows)
+        sizes = sum(len(row.payload) for row in rows if not row.held)
+        self._log.add_batch(first, table, _outcome(rows), _facts(rows, sizes))
+        self._log.forget(first, table)
+        self._count(rows)
+
+    def _begin(self, first: int, table: str, rows: list[Row]) -> list[Row]:
+        """The rows of a batch that must not be sent twice, or none if it may have been sent."""
+        if self._log.begin(first, table) or self._options.in_flight == "resend":
+            return rows
+        if self._options.in_flight == "skip":
+            for row in rows:
+                row.is_unknown = True
+            return []
+        raise UncertainError(
+            f"{len(rows):,} updates were interrupted, and may have been carried out. Look at the "
+            f"profile {rows[0].insert_id}, then give --in-flight resend or --in-flight skip."
+        )
+
+    def _send_canary(self, rows: list[Row]) -> list[Row]:
+        """Send the first rows of the run alone, and return the rest."""
+        with self._canary:
+            if self._has_sent or not rows:
+                return rows
+            canary, rest = rows[: constants.CANARY_ROWS], rows[constants.CANARY_ROWS :]
+            for request in self._requests(canary):
+                self._deliver(request)
+            self._note_refused(canary)
+            if rest:
+                self._check_share(self._note_unexpected(canary), len(canary))
+            self._has_sent = True
+            return rest
+
+    def _requests(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
+        """The rows, as requests that are not too large."""
+        request: list[Row] = []
+        size = 0
+        for row in rows:
+            # a separator, brackets, and the token of updates
+            row_size = len(row.payload) + 100
+            if request and size + row_size > self._limit:
+                yield request
+                request, size = [], 0
+            request.append(row)
+            size += row_size
+        if request:
+            yield request
+
+    def _deliver(self, rows: list[Row], *, refusals: list[int] | None = None) -> None:
+        """Send rows in one request, and in several if it is refused as a whole.
+
+        Args:
+            rows: whose `refused` is set.
+            refusals: how many requests in a row were refused as a whole, as its only item.
+        """
+        refusals = refusals if refusals is not None else [0]
+        verdict = self._post(rows)
+        if verdict.limit is not None:
+            self._learn_limit(verdict.limit, rows)
+            for part in self._requests(rows):
+                self._deliver(part, refusals=refusals)
+            return
+        if verdict.whole is None:
+            refusals[0] = 0
+            for position, why in verdict.refused.items():
+                rows[position].refused = why
+            return
+        if verdict.is_identity and self._take_out_identity(rows, verdict.whole, refusals):
+            return
+        refusals[0] += 1
+        if refusals[0] >= _SPLITS_IN_VAIN:
+            raise self._all_refused(verdict.whole)
+        if len(rows) == 1:
+            rows[0].refused = verdict.whole
+            return
+        half = (len(rows) + 1) // 2
+        for part in (rows[:half], rows[half:]):
+            self._deliver(part, refusals=refusals)
+
+    def _take_out_identity(self, rows: list[Row], why: Refused, refusals: list[int]) -> bool:
+        """Send the rows without identity events, if there are any, and note those as refused."""
+        rest = [row for row in rows if row.event not in constants.IDENTITY_EVENTS]
+        if len(rest) == len(rows):
+            return False
+        for row in rows:
+            if row.event in constants.IDENTITY_EVENTS:
+                row.refused = why
+        if rest:
+            self._deliver(rest, refusals=refusals)
+        return True
+
+    def _learn_limit(self, limit: int, rows: Sequence[Row]) -> None:
+        """Lower the size of requests to what Mixpanel takes."""
+        size = sum(len(row.payload) + 1 for row in rows)
+        if len(rows) == 1:
+            raise RequestError(
+                f"a row of {size:,} bytes was refused as too large (status 413). Check whether a "
+                "proxy limits the size of requests."
+            )
+        # with some room, because how Mixpanel counts is not documented
+        learned = int(0.98 * limit) if limit else size // 2
+        with self._totals:
+            self._limit = min(self._limit, max(learned, constants.ROW_BYTES_MAX + 200))
+
+    def _post(self, rows: Sequence[Row]) -> Verdict:
+        if self._kind == "events":
+            body = b"\n".join([row.payload for row in rows])
+            reply = self._client.send(
+                Call(
+                    path="/import",
+                    label="import",
+                    params={"strict": "1"},
+                    body=body,
+                    content_type="application/x-ndjson",
+                    compressed=True,
+                    rows=len(rows),
+                ),
+                check=check_import,
+            )
+            return read_import(reply, [row.insert_id for row in rows])
+        reply = self._client.send(self._update_call(rows), check=check_update)
+        return read_update(reply)
+
+    def _update_call(self, rows: Sequence[Row]) -> Call:
+        token = b'{"$token":%b,' % orjson.dumps(self._client.settings.token)
+        path = "/engage" if self._kind == "profiles" else "/groups"
+        return Call(
+            path=path,
+            label=path[1:],
+            params={"strict": "1", "verbose": "2", "ip": "0"},
+            body=b"[%b]" % b",".join([token + row.payload[1:] for row in rows]),
+            has_account=False,
+            is_repeatable=all(row.is_repeatable for row in rows),
+            rows=len(rows),
+        )
+
+    def _note_refused(self, rows: Sequence[Row]) -> None:
+        mask = self._client.mask
+        self._log.add_refused(
+            [
+                RefusedRow(
+                    run=self._log.run,
+                    key=row.key,
+                    insert_id=row.insert_id,
+                    event=row.event,
+                    day=row.day,
+                    status=why.status,
+                    field=why.field,
+                    message=mask(why.message),
+                    payload=row.payload.decode(),
+                )
+                for row in rows
+                if (why := _why(row)) is not None
+            ]
+        )
+
+    def _count(self, rows: Sequence[Row]) -> None:
+        """Add a batch to the totals."""
+        unexpected = self._note_unexpected(rows)
+        with self._totals:
+            self.sent += sum(not row.held for row in rows)
+            self._unexpected += unexpected
+
+    def _note_unexpected(self, rows: Sequence[Row]) -> int:
+        """How many rows were refused against expectation; one of the reasons is remembered."""
+        why = [row.refused for row in rows if row.refused is not None and not row.problem]
+        if why:
+            self._example = why[0]
+        return len(why)
+
+    def _check_share(self, refused: int, sent: int) -> None:
+        """Check, before more is sent, that not too much was refused against expectation."""
+        why = self._example
+        if why is None or refused <= self._options.refused_share_max * max(sent, 1):
+            return
+        raise TooManyRefusedError(
+            f"Mixpanel refused {refused:,} of {sent:,} rows that seemed valid, such as for "
+            f'"{why.field}: {self._client.words(why.message)}". The rest was not sent. Look at '
+            f"the rows in {REFUSED_HINT}; to send the rest anyway, give --max-refused."
+        )
+
+    def _all_refused(self, why: Refused) -> RequestError:
+        section = f"destination.{self._client.settings.name}"
+        return RequestError(
+            f'Mixpanel refuses every row, whatever is in it: "{self._client.words(why.message)}". '
+            f"Check token and project_id of {section}."
+        )
+
+
+REFUSED_HINT = "_mixpanel_refused, which `mixpanel-destination status` locates"
+
+
+def _read(batch: pa.RecordBatch) -> list[Row]:
+    columns: dict[str, Any] = {
+        name: batch.column(name).to_pylist()
+        for name in ("key", "content", "day", "event", "insert_id", "problem", "names", "held")
+    }
+    payloads = batch.column("payload").cast(pa.binary()).to_pylist()
+    return [
+        Row(
+            key,
+            content,
+            day or "",
+            event or "",
+            insert_id or "",
+            payload,
+            problem or "",
+            names or "",
+            held,
+        )
+        for key, content, day, event, insert_id, problem, names, held, payload in zip(
+            *columns.values(), payloads, strict=True
+        )
+    ]
+
+
+def _why(row: Row) -> Refused | None:
+    if row.held:
+        where, _, message = row.problem.partition(": ")
+        return Refused(0, where, message)
+    return row.refused
+
+
+def _outcome(rows: Sequence[Row]) -> pa.Table:
+    return pa.table(
+        [[getattr(row, name) for row in rows] for name in OUTCOME.names], schema=OUTCOME
+    )
+
+
+def _facts(rows: Sequence[Row], size: int) -> dict[str, int]:
+    facts = {"accepted": 0, "refused": 0, "skipped": 0, "unknown": 0, "bytes": size}
+    for row in rows:
+        facts[row.outcome] += 1
+    return facts

@@ -1,0 +1,105 @@
+"""`mixpanel-destination import`: what is sent, what is refused, what is shown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mixpanel_destination.errors import ROWS_REFUSED
+from tests.support.writing import Writing, make_event
+
+
+def bad_events(batch: int = 0) -> list[dict[str, Any]]:
+    """Return an event of each kind that Mixpanel refuses."""
+    deep = {"a": {"b": {"c": {"d": 1}}}}
+    properties: list[dict[str, Any]] = [
+        {"time": 5},
+        {"time": "soon"},
+        {"time": ...},
+        {"time": 4_000_000_000},
+        {"time": 1_500_000_000},
+        {"distinct_id": "anon"},
+        {"distinct_id": ...},
+        {"deep": deep},
+        {"list": [*range(300)]},
+        {f"p{n}": n for n in range(300)},
+        {"object": {str(n): n for n in range(300)}},
+    ]
+    first = 10_000 + 100 * batch
+    events = [make_event(n + first, **values) for n, values in enumerate(properties)]
+    return [*events, {"event": "", "properties": make_event(first + 50)["properties"]}]
+
+
+def test_events_arrive(writing: Writing, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each event is stored once, with `ip` removed, its own id and its time in milliseconds."""
+    rows = [make_event(n) for n in range(2500)]
+    assert writing.import_("events", rows) == 0
+    assert "2,500 accepted" in capsys.readouterr().out
+    stored = {row["properties"]["$insert_id"]: row["properties"] for row in writing.events()}
+    assert len(stored) == 2500
+    assert stored["id-7"]["time"] == rows[7]["properties"]["time"] * 1000
+    assert "$city" not in stored["id-7"]
+    assert writing.last.state == "done"
+
+
+def test_refused_rows_are_kept(writing: Writing) -> None:
+    """The valid rows of a batch are stored, the others are kept with Mixpanel's words."""
+    bad = [event for batch in range(3) for event in bad_events(batch)]
+    rows = [make_event(n) for n in range(1963)] + bad
+    assert writing.import_("events", rows) == ROWS_REFUSED
+    assert len(writing.events()) == 1963
+    refused = writing.refused()
+    assert len(refused) == len(bad)
+    messages = {row.message for row in refused if row.status}
+    assert "'properties.time' is invalid: must be after 1971-01-01" in messages
+    for _ in range(3):
+        assert writing.import_("events", rows, "--again") == ROWS_REFUSED
+        assert len(writing.refused()) == len(bad)
+
+
+def test_dry_run_sends_nothing_and_predicts(
+    writing: Writing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dry run makes no writing request; what it expects is what Mixpanel then refuses."""
+    rows = [make_event(n) for n in range(200)] + bad_events()
+    assert writing.import_("events", rows, "--dry-run", "--json") == 0
+    assert writing.posts == []
+    staged = json.loads(capsys.readouterr().out)["staged"]
+    assert writing.import_("events", rows) == ROWS_REFUSED
+    assert staged["expected_refusals"] == writing.last.refused
+    assert staged["not_sent"] == writing.last.skipped
+    assert writing.last.refused + writing.last.skipped == 12
+
+
+def test_same_rows_are_sent_once(writing: Writing, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same rows in another order are recognised, and sent again on demand only."""
+    rows = [make_event(n) for n in range(50)]
+    assert writing.import_("events", rows) == 0
+    assert writing.import_("events", rows[::-1]) == 0
+    assert "--again" in capsys.readouterr().out
+    assert len(writing.posts) == 1
+    assert writing.import_("events", rows, "--again") == 0
+    assert len(writing.events()) == 50
+
+
+def test_profiles_and_groups_arrive(writing: Writing) -> None:
+    """Profiles and groups are set, without geolocation and without a new last-seen time."""
+    profiles = [{"$distinct_id": f"u{n}", "$properties": {"plan": "pro", "n": n}} for n in range(9)]
+    assert writing.import_("profiles", profiles) == 0
+    stored = [json.loads(row) for row in writing.project.profiles]
+    assert stored == profiles
+    groups = [{"group_id": "acme", "size": 3}]
+    assert writing.import_("groups", groups, "--group-key", "company") == 0
+    assert writing.import_("groups", groups) == 2
+
+
+def test_token_stays_out_of_everything(writing: Writing) -> None:
+    """Neither the token nor the secret is in a file that is written."""
+    profiles = [{"$distinct_id": "u1", "$token": "ours", "$set": {"plan": "pro"}}]
+    assert writing.import_("profiles", profiles) == 0
+    secrets = (writing.sandbox.secret, writing.project.token)
+    for path in writing.directory.rglob("*"):
+        if path.is_file():
+            assert not any(secret.encode() in path.read_bytes() for secret in secrets), path
