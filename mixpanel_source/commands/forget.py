@@ -113,7 +113,7 @@ def _forget(pipeline: dlt.Pipeline, persons: list[str], now: datetime) -> Forget
     target = destination_of(pipeline)
     try:
         with pipeline.sql_client() as client:
-            rows = PersonRows(client, json_member=target.json_member)
+            rows = PersonRows(client, json_member=target.json_member, table_type=target.table_type)
             if not rows.has_table(LOADS_TABLE):
                 raise _nothing_loaded(pipeline)
             with client.begin_transaction():

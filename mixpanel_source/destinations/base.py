@@ -36,6 +36,8 @@ class Destination:
     """Whether it is a database that understands the SQL of our views."""
     deletes_rows: ClassVar[bool] = False
     """Whether it is a database from which rows can be deleted, in a transaction."""
+    table_type: ClassVar[str] = "BASE TABLE"
+    """What the catalog calls a table that was loaded."""
     json_member: ClassVar[str] = "{column} ->> {name}"
     """Text of a member of a JSON object, `name` being the member's name as a SQL text."""
     reads_our_files: ClassVar[bool] = False
