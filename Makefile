@@ -44,6 +44,10 @@ torture: $(VENV)/.dev-$(VERSION)  ## kill syncs, cut their power and connections
 			$(BIN)/python -m tests.support.$$kind $$destination || exit 1; \
 		done; \
 	done
+	@for destination in duckdb delta; do \
+		$(BIN)/python -m tests.support.random_kills $$destination --kills 20 --days 20 --in-loads \
+			|| exit 1; \
+	done
 	@$(BIN)/python -m tests.support.commit_cuts
 
 fmt: $(VENV)/.dev-$(VERSION)  ## format the code and mend what can be mended

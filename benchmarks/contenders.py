@@ -23,6 +23,8 @@ from .data import Manifest
 ROOT = Path(__file__).parent.parent
 BINARIES = Path(sys.executable).parent
 DUCKDB_FILE = "bench.duckdb"
+LAKES = {"delta": "Delta"}
+"""Destination -> its label."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,14 @@ def count_postgres(url: str, table: str) -> int:
     return int(row[0]) if row else 0
 
 
+def count_files(directory: Path) -> int:
+    """Count the rows of all Parquet files below a directory."""
+    files = f"{directory}/**/*.parquet"
+    with duckdb.connect() as connection:
+        row = connection.execute("SELECT count(*) FROM read_parquet($1)", [files]).fetchone()
+    return int(row[0]) if row else 0
+
+
 def plan_limit(setup: Setup, *, unique: str = "delete") -> Plan:
     """Plan raw DuckDB on the files of the server."""
     file = setup.directory / DUCKDB_FILE
@@ -148,6 +158,11 @@ def plan_ours(setup: Setup, *, destination: str = "duckdb", workers: int = 1) ->
         url = _new_database(setup)
         env["DESTINATION__POSTGRES__CREDENTIALS"] = url
         count = partial(count_postgres, url, "mixpanel.export")
+    elif destination in LAKES:
+        lake = setup.directory / "lake"
+        env[f"DESTINATION__{destination.upper()}__BUCKET_URL"] = str(lake)
+        # a first load leaves no files of earlier versions
+        count = partial(count_files, lake / "mixpanel/export")
     else:
         count = partial(count_duckdb, setup.directory / DUCKDB_FILE, "mixpanel.export")
     command = ["backfill", "--range", setup.manifest.range, "--destination", destination]
@@ -224,7 +239,7 @@ OURS = (
             f"HTTP -> {label} table, merged by day; workers = {workers}",
             partial(plan_ours, destination=destination, workers=workers),
         )
-        for destination, label in (("duckdb", "DuckDB"), ("postgres", "Postgres"))
+        for destination, label in (("duckdb", "DuckDB"), ("postgres", "Postgres"), *LAKES.items())
         for workers in (1, 2)
     ),
     Contender(

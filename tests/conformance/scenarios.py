@@ -129,7 +129,7 @@ def catch_up(lab: Lab) -> None:
 
 @scenario("lists")
 def load_lists(lab: Lab) -> None:
-    """Cohorts, groups and reports are replaced, each part for itself; profiles that went go."""
+    """Cohorts and groups are replaced, each part for itself; profiles that went go."""
     settings = {"data_group_ids": GROUP}
     lab.project.groups[GROUP] = [b'{"$distinct_id":"g1","$properties":{"$name":"Acme"}}']
     sync(lab, "engage", "cohorts", "groups", **settings)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from typing_extensions import override
 
 from .arrow import PARTITION, DataFile, Days, conform, plain_schema
-from .tables import LOAD_ID, CommitConflictError, LakeTables, Place
+from .tables import LOAD_ID, ROW_GROUP_ROWS, CommitConflictError, LakeTables, Place
 
 _COMMIT_RETRIES = 20
 _TIDY_VERSIONS = 20
@@ -102,6 +102,7 @@ class DeltaTables(LakeTables):
                 mode=mode,
                 predicate=predicate,
                 schema_mode="merge",
+                writer_properties=WriterProperties(max_row_group_size=ROW_GROUP_ROWS),
                 commit_properties=CommitProperties(
                     custom_metadata={LOAD_ID: load_id} if load_id else None,
                     max_commit_retries=_COMMIT_RETRIES,
