@@ -23,7 +23,7 @@ from .data import Manifest
 ROOT = Path(__file__).parent.parent
 BINARIES = Path(sys.executable).parent
 DUCKDB_FILE = "bench.duckdb"
-LAKES = {"delta": "Delta"}
+LAKES = {"delta": "Delta", "parquet": "Parquet"}
 """Destination -> its label."""
 
 

@@ -12,7 +12,7 @@ from ..paths import LoadTarget
 from .base import Destination
 from .duckdb.destination import DuckDb, DuckDbSql, MotherDuck
 from .files import Files
-from .lake.destination import Delta
+from .lake.destination import Delta, Parquet
 from .lake.factory import delta
 from .postgres.destination import Postgres
 from .sqlalchemy import SqlAlchemy
@@ -28,6 +28,7 @@ DESTINATIONS: Mapping[str, type[Destination]] = {
     "ducklake": DuckDbSql,
     "filesystem": Files,
     "motherduck": MotherDuck,
+    "parquet": Parquet,
     "postgres": Postgres,
     "sqlalchemy": SqlAlchemy,
 }

@@ -53,4 +53,5 @@ ADAPTERS = (
         packages=("deltalake",),
         quick=frozenset({"changed days", "history", "forget"}),
     ),
+    Adapter("Parquet", "parquet", settings=_lake("parquet"), quick=frozenset({"changed days"})),
 )

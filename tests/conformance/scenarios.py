@@ -50,7 +50,8 @@ def scenario(name: str) -> Callable[[Scenario], Scenario]:
 
 def sync(lab: Lab, *tables: str, **settings: Any) -> None:
     """Sync without failures."""
-    assert lab.sync(*tables, **settings).failures == {}
+    failures = lab.sync(*tables, **settings).failures
+    assert failures == {}, failures
 
 
 def assert_exact(lab: Lab) -> None:

@@ -23,12 +23,15 @@ from tests.support.projects import EVENTS_PER_DAY, YESTERDAY, add_event
 
 deltalake = pytest.importorskip("deltalake")
 
+FORMATS = ("delta", "parquet")
+
 
 @pytest.fixture
 def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory for a lake, which does not exist yet."""
     directory = tmp_path / "lake"
-    monkeypatch.setenv("DESTINATION__DELTA__BUCKET_URL", str(directory))
+    for name in FORMATS:
+        monkeypatch.setenv(f"DESTINATION__{name.upper()}__BUCKET_URL", str(directory))
     return directory
 
 
@@ -56,6 +59,52 @@ def test_delta_tables_are_read_without_us(delta_lab: Lab, lake: Path) -> None:
     dataset = delta_lab.pipeline.dataset()
     assert len(dataset.export.fetchall()) == 2 * EVENTS_PER_DAY
     assert dataset("SELECT count(*) FROM engage").fetchall() == [(5,)]
+
+
+def count_by_day(lake: Path) -> dict[str, int]:
+    """The rows of each day in all files below the directory of `export`."""
+    with duckdb.connect() as connection:
+        files = f"{lake}/mixpanel/export/*/*.parquet"
+        rows = connection.execute(
+            "SELECT CAST(event_date AS text), count(*) FROM read_parquet($1, "
+            "hive_partitioning = true, union_by_name = true) GROUP BY ALL",
+            [files],
+        ).fetchall()
+    return dict(rows)
+
+
+def test_files_are_read_without_us(delta_lab: Lab, lake: Path) -> None:
+    """Whoever lists the directory finds each day once, and after a kill once it was run again."""
+    delta_lab.pipeline = open_pipeline("parquet")
+    delta_lab.sync("export")
+    delta_lab.project.events[FIRST].pop()
+    (old,) = (lake / f"mixpanel/export/event_date={FIRST}").iterdir()
+    content = old.read_bytes()
+    delta_lab.sync("export")
+    counts = {str(FIRST): EVENTS_PER_DAY - 1, str(YESTERDAY): EVENTS_PER_DAY}
+    assert count_by_day(lake) == counts
+    # a kill may leave the old file, or a new one that was not committed
+    old.write_bytes(content)
+    assert count_by_day(lake) != counts
+    not_ours = lake / "mixpanel/export/notes.txt"
+    not_ours.touch()
+    assert delta_lab.sync("cohorts").failures == {}
+    assert count_by_day(lake) == counts == delta_lab.count_by_day()
+    assert not_ours.exists()
+
+
+@pytest.mark.slow
+def test_emptied_day_leaves_no_directory(delta_lab: Lab, lake: Path) -> None:
+    """Nor does an emptied table, whose columns are still found."""
+    delta_lab.pipeline = open_pipeline("parquet")
+    delta_lab.sync("export", "cohorts")
+    delta_lab.project.events[FIRST].clear()
+    delta_lab.project.cohorts.clear()
+    delta_lab.sync("export", "cohorts")
+    assert not (lake / f"mixpanel/export/event_date={FIRST}").exists()
+    cohorts = ds.dataset([*(lake / "mixpanel/cohorts").glob("*.parquet")])
+    assert cohorts.count_rows() == 0
+    assert "name" in cohorts.schema.names
 
 
 def test_a_load_is_one_commit_of_the_table(delta_lab: Lab, lake: Path) -> None:

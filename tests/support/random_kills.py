@@ -37,7 +37,10 @@ from tests.support.tables import select_all
 logger = logging.getLogger(__name__)
 
 PIPELINE = "mixpanel"
-LAKES: Mapping[str, Callable[[str], Any]] = {"delta": factory.delta}
+LAKES: Mapping[str, Callable[[str], Any]] = {
+    "delta": factory.delta,
+    "parquet": factory.parquet,
+}
 """Destination that is found by the URL of a bucket -> its factory."""
 LOOKBACK_DAYS = 5
 LONGEST_LOAD_S = 0.25

@@ -28,14 +28,12 @@ class DeltaTables(LakeTables):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self._open: dict[str, DeltaTable] = {}
+        self._stale: dict[str, DeltaTable] = {}
 
     @override
     def refresh(self) -> None:
+        self._stale |= self._open
         self._open.clear()
-
-    @override
-    def names(self) -> list[str]:
-        return [name for name in self.place.directories() if self._find(name) is not None]
 
     @override
     def schema(self, name: str) -> pa.Schema | None:
@@ -114,6 +112,12 @@ class DeltaTables(LakeTables):
             self._open.pop(name, None)
 
     @override
+    def drop(self, name: str) -> None:
+        super().drop(name)
+        # a new table of that name begins with other versions
+        self._stale.pop(name, None)
+
+    @override
     def last_load_id(self, name: str) -> str:
         history = self._get(name).history(1)
         return str(history[0].get(LOAD_ID, "")) if history else ""
@@ -125,6 +129,10 @@ class DeltaTables(LakeTables):
             table.vacuum(dry_run=False)
 
     @override
+    def recover(self) -> None:
+        pass
+
+    @override
     def purge(self, name: str) -> None:
         self._get(name).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
 
@@ -134,12 +142,17 @@ class DeltaTables(LakeTables):
     def _find(self, name: str) -> DeltaTable | None:
         if name not in self._open:
             try:
-                self._open[name] = DeltaTable(
-                    self._url(name), storage_options=self.place.storage_options
-                )
+                self._open[name] = self._load(name)
             except TableNotFoundError:
                 return None
         return self._open[name]
+
+    def _load(self, name: str) -> DeltaTable:
+        known = self._stale.pop(name, None)
+        if known is not None and self.place.exists(name):
+            known.update_incremental()
+            return known
+        return DeltaTable(self._url(name), storage_options=self.place.storage_options)
 
     def _get(self, name: str) -> DeltaTable:
         table = self._find(name)

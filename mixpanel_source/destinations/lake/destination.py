@@ -11,7 +11,7 @@ from ...errors import MixpanelError
 from ..base import Destination
 from ..exclusive import ExclusiveAccess
 from ..file_lock import lock_file
-from .factory import LakeConfiguration, delta
+from .factory import LakeConfiguration, delta, parquet
 
 
 class Lake(Destination):
@@ -47,11 +47,17 @@ class Lake(Destination):
         """Lock a file beside the directory of the dataset."""
         directory = Path(LakeConfiguration.make_local_path(self._config.bucket_url))
         directory.mkdir(parents=True, exist_ok=True)
-        return lock_file(
+        access = lock_file(
             directory / f".{self.dataset_name}.lock",
             subject=f"Another job that loads into {directory / self.dataset_name}",
             remedy="Move the dataset to a directory on a local disk.",
         )
+        try:
+            self._client.sql_client.tables.recover()
+        except BaseException:
+            access.release()
+            raise
+        return access
 
     @property
     def _config(self) -> LakeConfiguration:
@@ -68,3 +74,14 @@ class Delta(Lake):
     def build(cls, name: str) -> TDestinationReferenceArg:  # noqa: ARG003 - there is only one
         """Delta tables with our own client."""
         return delta()
+
+
+class Parquet(Lake):
+    """Parquet files."""
+
+    extra: ClassVar[str] = "mixpanel-source"
+
+    @classmethod
+    def build(cls, name: str) -> TDestinationReferenceArg:  # noqa: ARG003 - there is only one
+        """Parquet files with our own client."""
+        return parquet()

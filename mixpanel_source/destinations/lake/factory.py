@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -21,6 +22,9 @@ from .tables import LakeTables, Place
 
 if TYPE_CHECKING:
     from .client import LakeClient
+
+_TABLES: Final = {"delta": ".delta DeltaTables", "parquet": ".parquet ParquetTables"}
+"""Format -> module and class, imported when needed: the packages of most formats are extras."""
 
 
 @configspec
@@ -96,7 +100,14 @@ class delta(_Lake):  # noqa: N801 - dlt's destinations have the names that users
     lake_format = "delta"
 
 
-DestinationReference.register(delta, "delta")
+class parquet(_Lake):  # noqa: N801 - as above
+    """Parquet files."""
+
+    lake_format = "parquet"
+
+
+for _factory in (delta, parquet):
+    DestinationReference.register(_factory, _factory.lake_format)
 
 
 def open_tables(config: LakeConfiguration, dataset: str) -> LakeTables:
@@ -109,11 +120,12 @@ def open_tables(config: LakeConfiguration, dataset: str) -> LakeTables:
     Raises:
         MissingDependencyException: the package for the format is not installed.
     """
+    module, _, name = _TABLES[config.lake_format].partition(" ")
     try:
-        from .delta import DeltaTables  # noqa: PLC0415 - needs an extra
+        kind: type[LakeTables] = getattr(import_module(module, __package__), name)
     except ImportError as error:
         raise MissingDependencyException(config.lake_format, [str(error.name)]) from error
-    return DeltaTables(_place_of(config, dataset))
+    return kind(_place_of(config, dataset))
 
 
 def _place_of(config: LakeConfiguration, dataset: str) -> Place:

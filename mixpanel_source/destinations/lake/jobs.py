@@ -65,7 +65,7 @@ class CommitJob(RunnableLoadJob):
         client: LakeSqlClient = job_client.sql_client
         table: Any = self._load_table
         client.show_files(STAGED, self._files(table["name"]))
-        client.commit(table["name"], lambda: self._commit(client, table))
+        client.commit(lambda: self._commit(client, table))
 
     def _commit(self, client: LakeSqlClient, table: Any) -> None:  # noqa: ANN401 - a table schema of dlt
         name = table["name"]

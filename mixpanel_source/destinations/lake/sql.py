@@ -64,14 +64,13 @@ class LakeSqlClient(DuckDbSqlClient):
         )
         self.tables = tables
         self._shown: set[str] = set()
-        self._names: set[str] | None = None
         self._spill: TemporaryDirectory[str] | None = None
 
     @raise_open_connection_error
     def open_connection(self) -> DuckDBPyConnection:
         """Open a database of its own, in which nothing is shown yet."""
         self.tables.refresh()
-        self._shown, self._names = set(), None
+        self._shown = set()
         # what does not fit into memory is removed with the connection
         self._spill = TemporaryDirectory(prefix="mixpanel-lake-")
         self._conn = duckdb.connect(
@@ -115,8 +114,9 @@ class LakeSqlClient(DuckDbSqlClient):
     def drop_dataset(self) -> None:
         """Remove the directory of the dataset; there is none for staging."""
         if not self.is_staging_dataset_active:
+            for name in self.tables.names():
+                self.tables.drop(name)
             self.tables.place.remove()
-            self._forget_all()
 
     @contextmanager
     def begin_transaction(self) -> Iterator[DBTransaction]:
@@ -167,19 +167,30 @@ class LakeSqlClient(DuckDbSqlClient):
             yield cursor
 
     def show_tables(self, query: str) -> None:
-        """Make a view of each table that a query may name."""
-        if self._names is None:
-            self._names = {*self.tables.names()}
+        """Make a view of each table that a query may name, as the table is now."""
+        self.tables.refresh()
+        names = {*self.tables.names()}
+        for name in self._shown - names:
+            self._hide(name)
         text = query.casefold()
         is_about_schema = "information_schema" in text or "duckdb_" in text
-        for name in self._names - self._shown:
+        for name in names:
             if is_about_schema or name.casefold() in text:
-                self._conn.register(f"lake_{name}", self.tables.scan(name))
-                view = self.make_qualified_table_name(name)
-                self._conn.execute(
-                    f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {quote_name(f'lake_{name}')}"
-                )
-                self._shown.add(name)
+                self._show(name)
+
+    def _show(self, name: str) -> None:
+        if self.tables.schema(name) is None:
+            self._hide(name)
+            return
+        self._conn.register(f"lake_{name}", self.tables.scan(name))
+        view = self.make_qualified_table_name(name)
+        source = quote_name(f"lake_{name}")
+        self._conn.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {source}")
+        self._shown.add(name)
+
+    def _hide(self, name: str) -> None:
+        self._conn.execute(f"DROP VIEW IF EXISTS {self.make_qualified_table_name(name)}")
+        self._shown.discard(name)
 
     def show_rows(self, name: str, days: Days) -> None:
         """Make the view `STORED` of a table, or of some of its days."""
@@ -222,24 +233,23 @@ class LakeSqlClient(DuckDbSqlClient):
         self.show_tables(query)
         return [day for (day,) in self._conn.execute(query).fetchall()]
 
-    def commit(self, name: str, change: Callable[[], None]) -> None:
+    def commit(self, change: Callable[[], None]) -> None:
         """Change a table, again if another writer was faster.
 
         Args:
-            name: of the table.
             change: computes and writes its rows.
         """
         for attempt in range(1, _COMMIT_ATTEMPTS + 1):
+            self.tables.refresh()
             try:
                 change()
                 break
             except CommitConflictError as error:
                 if attempt == _COMMIT_ATTEMPTS:
                     raise DatabaseTransientException(error) from error
-            finally:
-                self._forget(name)
 
     def _change(self, change: Change, args: Sequence[Any]) -> None:
+        self.tables.refresh()
         schema = self.tables.schema(change.table)
         if change.verb == "CREATE TABLE":
             self._create(change, exists=schema is not None)
@@ -248,11 +258,10 @@ class LakeSqlClient(DuckDbSqlClient):
                 raise duckdb.CatalogException(f"Table with name {change.table} does not exist!")
         elif change.verb == "DROP TABLE":
             self.tables.drop(change.table)
-            self._forget(change.table)
         elif change.verb == "ALTER TABLE":
             self._alter(change.table, [change.on(change.table)])
         elif change.verb == "DELETE FROM":
-            self.commit(change.table, lambda: self._delete(change))
+            self.commit(lambda: self._delete(change))
         else:
             self._insert(change, schema, args)
 
@@ -269,8 +278,6 @@ class LakeSqlClient(DuckDbSqlClient):
             self.tables.create(change.table, schema)
         except FileExistsError as error:
             raise DatabaseTerminalException(error) from error
-        finally:
-            self._forget(change.table)
 
     def _alter(self, table: str, statements: Sequence[str]) -> None:
         schema = self.tables.schema(table)
@@ -285,16 +292,13 @@ class LakeSqlClient(DuckDbSqlClient):
         new = [field for field in self._scratch_schema() if field.name not in known]
         if new:
             self.tables.add_columns(table, new)
-        self._forget(table)
 
     def _insert(self, change: Change, schema: pa.Schema, args: Sequence[Any]) -> None:
         self._make_scratch(schema)
         self.show_tables(change.rest)
         self._conn.execute(change.on(_SCRATCH).replace("%s", "?"), [*args])
         query = f"SELECT * FROM {_SCRATCH}"
-        self.commit(
-            change.table, lambda: self.tables.write(change.table, self.read(query), days=[])
-        )
+        self.commit(lambda: self.tables.write(change.table, self.read(query), days=[]))
 
     def _delete(self, change: Change) -> None:
         name, condition = change.table, change.condition
@@ -319,19 +323,6 @@ class LakeSqlClient(DuckDbSqlClient):
     def _scratch_schema(self) -> pa.Schema:
         relation = self._conn.sql(f"SELECT * FROM {_SCRATCH} LIMIT 0")
         return plain_schema(relation.to_arrow_table().schema)
-
-    def _forget(self, name: str) -> None:
-        """Show a table anew when it is next named, because it has changed."""
-        if name in self._shown:
-            self._conn.execute(f"DROP VIEW IF EXISTS {self.make_qualified_table_name(name)}")
-        self._shown.discard(name)
-        self._names = None
-
-    def _forget_all(self) -> None:
-        for name in [*self._shown]:
-            self._forget(name)
-        self.tables.refresh()
-        self._names = None
 
 
 class _NoRows:

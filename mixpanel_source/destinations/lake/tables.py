@@ -56,10 +56,10 @@ class Place:
         )
         return sorted(name for name in names if name and not name.startswith("."))
 
-    def exists(self) -> bool:
-        """Whether the directory is there."""
+    def exists(self, name: str = "") -> bool:
+        """Whether the directory of a table, or that of the dataset, is there."""
         self.filesystem.invalidate_cache()
-        return bool(self.filesystem.exists(self.path))
+        return bool(self.filesystem.exists(f"{self.path}/{name}".rstrip("/")))
 
     def create(self) -> None:
         """Create the directory; object storage has none without objects in it."""
@@ -67,9 +67,8 @@ class Place:
 
     def remove(self, name: str = "") -> None:
         """Remove the directory of a table, or that of the dataset."""
-        path = f"{self.path}/{name}".rstrip("/")
-        if self.filesystem.exists(path):
-            self.filesystem.rm(path, recursive=True)
+        if self.exists(name):
+            self.filesystem.rm(f"{self.path}/{name}".rstrip("/"), recursive=True)
 
 
 class LakeTables(ABC):
@@ -89,9 +88,9 @@ class LakeTables(ABC):
     def refresh(self) -> None:
         """Forget what is known, because others may have written meanwhile."""
 
-    @abstractmethod
     def names(self) -> list[str]:
-        """The tables there are."""
+        """The directories that may be tables."""
+        return self.place.directories()
 
     @abstractmethod
     def schema(self, name: str) -> pa.Schema | None:
@@ -146,6 +145,10 @@ class LakeTables(ABC):
     @abstractmethod
     def tidy(self, name: str) -> None:
         """Remove what a reader has not needed for a week, now and then."""
+
+    @abstractmethod
+    def recover(self) -> None:
+        """Remove what a killed process left, before a job begins; nothing if readers ignore it."""
 
     def drop(self, name: str) -> None:
         """Remove a table with its files."""
