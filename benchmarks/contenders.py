@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 import psycopg2
 
+from mixpanel_source.destinations.ducklake.extensions import load_extensions, needed_extensions
 from tests.support.postgres import execute
 
 from .data import Manifest
@@ -125,6 +126,15 @@ def count_duckdb(path: Path, table: str) -> int:
     return int(row[0]) if row else 0
 
 
+def count_ducklake(catalog: Path, table: str) -> int:
+    """Count the rows of a table in a lake with a catalog in SQLite."""
+    with duckdb.connect() as connection:
+        load_extensions(connection, needed_extensions("sqlite", ""))
+        connection.execute(f"ATTACH 'ducklake:sqlite:{catalog}' AS lake")
+        row = connection.execute(f"SELECT count(*) FROM lake.{table}").fetchone()  # noqa: S608 - fixed names
+    return int(row[0]) if row else 0
+
+
 def count_postgres(url: str, table: str) -> int:
     """Count the rows of a table in a Postgres database."""
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
@@ -163,6 +173,8 @@ def plan_ours(setup: Setup, *, destination: str = "duckdb", workers: int = 1) ->
         env[f"DESTINATION__{destination.upper()}__BUCKET_URL"] = str(lake)
         # a first load leaves no files of earlier versions
         count = partial(count_files, lake / "mixpanel/export")
+    elif destination == "ducklake":
+        count = partial(count_ducklake, setup.directory / "ducklake.sqlite", "mixpanel.export")
     else:
         count = partial(count_duckdb, setup.directory / DUCKDB_FILE, "mixpanel.export")
     command = ["backfill", "--range", setup.manifest.range, "--destination", destination]
@@ -239,7 +251,12 @@ OURS = (
             f"HTTP -> {label} table, merged by day; workers = {workers}",
             partial(plan_ours, destination=destination, workers=workers),
         )
-        for destination, label in (("duckdb", "DuckDB"), ("postgres", "Postgres"), *LAKES.items())
+        for destination, label in (
+            ("duckdb", "DuckDB"),
+            ("postgres", "Postgres"),
+            ("ducklake", "DuckLake"),
+            *LAKES.items(),
+        )
         for workers in (1, 2)
     ),
     Contender(

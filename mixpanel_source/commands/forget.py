@@ -119,7 +119,8 @@ def _forget(pipeline: dlt.Pipeline, persons: list[str], now: datetime) -> Forget
             with client.begin_transaction():
                 removed = rows.delete(persons)
                 remembered = remember_forgotten(client, persons, now=now)
-            return ForgetResult(removed, remembered)
+        target.erase_deleted()
+        return ForgetResult(removed, remembered)
     except DestinationConnectionError as error:
         raise target.connection_error(error) from error
     except DatabaseException as error:

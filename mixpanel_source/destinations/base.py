@@ -157,6 +157,13 @@ class Destination:
         """
         return ExclusiveAccess()
 
+    def erase_deleted(self) -> None:
+        """Erase deleted rows also from what the destination keeps of earlier states of tables.
+
+        Raises:
+            DestinationException: that failed; it can be repeated.
+        """
+
     @property
     def restores_schema(self) -> bool:
         """Whether a load creates tables and columns again that somebody has dropped."""

@@ -10,7 +10,8 @@ from dlt.common.destination.reference import AnyDestination
 
 from ..paths import LoadTarget
 from .base import Destination
-from .duckdb.destination import DuckDb, DuckDbSql, MotherDuck
+from .duckdb.destination import DuckDb, MotherDuck
+from .ducklake.destination import DuckLake
 from .files import Files
 from .lake.destination import Delta, Parquet
 from .lake.factory import delta
@@ -25,7 +26,7 @@ _OWN = f"{delta.__module__}."
 DESTINATIONS: Mapping[str, type[Destination]] = {
     "delta": Delta,
     "duckdb": DuckDb,
-    "ducklake": DuckDbSql,
+    "ducklake": DuckLake,
     "filesystem": Files,
     "motherduck": MotherDuck,
     "parquet": Parquet,
