@@ -94,7 +94,8 @@ class _ReplaceJob(RunnableLoadJob):
         scope = self._conditions.scope.format(table=name, staging_table=staged)
         # a table has no order, and preserving that of the files doubles time and memory
         client.execute_sql("SET preserve_insertion_order = false")
-        with limited_resources(client, files), client.begin_transaction():
+        columns = len(table["columns"])
+        with limited_resources(client, files, columns=columns), client.begin_transaction():
             client.execute_sql(f"DELETE FROM {name} WHERE {scope}")  # noqa: S608 - our own names
             client.execute_sql(
                 f"INSERT INTO {name} BY NAME SELECT * FROM {staged} WHERE {self._conditions.keep}"  # noqa: S608 - as above
