@@ -36,6 +36,8 @@ class Destination:
     """Whether it is a database that understands the SQL of our views."""
     deletes_rows: ClassVar[bool] = False
     """Whether it is a database from which rows can be deleted, in a transaction."""
+    table_type: ClassVar[str] = "BASE TABLE"
+    """What the catalog calls a table that was loaded."""
     json_member: ClassVar[str] = "{column} ->> {name}"
     """Text of a member of a JSON object, `name` being the member's name as a SQL text."""
     reads_our_files: ClassVar[bool] = False
@@ -154,6 +156,13 @@ class Destination:
             MixpanelError: the destination cannot be reached.
         """
         return ExclusiveAccess()
+
+    def erase_deleted(self) -> None:
+        """Erase deleted rows also from what the destination keeps of earlier states of tables.
+
+        Raises:
+            DestinationException: that failed; it can be repeated.
+        """
 
     @property
     def restores_schema(self) -> bool:

@@ -39,8 +39,15 @@ def test_resources_follow_the_machine(
     """Memory is a share of the machine's, up to a maximum; threads have rows and memory each."""
     monkeypatch.setattr(resources, "available_processors", lambda: processors)
     monkeypatch.setattr(resources, "machine_bytes", lambda: int(gigabytes * 1024**3))
-    assert resources.resources_for(files) == limits
-    assert resources.resources_for([]).threads == 1
+    assert resources.resources_for(files, columns=100) == limits
+    assert resources.resources_for([], columns=100).threads == 1
+
+
+def test_wide_tables_get_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory follows the number of columns, up to half of the machine's."""
+    monkeypatch.setattr(resources, "machine_bytes", lambda: 3 * 1024**3)
+    assert resources.resources_for([], columns=700) == ("1400000000B", 1)
+    assert resources.resources_for([], columns=2_000) == (f"{3 * 1024**3 // 2}B", 1)
 
 
 def test_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +69,6 @@ def test_limits_end_with_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     query = "SELECT current_setting('threads'), current_setting('memory_limit')"
     with pipeline.sql_client() as client:
         [before] = client.execute_sql(query) or ()
-        with resources.limited_resources(client, []):
+        with resources.limited_resources(client, [], columns=9):
             assert client.execute_sql(query) == [(3, "381.4 MiB")]
         assert client.execute_sql(query) == [before]

@@ -22,6 +22,10 @@ _CGROUP_LIMITS = (
 """Where Linux says how much memory a container may use: version 2 of cgroups, and version 1."""
 _SHARE = 4
 """DuckDB gets this fraction of the memory; the rest is for decoding and for other programs."""
+_WIDE_SHARE = 2
+"""The same for a table with hundreds of columns."""
+_COLUMN_BYTES = 2_000_000
+"""Memory for each column of a table: DuckDB builds groups of 122,880 rows in memory."""
 _THREAD_BYTES = 128 * 1024 * 1024
 """Memory for each thread; with less, DuckDB fails on wide tables."""
 _THREAD_ROWS = 3 * 122_880
@@ -40,14 +44,17 @@ class Resources(NamedTuple):
 
 
 @contextmanager
-def limited_resources(client: SqlClientBase[Any], files: Iterable[str]) -> Iterator[None]:
+def limited_resources(
+    client: SqlClientBase[Any], files: Iterable[str], *, columns: int
+) -> Iterator[None]:
     """Limit what DuckDB takes to insert the rows of parquet files, where the user has not.
 
     Args:
         client: dlt's SQL client, connected.
         files: to be inserted.
+        columns: of the table.
     """
-    limits = resources_for(files)._asdict()
+    limits = resources_for(files, columns=columns)._asdict()
     credentials: Any = client.credentials
     configured = credentials.global_config or {}
     names = [name for name in limits if name not in configured]
@@ -62,11 +69,13 @@ def limited_resources(client: SqlClientBase[Any], files: Iterable[str]) -> Itera
                 client.execute_sql(f"RESET {name}")
 
 
-def resources_for(files: Iterable[str]) -> Resources:
-    """The resources for inserting the rows of parquet files."""
+def resources_for(files: Iterable[str], *, columns: int) -> Resources:
+    """The resources for inserting the rows of parquet files into a table."""
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     memory = min(constants.DUCKDB_BYTES_MAX, max(_THREAD_BYTES, machine_bytes() // _SHARE))
     threads = min(available_processors(), memory // _THREAD_BYTES, rows // _THREAD_ROWS)
+    # with less, DuckDB fails
+    memory = max(memory, min(columns * _COLUMN_BYTES, machine_bytes() // _WIDE_SHARE))
     return Resources(f"{memory}B", max(1, threads))
 
 
