@@ -13,7 +13,7 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo notebook notebook-setup test test-all coverage check torture fmt lint types imports build package clean
+.PHONY: help demo notebook notebook-setup test test-all test-newest coverage check torture fmt lint types imports build package clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,12 @@ test: $(VENV)/.dev-$(VERSION)  ## run the tests, without the slowest
 test-all: $(VENV)/.dev-$(VERSION)  ## run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(COVERAGE)
 
+# requirements.txt pins the newest DuckDB with packages of its extensions; this takes the newest of all
+test-newest:  ## run the tests, without the slowest, with the newest version of every package
+	@$(PYTHON) -m venv --clear $(VENV)-newest
+	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[postgres,dev]'
+	@$(VENV)-newest/bin/python -m pytest -n $(WORKERS) -m 'not slow' --durations=25
+
 coverage: COVERAGE := --cov --cov-report=term
 coverage: test-all  ## run all tests and measure which lines they reach; takes longer
 
@@ -43,6 +49,10 @@ torture: $(VENV)/.dev-$(VERSION)  ## kill syncs and imports, cut their power and
 		for kind in random_kills power_cuts random_writers; do \
 			$(BIN)/python -m tests.support.$$kind $$destination || exit 1; \
 		done; \
+	done
+	@for destination in duckdb delta; do \
+		$(BIN)/python -m tests.support.random_kills $$destination --kills 20 --days 20 --in-loads \
+			|| exit 1; \
 	done
 	@$(BIN)/python -m tests.support.commit_cuts
 	@$(BIN)/python -m tests.support.killed_sends
@@ -73,7 +83,7 @@ package: build  ## install the wheel alone, in an empty environment, and run the
 		venv/bin/python -c 'from mixpanel_source import create_views; print(create_views())'
 
 clean:  ## remove the environment, caches and built files; loaded data stays
-	rm -rf $(VENV) dist build *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-newest dist build *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.python-$(VERSION):
@@ -89,5 +99,5 @@ $(VENV)/.run-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VER
 
 $(VENV)/.dev-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VERSION)
 	@echo "setting up $(VENV) with what developing needs ..."
-	@$(PIP) --editable '.[postgres,dev]'
+	@$(PIP) --editable '.[ducklake,postgres,dev]'
 	@touch $(VENV)/.run-$(VERSION) $@

@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 import psycopg2
 
+from mixpanel_source.destinations.ducklake.extensions import load_extensions, needed_extensions
 from tests.support.postgres import execute
 
 from .data import Manifest
@@ -23,6 +24,8 @@ from .data import Manifest
 ROOT = Path(__file__).parent.parent
 BINARIES = Path(sys.executable).parent
 DUCKDB_FILE = "bench.duckdb"
+LAKES = {"delta": "Delta", "parquet": "Parquet"}
+"""Destination -> its label."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,28 @@ def count_duckdb(path: Path, table: str) -> int:
     return int(row[0]) if row else 0
 
 
+def count_ducklake(catalog: Path, table: str) -> int:
+    """Count the rows of a table in a lake with a catalog in SQLite."""
+    with duckdb.connect() as connection:
+        load_extensions(connection, needed_extensions("sqlite", ""))
+        connection.execute(f"ATTACH 'ducklake:sqlite:{catalog}' AS lake")
+        row = connection.execute(f"SELECT count(*) FROM lake.{table}").fetchone()  # noqa: S608 - fixed names
+    return int(row[0]) if row else 0
+
+
 def count_postgres(url: str, table: str) -> int:
     """Count the rows of a table in a Postgres database."""
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - fixed names
         row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def count_files(directory: Path) -> int:
+    """Count the rows of all Parquet files below a directory."""
+    files = f"{directory}/**/*.parquet"
+    with duckdb.connect() as connection:
+        row = connection.execute("SELECT count(*) FROM read_parquet($1)", [files]).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -148,6 +168,13 @@ def plan_ours(setup: Setup, *, destination: str = "duckdb", workers: int = 1) ->
         url = _new_database(setup)
         env["DESTINATION__POSTGRES__CREDENTIALS"] = url
         count = partial(count_postgres, url, "mixpanel.export")
+    elif destination in LAKES:
+        lake = setup.directory / "lake"
+        env[f"DESTINATION__{destination.upper()}__BUCKET_URL"] = str(lake)
+        # a first load leaves no files of earlier versions
+        count = partial(count_files, lake / "mixpanel/export")
+    elif destination == "ducklake":
+        count = partial(count_ducklake, setup.directory / "ducklake.sqlite", "mixpanel.export")
     else:
         count = partial(count_duckdb, setup.directory / DUCKDB_FILE, "mixpanel.export")
     command = ["backfill", "--range", setup.manifest.range, "--destination", destination]
@@ -224,7 +251,12 @@ OURS = (
             f"HTTP -> {label} table, merged by day; workers = {workers}",
             partial(plan_ours, destination=destination, workers=workers),
         )
-        for destination, label in (("duckdb", "DuckDB"), ("postgres", "Postgres"))
+        for destination, label in (
+            ("duckdb", "DuckDB"),
+            ("postgres", "Postgres"),
+            ("ducklake", "DuckLake"),
+            *LAKES.items(),
+        )
         for workers in (1, 2)
     ),
     Contender(

@@ -1,9 +1,10 @@
-"""Writes the lists of tables into the README and the pages of this directory.
+"""Writes lists of tables, and of what is tested where, into the README and the pages here.
 
     python -m docs.tables
 
-The lists stand between marks, and have a row for each table in `mixpanel_source.catalog.tables`.
-Run it after a change there; the rest of the pages is left alone.
+The lists stand between marks, and have a row for each table in `mixpanel_source.catalog.tables`, or
+for each scenario in `tests.conformance`. Run it after a change there; the rest of the pages is left
+alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from mixpanel_source.catalog.tables import TABLES
+from tests.conformance.adapters import ADAPTERS
+from tests.conformance.scenarios import SCENARIOS
 
 ROOT: Final = Path(__file__).parents[1]
 OWN_TABLES: Final = tuple(table for table in TABLES if not table.is_report)
@@ -103,8 +106,20 @@ def _report_rows() -> str:
     return markdown(("table", "holds", "how a sync loads it"), rows)
 
 
+def _scenario_rows() -> str:
+    rows = [
+        (
+            f"{name}: {(check.__doc__ or '').split('.')[0]}",
+            *("not possible" if name in adapter.lacks else "exact" for adapter in ADAPTERS),
+        )
+        for name, check in SCENARIOS.items()
+    ]
+    return markdown(("scenario", *(adapter.name for adapter in ADAPTERS)), rows)
+
+
 PARTS: Final = (
     Part("README.md", "tables", _readme_rows),
+    Part("README.md", "conformance", _scenario_rows),
     Part("docs/tables.md", "tables", _table_rows),
     Part("docs/reports.md", "reports", _report_rows),
 )

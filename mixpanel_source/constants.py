@@ -90,7 +90,7 @@ CHECKPOINT_BYTES: Final = 2 * 1024 * 1024 * 1024
 CHECKPOINT_SECONDS: Final = 120.0
 """Seconds of fetching after which a sync loads what it has fetched."""
 
-BLOCK_BYTES: Final = 12 * 1024 * 1024
+BLOCK_BYTES: Final = 4 * 1024 * 1024
 """Uncompressed bytes decoded at once; bounds memory, whatever the size of a day."""
 MAX_ROW_BYTES: Final = 64 * 1024 * 1024
 """Maximum bytes of one row. An event may have a megabyte; profiles may have more."""
@@ -116,12 +116,12 @@ BLOCK_ROWS: Final = 10_000
 BATCH_ROWS: Final = 50_000
 """Maximum rows of an Arrow table passed to dlt."""
 FILE_ROWS: Final = 100_000
-"""Maximum rows per file of a load package. Postgres loads several files in parallel, DuckDB loads
-all in one statement."""
+"""Rows per file of a load package. Postgres loads several files in parallel, DuckDB loads all in
+one statement."""
 LOAD_WORKERS: Final = 2
 """Files loaded in parallel, unless dlt is configured otherwise; each takes memory."""
-DUCKDB_MEMORY: Final = "400MB"
-"""DuckDB's `memory_limit` during a load, unless another is configured.
+DUCKDB_BYTES_MAX: Final = 400_000_000
+"""Maximum of DuckDB's `memory_limit` during a load, unless another is configured.
 
 More hardly makes it faster; without a limit it may take most of the machine's memory.
 """

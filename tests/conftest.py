@@ -18,6 +18,7 @@ from dlt.common.runtime.run_context import RunContext, switched_run_context
 from mixpanel_sandbox import Project, Sandbox
 from mixpanel_source import open_pipeline
 from mixpanel_source.api.clock import Clock
+from mixpanel_source.decode.scan.__main__ import compile_scanner
 from tests.support.lab import Lab, open_lab
 from tests.support.postgres import PostgresServer, execute
 from tests.support.projects import make_project
@@ -49,6 +50,12 @@ class IsolatedRunContext(RunContext):
     def global_dir(self) -> str:
         """Directory of machine-wide settings and the telemetry id."""
         return str(Path(self.run_dir) / "dlt-global")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_scanner() -> None:
+    """Compile the scanner first, so that whether it is ready does not depend on the test."""
+    compile_scanner()
 
 
 @pytest.fixture(autouse=True)

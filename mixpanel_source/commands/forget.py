@@ -113,13 +113,14 @@ def _forget(pipeline: dlt.Pipeline, persons: list[str], now: datetime) -> Forget
     target = destination_of(pipeline)
     try:
         with pipeline.sql_client() as client:
-            rows = PersonRows(client, json_member=target.json_member)
+            rows = PersonRows(client, json_member=target.json_member, table_type=target.table_type)
             if not rows.has_table(LOADS_TABLE):
                 raise _nothing_loaded(pipeline)
             with client.begin_transaction():
                 removed = rows.delete(persons)
                 remembered = remember_forgotten(client, persons, now=now)
-            return ForgetResult(removed, remembered)
+        target.erase_deleted()
+        return ForgetResult(removed, remembered)
     except DestinationConnectionError as error:
         raise target.connection_error(error) from error
     except DatabaseException as error:

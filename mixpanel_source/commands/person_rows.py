@@ -30,10 +30,12 @@ class PersonRows:
     Args:
         client: a SQL client of dlt, open.
         json_member: see `Destination.json_member`.
+        table_type: see `Destination.table_type`.
     """
 
-    def __init__(self, client: Any, *, json_member: str) -> None:  # noqa: ANN401 - any SQL client
+    def __init__(self, client: Any, *, json_member: str, table_type: str) -> None:  # noqa: ANN401 - any SQL client
         self._client = client
+        self._table_type = table_type
         self._json_member = json_member
         self._columns = self._read_columns(client.dataset_name)
         self._staged = self._read_columns(client.staging_dataset_name)
@@ -92,7 +94,7 @@ class PersonRows:
             "SELECT t.table_name, c.column_name FROM information_schema.tables AS t "  # noqa: S608 - quoted
             "JOIN information_schema.columns AS c ON c.table_catalog = t.table_catalog "
             "AND c.table_schema = t.table_schema AND c.table_name = t.table_name "
-            "WHERE t.table_type = 'BASE TABLE' AND t.table_catalog = current_database() "
+            f"WHERE t.table_type = '{self._table_type}' AND t.table_catalog = current_database() "
             f"AND t.table_schema = {quote_text(schema)}"
         ):
             columns[table].add(column)

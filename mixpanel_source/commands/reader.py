@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import cached_property
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -32,6 +33,8 @@ class DestinationReader:
         self._pipeline = pipeline
         self.is_there = is_there
         self.dataset: str = pipeline.dataset_name
+        self._client: Any = None
+        """Of the connection that is kept open, if one is."""
 
     @property
     def target(self) -> LoadTarget:
@@ -84,25 +87,54 @@ class DestinationReader:
         """
         if not self.has_table(LOADS_TABLE):
             return []
-        with self._pipeline.sql_client() as client:
+        with self._connect() as client:
             rows = client.execute_sql(statement.format(loads=completed_loads(client)))
             return [tuple(row) for row in rows or ()]
 
     def columns(self, table: str) -> set[str]:
         """The columns of a table in dlt's schemas; empty if it was never loaded."""
-        schemas = self._pipeline.schemas.values()
-        return {
-            column
-            for schema in schemas
-            for column in schema.tables.get(table, {}).get("columns", ())
-        }
+        return self._columns.get(table, set())
+
+    @cached_property
+    def _columns(self) -> dict[str, set[str]]:
+        """Table -> columns. dlt reads a schema from disk whenever it is asked for one."""
+        columns: dict[str, set[str]] = {}
+        for schema in self._pipeline.schemas.values():
+            for name, table in schema.tables.items():
+                columns.setdefault(name, set()).update(table.get("columns", ()))
+        return columns
 
     def rows(self, statement: str, table: str) -> list[tuple[Any, ...]]:
         """The rows that a statement selects; `{table}` in it is the table's qualified name."""
-        with self._pipeline.sql_client() as client:
+        with self._connect() as client:
             name = client.make_qualified_table_name(table)
             rows = client.execute_sql(statement.format(table=name))
             return [tuple(row) for row in rows or ()]
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Keep one connection for everything that is read meanwhile.
+
+        dlt takes tens of milliseconds to configure a connection. While one is open, no job can load
+        into a DuckDB file, so nothing slow may happen meanwhile.
+        """
+        if not self.is_there:
+            yield
+            return
+        with self._pipeline.sql_client() as client:
+            self._client = client
+            try:
+                yield
+            finally:
+                self._client = None
+
+    @contextmanager
+    def _connect(self) -> Iterator[Any]:
+        if self._client is not None:
+            yield self._client
+            return
+        with self._pipeline.sql_client() as client:
+            yield client
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def status(
     except ConfigError:
         # what is loaded can be reported without knowing the account
         config = None
-    with open_reader(destination, dataset=dataset, name=name) as reader:
+    with open_reader(destination, dataset=dataset, name=name) as reader, reader.connected():
         return read_status(reader, config, clock)
 
 

@@ -20,6 +20,7 @@ from .framing import join_torn_rows
 from .index.identity import Identities, Identity, RowIdentifier
 from .parallel import map_ahead
 from .row_shape import is_too_deep, reject_line
+from .scan.compiling import compilation
 from .value_types import RowKind
 
 if TYPE_CHECKING:
@@ -75,13 +76,16 @@ def read_block(
         block: from `framing.iter_row_blocks`.
         kind: of the rows.
         small: blocks of fewer bytes are kept as lines, and so are those of more than the compiled
-            code takes.
+            code takes, and all while it is being compiled.
 
     Raises:
         TruncatedError: a torn row is not whole.
     """
-    if len(block) < small or len(block) > constants.MAX_SCAN_BYTES:
+    if len(block) < small:
         return _keep_lines(block)
+    if len(block) > constants.MAX_SCAN_BYTES or not compilation.is_ready():
+        # torn rows of small blocks were joined before
+        return _keep_lines(join_torn_rows(block, unreadable=block.split(b"\n")[:-1]))
     rows, tape = _scan(block, kind)
     # spelled with escapes in one row and without in another, a property has two keys on the tape
     if len({*tape.keys}) < len(tape.keys):

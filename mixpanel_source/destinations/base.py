@@ -36,8 +36,12 @@ class Destination:
     """Whether it is a database that understands the SQL of our views."""
     deletes_rows: ClassVar[bool] = False
     """Whether it is a database from which rows can be deleted, in a transaction."""
+    table_type: ClassVar[str] = "BASE TABLE"
+    """What the catalog calls a table that was loaded."""
     json_member: ClassVar[str] = "{column} ->> {name}"
     """Text of a member of a JSON object, `name` being the member's name as a SQL text."""
+    reads_our_files: ClassVar[bool] = False
+    """Whether it reads any parquet file, not only those with the properties that dlt chooses."""
     comments_query: ClassVar[str | None] = None
     """Query for table, column and comment of every column in a schema, `{schema}` being its name
     as a SQL text; None if columns have no comments that we can read."""
@@ -152,6 +156,13 @@ class Destination:
             MixpanelError: the destination cannot be reached.
         """
         return ExclusiveAccess()
+
+    def erase_deleted(self) -> None:
+        """Erase deleted rows also from what the destination keeps of earlier states of tables.
+
+        Raises:
+            DestinationException: that failed; it can be repeated.
+        """
 
     @property
     def restores_schema(self) -> bool:

@@ -55,7 +55,7 @@ class Failure:
 
 def find_failure(error: BaseException | None) -> Failure | None:
     """The error of a driver that caused an error of dlt; None if no driver did."""
-    causes = [cause for cause in _iter_causes(error) if _is_of_driver(cause)]
+    causes = [cause for cause in iter_causes(error) if _is_of_driver(cause)]
     return _read(causes[-1]) if causes else None
 
 
@@ -76,7 +76,8 @@ def hide_values(text: str) -> str:
     return f"{kept} {reason}".strip().rstrip(".!") if reason else kept.strip()
 
 
-def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
+def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what caused it, also where dlt keeps the cause in a field of its own."""
     while error is not None:
         yield error
         wrapped: Any = error

@@ -10,19 +10,26 @@ from dlt.common.destination.reference import AnyDestination
 
 from ..paths import LoadTarget
 from .base import Destination
-from .duckdb.destination import DuckDb, DuckDbSql, MotherDuck
+from .duckdb.destination import DuckDb, MotherDuck
+from .ducklake.destination import DuckLake
 from .files import Files
+from .lake.destination import Delta, Parquet
+from .lake.factory import delta
 from .postgres.destination import Postgres
 from .sqlalchemy import SqlAlchemy
 
 _BUILT_IN = "dlt.destinations."
 """How dlt prefixes the names of its own destinations."""
+_OWN = f"{delta.__module__}."
+"""How dlt prefixes the names of ours."""
 
 DESTINATIONS: Mapping[str, type[Destination]] = {
+    "delta": Delta,
     "duckdb": DuckDb,
-    "ducklake": DuckDbSql,
+    "ducklake": DuckLake,
     "filesystem": Files,
     "motherduck": MotherDuck,
+    "parquet": Parquet,
     "postgres": Postgres,
     "sqlalchemy": SqlAlchemy,
 }
@@ -31,7 +38,7 @@ DESTINATIONS: Mapping[str, type[Destination]] = {
 
 def find_destination(name: str) -> type[Destination]:
     """What is known of a destination by its name; `Destination` itself if nothing special is."""
-    return DESTINATIONS.get(name.removeprefix(_BUILT_IN), Destination)
+    return DESTINATIONS.get(name.removeprefix(_BUILT_IN).removeprefix(_OWN), Destination)
 
 
 def destination_of(pipeline: dlt.Pipeline) -> Destination:

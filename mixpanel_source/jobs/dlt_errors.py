@@ -65,7 +65,15 @@ def _credentials_error(
             f"{place or 'The credentials'} cannot be read as credentials of {destination}. Give "
             f"an address{form}."
         )
-    missing = ", ".join(key.rpartition("__")[2].lower() for key in missing_keys(error))
+    keys = [key.rpartition("__")[2].lower() for key in missing_keys(error)]
+    if "bucket_url" in keys:
+        return ConfigError(
+            f"destination {destination} has no bucket_url: set DESTINATION__{destination.upper()}"
+            "__BUCKET_URL in the environment, or bucket_url in "
+            f"[destination.{destination}] of .dlt/config.toml, to a directory or to the address "
+            "of a bucket, such as s3://bucket/lake."
+        )
+    missing = ", ".join(keys)
     if place and missing:
         return ConfigError(
             f"{place} has no {missing}. Give a complete address{form}; or set {variable}__..., one "

@@ -24,7 +24,7 @@ from ..decode.index.identity import RowIdentifier
 from ..decode.index.same_id import ContentComparison
 from ..decode.json_values import Repairs
 from ..decode.layout import Layout
-from ..decode.parallel import available_processors, map_ahead, release_memory
+from ..decode.parallel import available_processors, map_ahead
 from ..decode.value_types import EVENT, PROFILE, RowKind
 from ..decode.verify import VerifiedWindow
 from ..destinations.replacement import Replacement
@@ -248,8 +248,6 @@ def closing_items(
         state: of the resource, where `stored_columns` keeps the columns.
         fixed: columns of properties that every row has a column for.
     """
-    # the destination works next, in the same process
-    release_memory()
     columns = [*fixed, *(StoredColumn(*column) for column in state.get(COLUMNS_STATE, ()))]
     are_lost = package.loss is not None and COLUMNS_TABLE in package.loss.tables
     new = columns if are_lost else columns[state.get(TOLD_STATE, 0) :]

@@ -14,13 +14,15 @@ from dlt.extract import DltResource
 from ..api.request import Request
 from ..catalog.tables import TABLES, Table
 from ..config.model import Config
+from ..decode.parallel import release_memory
 from ..destinations.registry import destination_of
 from ..destinations.replacement import Replacement
 from . import lists
 from .context import LoadContext
-from .dlt_items import iter_without_tombstones
+from .dlt_items import growing_tables, iter_without_tombstones
 from .events import loading as events
 from .events import planning
+from .item_files import adds_load_id, iter_as_files
 from .profiles import cohort_members, groups
 from .profiles import users as profiles
 from .reports import loading as reports
@@ -99,7 +101,14 @@ def build_resource(table: Table, context: LoadContext) -> DltResource:
 
     def iter_items(context: LoadContext) -> Iterator[TDataItems]:
         items = resource.iter_items(context)
-        yield from iter_without_tombstones(items) if _appends() else items
+        if _appends():
+            items = iter_without_tombstones(items)
+        elif context.checkpoint is not None and _reads_our_files():
+            items = iter_as_files(items, table.name)
+        with growing_tables():
+            yield from items
+        # the destination works next, in the same process
+        release_memory()
 
     built: DltResource = dlt.resource(
         iter_items,
@@ -109,6 +118,11 @@ def build_resource(table: Table, context: LoadContext) -> DltResource:
         **hints,
     )(context)
     return built
+
+
+def _reads_our_files() -> bool:
+    """Whether the destination of the job takes parquet files that dlt has not written."""
+    return destination_of(dlt.current.pipeline()).reads_our_files and not adds_load_id()
 
 
 def _appends() -> bool:

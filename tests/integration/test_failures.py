@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -119,12 +120,12 @@ def test_failures_of_copies(connection: psycopg2.extensions.connection, postgres
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
-        ("INSERT INTO rows (id) VALUES (NULL)", 'failed: "rows".id'),
+        ("INSERT INTO rows (id) VALUES (NULL)", "failed: rows.id"),
         (
             f"INSERT INTO rows (id, place) VALUES (2, '{QUOTED}')",
             "ConstraintException, column place",
         ),
-        (f"INSERT INTO rows (id, price) VALUES (2, -{NUMBER})", 'failed on table "rows"'),
+        (f"INSERT INTO rows (id, price) VALUES (2, -{NUMBER})", "failed on table rows"),
         (f"INSERT INTO rows (id) VALUES ('{QUOTED}')", "Could not convert string ... (Conversion"),
         ("INSERT INTO rows (id, small) VALUES (2, 4242)", "the destination type INT8"),
         (f"UPDATE rows SET owner = '{QUOTED}'", "update column owner not found"),
@@ -140,7 +141,7 @@ def test_failures_of_duckdb(statement: str, expected: str) -> None:
         )
         database.execute("INSERT INTO rows (id, place) VALUES (1, ?)", [SECRET])
         text = str(failure_of(database, statement))
-    assert expected in text
+    assert expected in text.replace('"', "")  # DuckDB 2 quotes the name
     assert "Exception" in text
     assert "secret" not in text
     assert str(NUMBER) not in text
@@ -156,7 +157,8 @@ def test_refused_load(any_lab: Lab) -> None:
         add_event(any_lab.project, YESTERDAY, number, **{"$insert_id": "secret"})
     (failure,) = any_lab.sync("export").failures.values()
     assert "dlt could not load the data: the destination refused export: " in str(failure)
-    assert "violat" in str(failure)
+    # where DuckDB 1 says which constraint is violated, it has quoted the value already
+    assert re.search("violat|Duplicate key", str(failure))
     assert "secret" not in str(failure)
 
 

@@ -74,26 +74,27 @@ class Killer(Progress, Collector):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_syncs(lab: Lab, table: str, points: Sequence[str]) -> None:
+def kill_syncs(lab: Lab, table: str, points: Sequence[str], *, destination: str = "duckdb") -> None:
     """Start a sync of a table for each point, a minute apart, and kill it there.
 
     Raises:
         CalledProcessError: A sync ended without reaching its point.
     """
-    command = [sys.executable, "-m", __name__, table, str(lab.clock.now), *points]
+    arguments = [destination, table, str(lab.clock.now), *points]
+    command = [sys.executable, "-m", __name__, *arguments]
     root = {"PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run(command, env={**os.environ, **as_environment(lab.settings), **root}, check=True)
     lab.clock.advance(seconds=60 * len(points))
 
 
-def main(table: str, now: str, *points: str) -> None:
+def main(destination: str, table: str, now: str, *points: str) -> None:
     """Fork a process for each sync, so that all share one slow import of the package."""
     clock = Clock(float(now))
     for point in points:
         clock.advance(seconds=60)
         child = os.fork()
         if not child:
-            pipeline, killer = open_pipeline(), Killer(point)
+            pipeline, killer = open_pipeline(destination), Killer(point)
             pipeline.collector = killer
             sync([table], pipeline=pipeline, clock=clock, progress=killer)
             os._exit(0)

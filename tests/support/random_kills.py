@@ -26,6 +26,7 @@ from typing import Any
 import dlt
 
 from mixpanel_sandbox import Fault, Sandbox, made_up_project
+from mixpanel_source.destinations.lake import factory
 from mixpanel_source.windows import DAY, settled_on
 from tests.support.clock import Clock
 from tests.support.postgres import PostgresServer
@@ -36,7 +37,14 @@ from tests.support.tables import select_all
 logger = logging.getLogger(__name__)
 
 PIPELINE = "mixpanel"
+LAKES: Mapping[str, Callable[[str], Any]] = {
+    "delta": factory.delta,
+    "parquet": factory.parquet,
+}
+"""Destination that is found by the URL of a bucket -> its factory."""
 LOOKBACK_DAYS = 5
+LONGEST_LOAD_S = 0.25
+"""Maximum time from the beginning of a load to a kill that is aimed at it."""
 LONGEST_LIFE = 0.2
 """Maximum time before a kill, as a share of the duration of an undisturbed sync."""
 
@@ -93,8 +101,12 @@ class Place:
             "DLT_LOCAL_DIR": str(self.directory),
             "HOME": str(self.directory),
             "RUNTIME__DLTHUB_TELEMETRY": "false",
-            f"DESTINATION__{self.destination.upper()}__CREDENTIALS": self.credentials,
+            f"DESTINATION__{self.destination.upper()}__{self._setting}": self.credentials,
         }
+
+    @property
+    def _setting(self) -> str:
+        return "BUCKET_URL" if self.destination in LAKES else "CREDENTIALS"
 
     @property
     def spooled(self) -> list[Path]:
@@ -103,10 +115,10 @@ class Place:
 
     def read_tables(self) -> Tables:
         """Return all rows of all tables, without the varying columns."""
-        factory = getattr(dlt.destinations, self.destination)
+        build = LAKES.get(self.destination) or getattr(dlt.destinations, self.destination)
         pipeline = dlt.pipeline(
             "reader",
-            destination=factory(self.credentials),
+            destination=build(self.credentials),
             dataset_name=self.dataset,
             pipelines_dir=str(self.directory / "reader"),
         )
@@ -137,7 +149,14 @@ def comparable(row: Mapping[str, Any]) -> RowForm:
 
 
 def kill_at_random(
-    directory: Path, destination: str, url: str, *, kills: int, days: int, seed: int
+    directory: Path,
+    destination: str,
+    url: str,
+    *,
+    kills: int,
+    days: int,
+    seed: int,
+    in_loads: bool = False,
 ) -> Outcome:
     """Kill and restart a sync until it was killed often enough, then let it complete.
 
@@ -146,11 +165,13 @@ def kill_at_random(
 
     Args:
         directory: Working directory.
-        destination: `duckdb` or `postgres`.
-        url: URL of the database; for DuckDB a file, which is created if missing.
+        destination: `duckdb`, `postgres` or a lake.
+        url: URL of the database; for DuckDB a file, which is created if missing; for a lake a
+            directory.
         kills: Number of kills.
         days: Number of days to load, each with a request of its own.
         seed: Seed of the instants.
+        in_loads: Whether to kill only while a package is being loaded.
     """
     rng = random.Random(seed)  # noqa: S311 - instants, not secrets
     outcome = Outcome()
@@ -163,7 +184,10 @@ def kill_at_random(
             place = Place(directory / dataset, destination, url, dataset)
             while outcome.kills.total() < kills:
                 process = start(place)
-                if completes_within(process, rng.uniform(0, longest_s)):
+                longest = LONGEST_LOAD_S if in_loads else longest_s
+                if in_loads and not reaches_load(process, place):
+                    break
+                if completes_within(process, rng.uniform(0, longest)):
                     break
                 outcome.kills[kill(process, place)] += 1
             else:
@@ -230,6 +254,16 @@ def completes_within(process: subprocess.Popen[str], seconds: float) -> bool:
     return True
 
 
+def reaches_load(process: subprocess.Popen[str], place: Place) -> bool:
+    """Wait for the next load of a sync; False if the sync completes before it."""
+    while process.poll() is None:
+        if place.find_step() == "load":
+            return True
+        time.sleep(0.002)
+    assert process.returncode == 0
+    return False
+
+
 def kill(process: subprocess.Popen[str], place: Place) -> str:
     """Kill a process with SIGKILL and return what it was doing."""
     process.send_signal(signal.SIGSTOP)
@@ -267,10 +301,11 @@ def unsettled_days() -> Iterator[date]:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("destination", choices=["duckdb", "postgres"])
+    parser.add_argument("destination", choices=["duckdb", "postgres", *LAKES])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--in-loads", action="store_true", help="kill only during loads")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logger.setLevel(logging.INFO)
@@ -279,10 +314,11 @@ def main() -> None:
         outcome = kill_at_random(
             Path(directory),
             options.destination,
-            url or f"{directory}/mixpanel.duckdb",
+            url or f"{directory}/mixpanel.{options.destination}",
             kills=options.kills,
             days=options.days,
             seed=options.seed,
+            in_loads=options.in_loads,
         )
     steps = ", ".join(f"{step} {count}" for step, count in outcome.kills.most_common())
     took_s = time.monotonic() - began
@@ -295,8 +331,8 @@ def main() -> None:
 
 @contextmanager
 def open_database(destination: str) -> Iterator[str]:
-    """Yield the URL of an empty PostgreSQL; an empty string for DuckDB, which is a file."""
-    if destination == "duckdb":
+    """Yield the URL of an empty PostgreSQL; an empty string where files are enough."""
+    if destination != "postgres":
         yield ""
         return
     with tempfile.TemporaryDirectory() as directory:

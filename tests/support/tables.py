@@ -23,7 +23,7 @@ def select_all(pipeline: dlt.Pipeline, table: str, *, where: str = "true") -> li
         JSON values as text, timestamps as microseconds since the epoch.
     """
     types = read_types(pipeline, table)
-    is_duckdb = pipeline.destination_client().config.destination_type.endswith("duckdb")
+    is_duckdb = pipeline.destination_client().capabilities.sqlglot_dialect == "duckdb"
     micros = "epoch_us({})" if is_duckdb else "CAST(extract(epoch FROM {}) * 1000000 AS bigint)"
     selected = []
     for name, data_type in types.items():

@@ -6,12 +6,14 @@ import gzip
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpanel_source import constants
+from mixpanel_source.decode import blocks
 from mixpanel_source.decode.blocks import read_blocks
 from mixpanel_source.decode.framing import (
     PIECE_BYTES,
@@ -150,6 +152,19 @@ def test_torn_rows_in_a_big_block() -> None:
     assert joined.split(b"\n") == [plain, torn.replace(b"\n", rb"\n"), plain, b""]
     assert join_torn_rows(block, unreadable=[]) is block
     assert [*iter_rows([body])] == joined.split(b"\n")[:-1]
+
+
+def test_torn_rows_while_the_scanner_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until then a big block is kept as lines, whose torn rows are joined all the same."""
+    torn = b'{"event":"a","properties":{"text":"}}\n{"}}'
+    plain = b'{"event":"b","properties":{"pad":"%s"}}' % (b"x" * constants.SMALL_BLOCK_BYTES)
+    body = b"\n".join((plain, torn, plain)) + b"\n"
+    wanted = [plain, torn.replace(b"\n", rb"\n"), plain]
+    for is_ready in (False, True):
+        monkeypatch.setattr(blocks, "compilation", SimpleNamespace(is_ready=lambda r=is_ready: r))
+        [block] = read_blocks(iter_row_blocks([body]), EVENT)
+        assert (block.tape is not None) == is_ready
+        assert [block.line(number) for number in range(block.row_count)] == wanted
 
 
 @given(data=st.data(), wanted=st.lists(rows.map(to_json), max_size=6))

@@ -7,8 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from mixpanel_source import open_pipeline
 from mixpanel_source.config.names import check_names
-from mixpanel_source.destinations.duckdb.merge import database_name
+from mixpanel_source.destinations.duckdb.merge import database_name, is_unusable
 from mixpanel_source.errors import ConfigError
 
 
@@ -36,7 +37,7 @@ def test_wrong_names_of_datasets(dataset: str) -> None:
     "name",
     [
         *("Mixpanel.duckdb", "mixpanel.v2.duckdb", ".duckdb", ".a.duckdb", "a..b.db", "noext"),
-        *("main.duckdb", "Temp.db", "SYSTEM.x.y", "export.duckdb", "memory.duckdb", "-x.duckdb"),
+        *("main.duckdb", "temp.db", "Main.x", "export.duckdb", "memory.duckdb", "-x.duckdb"),
         *("a b.duckdb", "quo'te\".duckdb", "日本.duckdb"),
     ],
 )
@@ -46,6 +47,22 @@ def test_name_of_a_database(tmp_path: Path, name: str) -> None:
         assert connection.execute("SELECT current_database()").fetchone() == (
             database_name(tmp_path / name),
         )
+
+
+@pytest.mark.parametrize("name", ["Temp.db", "SYSTEM.x.y"])
+def test_name_of_a_database_of_duckdb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """DuckDB 2 gives the database another name; DuckDB 1 fails, so the file is refused."""
+    file = tmp_path / name
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(file))
+    if is_unusable(file):
+        with pytest.raises(ConfigError, match=f"cannot use a file named {name}"):
+            open_pipeline()
+        return
+    open_pipeline()
+    with duckdb.connect(str(file)) as connection:
+        assert connection.execute("SELECT current_database()").fetchone() == (database_name(file),)
 
 
 def test_name_of_a_linked_database(tmp_path: Path) -> None:

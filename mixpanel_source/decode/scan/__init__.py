@@ -2,7 +2,8 @@
 
 Values are examined byte by byte only here. Nothing here repairs or guesses: a line that is not
 plain is left to the modules that are slow and exact. These also read small blocks, because loading
-the compiled code takes half a second, and compiling it, once on each machine, ten seconds.
+the compiled code takes half a second, and all blocks while it is being compiled, see `compiling`:
+that takes ten seconds, once on each machine.
 
 How memory is accessed, in all modules here:
 
@@ -13,6 +14,6 @@ How memory is accessed, in all modules here:
   go past the edge, into the padding.
 - Words are little-endian, as on x86-64 and arm64: the first byte in memory is the lowest.
 
-The machine code is cached for all modules together, see `machine_code`: after an edit of any of
+The machine code is cached for all modules together, see `cache_directory`: after an edit of any of
 them, all of it is compiled again.
 """

@@ -17,7 +17,7 @@ from ..base import Destination
 from ..exclusive import ExclusiveAccess
 from ..file_lock import lock_file
 from .errors import explain
-from .merge import MAIN, MergingDuckDb, database_name, is_ambiguous
+from .merge import MAIN, MergingDuckDb, database_name, is_ambiguous, is_unusable
 
 
 class DuckDbSql(Destination):
@@ -53,6 +53,7 @@ class DuckDb(DuckDbSql):
     """
 
     credentials_example = "/data/mixpanel.duckdb"
+    reads_our_files = True
 
     @classmethod
     def build(cls, name: str) -> TDestinationReferenceArg:  # noqa: ARG003 - there is only one
@@ -187,7 +188,15 @@ class DuckDb(DuckDbSql):
                 "path of a file, or set --destination to that database."
             )
         database: str = credentials.database
-        return None if database in {":memory:", ":external:"} else Path(database).resolve()
+        if database in {":memory:", ":external:"}:
+            return None
+        file = Path(database).resolve()
+        if is_unusable(file):
+            raise ConfigError(
+                f"DuckDB cannot use a file named {file.name}, because it has a database of that "
+                "name. Rename the file."
+            )
+        return file
 
 
 def _stored_datasets(client: SqlJobClientBase | None) -> Sequence[Sequence[Any]]:

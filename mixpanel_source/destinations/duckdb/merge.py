@@ -1,44 +1,25 @@
-"""DuckDB as a destination that replaces rows straight from the files of a load package.
-
-dlt's merge copies the files into a staging table, and from there into the table: in DuckDB the
-second copy takes as long as the first. Here a merge reads the parquet files themselves, deletes and
-inserts in one transaction, and needs no staging table. The table holds the same afterwards.
-
-dlt loads a package with one job a file, and starts follow-up jobs when the last file of a table is
-done. So each file's job does nothing but leave the file in place, and the follow-up job, a file
-with the extension `.sql`, replaces the rows.
-"""
+"""The client of DuckDB: the merge of `replace`, and names that DuckDB does not confuse."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext
-from dlt.common.destination.client import (
-    FollowupJobRequest,
-    HasFollowupJobs,
-    LoadJob,
-    RunnableLoadJob,
-)
-from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TSchemaTables
-from dlt.common.storages.load_package import PackageStorage, ParsedLoadJobFileName
 from dlt.destinations import duckdb
 from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
-from dlt.destinations.job_impl import FollowupJobRequestImpl
 from duckdb import DuckDBPyConnection
+from duckdb import __version__ as DUCKDB_VERSION  # noqa: N812 - it is a constant
 
-from ... import constants
 from ...sql import quote_text
-from ..replacement import Conditions, conditions_of
 from .errors import is_busy
+from .replace import ReplacingClient
 
 MAIN = "main"
 """The schema that every database has."""
@@ -46,10 +27,12 @@ _OPEN_PATIENCE_SECONDS = 1.0
 _OPEN_POLL_SECONDS = 0.02
 _DATABASES = {MAIN, "system", "temp"}
 """Names that DuckDB gives no database of a file; the last two are databases of its own."""
+_IGNORES_CASE = not DUCKDB_VERSION.startswith(("0.", "1."))
+"""Whether it is DuckDB 2, which recognizes these names in any case."""
 
 
 class MergingDuckDb(duckdb):
-    """DuckDB with the merge of this module, under dlt's own name.
+    """DuckDB with the merge of `replace`, under dlt's own name.
 
     With that name it finds the configuration of dlt's DuckDB, and a pipeline that it has loaded can
     be opened with dlt alone.
@@ -74,7 +57,13 @@ class MergingDuckDb(duckdb):
 def database_name(file: Path) -> str:
     """The name that DuckDB gives the database of a file, to which a link may lead."""
     name = next((part for part in file.resolve().name.split(".") if part), "")
-    return f"{name}_db" if name.casefold() in _DATABASES else name
+    known = name.casefold() if _IGNORES_CASE else name
+    return f"{name}_db" if known in _DATABASES else name
+
+
+def is_unusable(file: Path) -> bool:
+    """Whether DuckDB takes the database of a file for one of its own, as DuckDB 1 does."""
+    return database_name(file).casefold() in _DATABASES - {MAIN}
 
 
 def is_ambiguous(schema: str, file: Path) -> bool:
@@ -107,7 +96,7 @@ class _SqlClient(DuckDbSqlClient):
         return self.capabilities.escape_identifier(name) if quote else name
 
 
-class _Client(DuckDbClient):
+class _Client(ReplacingClient):
     def __init__(
         self,
         schema: Schema,
@@ -143,76 +132,3 @@ class _Client(DuckDbClient):
             name = self.sql_client.make_qualified_table_name(table)
             comment = quote_text(MergingDuckDb.comment(database))
             self.sql_client.execute_sql(f"COMMENT ON TABLE {name} IS {comment}")
-
-    def should_load_data_to_staging_dataset(self, table_name: str) -> bool:
-        table = self.prepare_load_table(table_name)
-        return conditions_of(table) is None and super().should_load_data_to_staging_dataset(
-            table_name
-        )
-
-    def create_load_job(
-        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
-    ) -> LoadJob:
-        conditions = conditions_of(table)
-        if conditions is None:
-            return super().create_load_job(table, file_path, load_id, restore)
-        if file_path.endswith(".sql"):
-            return _ReplaceJob(file_path, conditions)
-        return _KeepFileJob(file_path)
-
-    def _create_merge_followup_jobs(
-        self, table_chain: Sequence[PreparedTableSchema]
-    ) -> list[FollowupJobRequest]:
-        if conditions_of(table_chain[0]) is None:
-            return super()._create_merge_followup_jobs(table_chain)
-        return [_ReplaceRequest(table_chain[0])]
-
-
-class _KeepFileJob(RunnableLoadJob, HasFollowupJobs):
-    """Completes a file without touching it; `_ReplaceJob` reads the completed files."""
-
-    def run(self) -> None:
-        """Do nothing."""
-
-
-class _ReplaceRequest(FollowupJobRequestImpl):
-    """Has dlt run a `_ReplaceJob` for a table."""
-
-    def __init__(self, table: PreparedTableSchema) -> None:
-        file_id = ParsedLoadJobFileName.new_file_id()
-        name = ParsedLoadJobFileName(str(table["name"]), file_id, 0, "sql")
-        super().__init__(name.file_name())
-        self._save_text_file("")
-
-
-class _ReplaceJob(RunnableLoadJob):
-    """Deletes and inserts rows of a table in one transaction, from all its files in the package."""
-
-    def __init__(self, file_path: str, conditions: Conditions) -> None:
-        super().__init__(file_path)
-        self._conditions = conditions
-
-    def run(self) -> None:
-        """Replace the rows."""
-        job_client: Any = self._job_client
-        client: Any = job_client.sql_client
-        table: Any = self._load_table
-        name = client.make_qualified_table_name(table["name"])
-        # files of one package have ever more columns: by name, and null where a file has none
-        staged = f"read_parquet({self._files(table['name'])}, union_by_name = true)"
-        scope = self._conditions.scope.format(table=name, staging_table=staged)
-        # a table has no order, and preserving that of the files doubles time and memory
-        client.execute_sql("SET preserve_insertion_order = false")
-        if "memory_limit" not in (client.credentials.global_config or {}):
-            client.execute_sql(f"SET memory_limit = '{constants.DUCKDB_MEMORY}'")
-        with client.begin_transaction():
-            client.execute_sql(f"DELETE FROM {name} WHERE {scope}")  # noqa: S608 - our own names
-            client.execute_sql(
-                f"INSERT INTO {name} BY NAME SELECT * FROM {staged} WHERE {self._conditions.keep}"  # noqa: S608 - as above
-            )
-
-    def _files(self, table: str) -> list[str]:
-        # completed_jobs/ is beside started_jobs/, where the file of this job is
-        package = Path(self._file_path).parents[1]
-        completed = package / PackageStorage.COMPLETED_JOBS_FOLDER
-        return sorted(str(path) for path in completed.glob(f"{table}.*.parquet"))

@@ -28,7 +28,6 @@ from ...destinations.replacement import Replacement
 from ...errors import MixpanelError
 from ...windows import Window, WindowQueue, iter_days, settled_on
 from ..context import LoadContext, open_spool
-from ..dlt_items import growing_tables
 from ..emit import (
     Shape,
     VerifiedRows,
@@ -82,7 +81,7 @@ def iter_events(context: LoadContext) -> Iterator[TDataItems]:
         for warning in settings.warnings():
             logger.warning("export: %s", warning)
     _record_lost(context, package, ledger)
-    with stored_columns(state, EXPORT_COLUMNS, config) as columns, growing_tables():
+    with stored_columns(state, EXPORT_COLUMNS, config) as columns:
         loader = _WindowLoader(context, package, ledger, columns, settings=settings)
         if context.catches_up and not context.record.searched_late_events:
             search_late_events(context, package, ledger, open_spool())

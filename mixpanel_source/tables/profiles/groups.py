@@ -24,7 +24,6 @@ from ...decode.value_types import PROFILE
 from ...destinations.replacement import Replacement
 from ...errors import ConfigError
 from ..context import LoadContext
-from ..dlt_items import growing_tables
 from ..emit import Shape, build_decoder, closing_items, iter_items, stored_columns
 from ..package import LoadPackage
 from ..partitions import iter_parts
@@ -46,8 +45,7 @@ def iter_groups(context: LoadContext) -> Iterator[TDataItems]:
     state = dlt.current.resource_state()
     load = partial(_iter_group, context, package, state)
     parts = [(group, group) for group in _group_ids(context.config)]
-    with growing_tables():
-        yield from iter_parts(context, package, parts, load)
+    yield from iter_parts(context, package, parts, load)
     yield from closing_items(package, state)
 
 

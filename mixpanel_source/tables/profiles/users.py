@@ -24,7 +24,6 @@ from ...decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
 from ...decode.value_types import PROFILE
 from ...destinations.replacement import Replacement
 from ..context import LoadContext
-from ..dlt_items import growing_tables
 from ..emit import Shape, build_decoder, closing_items, iter_items, stored_columns
 from ..rejected import REPLACE_PART, REPLACE_ROWS, RejectedWriter, find_rejected
 from .dump import ProfileQuery, take_dump
@@ -64,7 +63,7 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
     state[FILTERS] = filters
     load = dump.window_load()
     load.filters = filters if since is None else {**filters, "last_seen_from": _iso(since)}
-    with stored_columns(state, ENGAGE_COLUMNS, config) as columns, growing_tables():
+    with stored_columns(state, ENGAGE_COLUMNS, config) as columns:
         shape = Shape(engage_layout, ENGAGE_SCHEMA)
         replaces = REPLACE_PART if since is None else REPLACE_ROWS
         writer = RejectedWriter(load, context.forgotten, replaces)

@@ -18,7 +18,6 @@ from dlt.common.typing import TDataItems
 from ...config.model import Config
 from ...config.reports import Report, reports_of
 from ..context import LoadContext
-from ..dlt_items import growing_tables
 from ..emit import closing_items
 from ..partitions import iter_parts
 from .loader import LOADED, ReportLoader
@@ -57,6 +56,5 @@ def iter_reports(context: LoadContext, table: str) -> Iterator[TDataItems]:
         ids = [str(funnel_id) for funnel_id in state[KNOWN]]
         reports = [Report(id_, FUNNELS, (("funnel_id", id_),)) for id_ in ids]
     parts = [(report.name, report) for report in reports]
-    with growing_tables():
-        yield from iter_parts(context, package, parts, loader.load)
+    yield from iter_parts(context, package, parts, loader.load)
     yield from closing_items(package, {})

@@ -1,0 +1,185 @@
+"""The client of DuckLake: merges as DuckDB's does, over connections that share an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import duckdb
+from dlt.common.configuration import configspec
+from dlt.common.destination.capabilities import DestinationCapabilitiesContext
+from dlt.common.destination.client import LoadJob
+from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.schema import Schema
+from dlt.common.schema.typing import TColumnSchema, TSchemaTables
+from dlt.destinations import ducklake
+from dlt.destinations.impl.ducklake.configuration import (
+    DuckLakeClientConfiguration,
+    DuckLakeCredentials,
+)
+from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient
+from dlt.destinations.impl.ducklake.sql_client import DuckLakeSqlClient
+from dlt.destinations.job_client_impl import SqlLoadJob
+from dlt.destinations.sql_client import raise_open_connection_error
+from duckdb import DuckDBPyConnection
+
+from ..duckdb.replace import KeepFileJob, ReplacingClient, rows_of, staged_files
+from ..replacement import conditions_of
+from .engine import EnginePool
+from .extensions import needed_extensions
+
+_PARTITION = "event_date"
+"""Column by whose values the rows of a table are kept in files of their own."""
+
+
+class ExactDuckLake(ducklake):
+    """DuckLake with the client of this module, under dlt's own name.
+
+    With that name it finds the configuration of dlt's DuckLake, and a pipeline that it has loaded
+    can be opened with dlt alone.
+    """
+
+    @property
+    def spec(self) -> type[DuckLakeClientConfiguration]:
+        """The configuration."""
+        return LakeConfiguration
+
+    @property
+    def destination_type(self) -> str:
+        """The type that goes into the pipeline's state."""
+        return "dlt.destinations.ducklake"
+
+    @property
+    def client_class(self) -> type[DuckLakeClient]:
+        """The client that creates the load jobs."""
+        return LakeClient
+
+
+@configspec
+class LakeConfiguration(DuckLakeClientConfiguration):
+    """Configuration whose connections share an engine."""
+
+    def on_resolved(self) -> None:
+        """Set up the connections, once it is known where the lake is."""
+        super().on_resolved()
+        self.credentials.conn_pool = EnginePool(
+            self.credentials,
+            place=f"{self.credentials.catalog_location()} {self.credentials.storage_url}",
+            extensions=needed_extensions(catalog_kind(self.credentials), self._storage_scheme),
+        )
+
+    @property
+    def _storage_scheme(self) -> str:
+        storage = self.credentials.storage
+        return "" if storage.is_local_filesystem else str(storage.protocol)
+
+
+def catalog_kind(credentials: DuckLakeCredentials) -> str:
+    """The kind of database that holds the catalog: `sqlite`, `duckdb`, `postgres` or another."""
+    kind = str(credentials.catalog.drivername)
+    return "postgres" if kind.partition("+")[0] == "postgresql" else kind
+
+
+class LakeSqlClient(DuckLakeSqlClient):
+    """dlt's client, which leaves it to the engine to detach the lake."""
+
+    @raise_open_connection_error
+    def open_connection(self) -> DuckDBPyConnection:
+        """Open a connection, and attach the lake if it is not attached."""
+        pool: Any = self.credentials.conn_pool
+        with pool.engine.lock:
+            return super().open_connection()
+
+    @property
+    def attach_statement(self) -> str:
+        """Without rows in the catalog, whose tables may not have as many columns as ours."""
+        statement = super().attach_statement
+        return statement.replace("(DATA_PATH ", "(DATA_INLINING_ROW_LIMIT 0, DATA_PATH ", 1)
+
+    def close_connection(self) -> None:
+        """Close the connection, and roll back what is not committed."""
+        connection: DuckDBPyConnection | None = self._conn
+        pool: Any = self.credentials.conn_pool
+        if connection is None:
+            return
+        with suppress(duckdb.Error):  # there is no transaction
+            connection.rollback()
+        self._conn = None  # type: ignore[assignment] # as dlt does
+        pool.return_conn(connection)
+
+
+class LakeClient(ReplacingClient, DuckLakeClient):
+    """dlt's client with the merge of DuckDB, and with files by day."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        config: LakeConfiguration,
+        capabilities: DestinationCapabilitiesContext,
+    ) -> None:
+        """Prepare a client; it connects to nothing."""
+        DuckLakeClient.__init__(self, schema, config, capabilities)
+        self.sql_client: DuckLakeSqlClient = LakeSqlClient(
+            dataset_name=self.sql_client.dataset_name,
+            staging_dataset_name=self.sql_client.staging_dataset_name,
+            credentials=config.credentials,
+            capabilities=capabilities,
+            override_data_path=config.override_data_path,
+            automatic_migration=config.automatic_migration,
+        )
+
+    def update_stored_schema(
+        self,
+        only_tables: Iterable[str] | None = None,
+        expected_update: TSchemaTables | None = None,
+        force: bool = False,  # noqa: ARG002 - always, as its docstring says
+    ) -> TSchemaTables | None:
+        """Create what is missing; dlt would look only if the schema has changed."""
+        update: Any = super().update_stored_schema  # its types do not allow None
+        applied: TSchemaTables | None = update(only_tables, expected_update, force=True)
+        return applied
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        """The job that loads a file."""
+        if conditions_of(table) is None and self._is_staged(table):
+            return (
+                _StagedMergeJob(file_path) if file_path.endswith(".sql") else KeepFileJob(file_path)
+            )
+        return super().create_load_job(table, file_path, load_id, restore)
+
+    def _is_staged(self, table: PreparedTableSchema) -> bool:
+        return self.should_load_data_to_staging_dataset(str(table["name"]))
+
+    def _get_table_update_sql(
+        self, table_name: str, new_columns: Sequence[TColumnSchema], generate_alter: bool
+    ) -> list[str]:
+        statements = super()._get_table_update_sql(table_name, new_columns, generate_alter)
+        names = {column["name"] for column in new_columns}
+        if not generate_alter and _PARTITION in names and not self.in_staging_dataset_mode:
+            table = self.sql_client.make_qualified_table_name(table_name)
+            statements.append(f"ALTER TABLE {table} SET PARTITIONED BY ({_PARTITION})")
+        return statements
+
+
+class _StagedMergeJob(SqlLoadJob):
+    """dlt's merge, from a staging table that it fills itself.
+
+    If the connection to the catalog is lost at a COMMIT, nobody knows whether the rows are there,
+    and dlt tries again. Filled by the jobs of its files, the staging table would have them twice.
+    """
+
+    def run(self) -> None:
+        """Fill the staging table, and merge."""
+        job_client: Any = self._job_client
+        client: Any = job_client.sql_client
+        table = self.load_table_name
+        with client.with_staging_dataset():
+            name = client.make_qualified_table_name(table)
+        rows = rows_of(staged_files(self._file_path, table))
+        with client.begin_transaction():
+            client.execute_sql(f"DELETE FROM {name}")  # noqa: S608 - our own names
+            client.execute_sql(f"INSERT INTO {name} BY NAME SELECT * FROM {rows}")  # noqa: S608 - as above
+        super().run()

@@ -1,0 +1,87 @@
+"""Lakes, as the rest of the package sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dlt.common.destination.reference import TDestinationReferenceArg
+
+from ...errors import MixpanelError
+from ..base import Destination
+from ..exclusive import ExclusiveAccess
+from ..file_lock import lock_file
+from .factory import LakeConfiguration, delta, parquet
+
+
+class Lake(Destination):
+    """Tables in an open format, in a directory or a bucket, replaced in one commit each.
+
+    DuckDB in memory runs SQL on them.
+    """
+
+    limits = None
+    deletes_rows = True
+    table_type = "VIEW"
+    json_member = "json_extract_string({column}, '$.\"' || {name} || '\"')"
+
+    @property
+    def restores_schema(self) -> bool:
+        """A load does."""
+        return True
+
+    @property
+    def exists(self) -> bool:
+        """Whether the directory of the dataset exists."""
+        client: Any = self._client
+        return bool(client.sql_client.has_dataset())
+
+    def connection_error(self, error: BaseException) -> MixpanelError:
+        """Name the place."""
+        return MixpanelError(
+            f"destination {self._name} cannot be reached at {self._config} "
+            f"({type(error).__name__}). Check the address, the credentials and that it is running."
+        )
+
+    def acquire(self) -> ExclusiveAccess:
+        """Lock a file beside the directory of the dataset."""
+        directory = Path(LakeConfiguration.make_local_path(self._config.bucket_url))
+        directory.mkdir(parents=True, exist_ok=True)
+        access = lock_file(
+            directory / f".{self.dataset_name}.lock",
+            subject=f"Another job that loads into {directory / self.dataset_name}",
+            remedy="Move the dataset to a directory on a local disk.",
+        )
+        try:
+            self._client.sql_client.tables.recover()
+        except BaseException:
+            access.release()
+            raise
+        return access
+
+    @property
+    def _config(self) -> LakeConfiguration:
+        config: LakeConfiguration = self._client.config
+        return config
+
+
+class Delta(Lake):
+    """Delta tables."""
+
+    extra: ClassVar[str] = "mixpanel-source[delta]"
+
+    @classmethod
+    def build(cls, name: str) -> TDestinationReferenceArg:  # noqa: ARG003 - there is only one
+        """Delta tables with our own client."""
+        return delta()
+
+
+class Parquet(Lake):
+    """Parquet files."""
+
+    extra: ClassVar[str] = "mixpanel-source"
+
+    @classmethod
+    def build(cls, name: str) -> TDestinationReferenceArg:  # noqa: ARG003 - there is only one
+        """Parquet files with our own client."""
+        return parquet()

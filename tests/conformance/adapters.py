@@ -1,0 +1,57 @@
+"""The destinations that the scenarios run on: one small adapter each.
+
+A new destination gets a row in `ADAPTERS`; then `python -m docs.tables` rewrites the table of what
+is tested where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Settings = Mapping[str, str]
+
+
+def _no_settings(_directory: Path) -> Settings:
+    return {}
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A destination in an empty place."""
+
+    name: str
+    """Of the adapter, and of the column in the table."""
+    destination: str
+    """As `--destination` takes it."""
+    settings: Callable[[Path], Settings] = _no_settings
+    """Directory of the test -> environment variables that find an empty place below it."""
+    fixture: str = ""
+    """Fixture that starts the server it needs, and puts its credentials into the environment."""
+    packages: tuple[str, ...] = ()
+    """Packages without which the scenarios are skipped."""
+    quick: frozenset[str] = frozenset()
+    """Scenarios that `make test` runs too; the others are for `make test-all`."""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """Scenario -> why the destination cannot do it."""
+
+
+def _lake(destination: str) -> Callable[[Path], Settings]:
+    """A lake in a local directory."""
+    variable = f"DESTINATION__{destination.upper()}__BUCKET_URL"
+    return lambda directory: {variable: str(directory / "lake")}
+
+
+ADAPTERS = (
+    Adapter("DuckDB", "duckdb", quick=frozenset({"changed days"})),
+    Adapter("Postgres", "postgres", fixture="postgres"),
+    Adapter(
+        "Delta",
+        "delta",
+        settings=_lake("delta"),
+        packages=("deltalake",),
+        quick=frozenset({"changed days", "history", "forget"}),
+    ),
+    Adapter("Parquet", "parquet", settings=_lake("parquet"), quick=frozenset({"changed days"})),
+)

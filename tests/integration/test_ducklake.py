@@ -1,0 +1,167 @@
+"""DuckLake: its catalogs, extensions, files by day, and what a forgotten person leaves there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dlt
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+import mixpanel_source
+from mixpanel_source import cli, open_pipeline, status
+from mixpanel_source.destinations.ducklake import extensions
+from mixpanel_source.destinations.ducklake.extensions import load_extensions
+from mixpanel_source.destinations.registry import destination_of
+from mixpanel_source.errors import BusyError, ConfigError
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import YESTERDAY, add_event, make_project
+from tests.support.settings import set_environment
+
+CATALOG = "DESTINATION__DUCKLAKE__CREDENTIALS__CATALOG"
+STORAGE = "DESTINATION__DUCKLAKE__CREDENTIALS__STORAGE__BUCKET_URL"
+
+needs_extensions = pytest.mark.skipif(
+    extensions.find_packaged("ducklake") is None,
+    reason="needs the extra ducklake, which also fixes the version of DuckDB",
+)
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Directory of the files of a lake, with a catalog in SQLite beside it."""
+    monkeypatch.setenv(CATALOG, f"sqlite:///{tmp_path / 'lake.sqlite'}")
+    files = tmp_path / "lake"
+    monkeypatch.setenv(STORAGE, str(files))
+    return files
+
+
+def read_ids(files: Path) -> set[str]:
+    """The values of `distinct_id` in all files of a lake."""
+    tables = [pq.read_table(path) for path in files.rglob("*.parquet")]
+    return {
+        value
+        for table in tables
+        if "distinct_id" in table.column_names
+        for value in table["distinct_id"].to_pylist()
+    }
+
+
+@needs_extensions
+def test_files_by_day(lake: Path) -> None:
+    """A day has files of its own, and dlt alone reads the tables as they are."""
+    project = make_project(YESTERDAY, YESTERDAY)
+    with open_lab(project, open_pipeline("ducklake")) as lab:
+        for _ in range(2):
+            assert lab.sync("export", anchor_date=YESTERDAY).failures == {}
+        lab.assert_events_kept()
+        rows = lab.pipeline.dataset()["export"].fetchall()
+    assert len(rows) == len(project.events[YESTERDAY])
+    files = [path.parent.name for path in lake.rglob("export/**/*.parquet")]
+    assert set(files) == {f"event_date={YESTERDAY}"}
+
+
+@needs_extensions
+@pytest.mark.slow
+@pytest.mark.parametrize("catalog", ["duckdb", "postgres"])
+def test_catalogs(
+    catalog: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a catalog in DuckDB or Postgres the tables are the same, and one job at a time loads."""
+    address = f"duckdb:///{tmp_path / 'catalog.duckdb'}"
+    if catalog == "postgres":
+        address = request.getfixturevalue("postgres")
+    monkeypatch.setenv(CATALOG, address)
+    with open_lab(make_project(), open_pipeline("ducklake")) as lab:
+        assert lab.sync().failures == {}
+        lab.project.events[YESTERDAY].clear()
+        add_event(lab.project, YESTERDAY, 9, late=True)
+        access = destination_of(lab.pipeline).acquire()
+        with pytest.raises(BusyError, match="Another job"):
+            lab.sync(max_wait_s=0)
+        access.release()
+        assert lab.sync().failures == {}
+        lab.assert_events_kept()
+        lab.assert_profiles_kept()
+        assert status(destination="ducklake", clock=lab.clock, **lab.settings).outcome == "done"
+
+
+@needs_extensions
+def test_forgotten_person_leaves_nothing(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither files of earlier snapshots nor statistics in the catalog hold the id."""
+    project = make_project(YESTERDAY, YESTERDAY)
+    with open_lab(project, open_pipeline("ducklake")) as lab:
+        set_environment(monkeypatch, lab.settings)
+        lab.sync(anchor_date=YESTERDAY)
+        assert {"u0", "u1"} <= read_ids(lake)
+        mixpanel_source.forget(["u0"], destination="ducklake", clock=lab.clock)
+    assert read_ids(lake).isdisjoint({"u0"})
+    assert "u1" in read_ids(lake)
+    catalog = b"".join(path.read_bytes() for path in lake.parent.glob("lake.sqlite*"))
+    assert b"u1" in catalog
+    assert b"u0u" not in catalog
+
+
+def test_missing_extension(
+    lab: Lab,
+    lake: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without an extension for this DuckDB, a job makes no request and says what to install."""
+    set_environment(monkeypatch, lab.settings)
+    monkeypatch.setattr(extensions, "find_spec", lambda _name: None)
+    assert cli.main(["sync", "--destination", "ducklake", "--dataset", "none"]) == cli.WRONG_USAGE
+    error = capsys.readouterr().err
+    assert "needs the extension sqlite_scanner of DuckDB, which is not installed" in error
+    assert "pip install 'mixpanel-source[ducklake]'" in error
+    assert lab.sandbox.requests == []
+    assert not lake.exists()
+
+
+@needs_extensions
+def test_extension_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the version that the extension is for."""
+    version = duckdb.__version__
+    monkeypatch.setattr(duckdb, "__version__", "9.9.9")
+    with (
+        duckdb.connect() as connection,
+        pytest.raises(ConfigError, match=rf"for DuckDB {version} only; DuckDB 9\.9\.9 is"),
+    ):
+        load_extensions(connection, ["ducklake"])
+
+
+def test_ignored_setting(lab: Lab, lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting that dlt would ignore, so that the files go elsewhere, is refused."""
+    monkeypatch.setenv("DESTINATION__DUCKLAKE__CREDENTIALS__STORAGE", str(lake))
+    pipeline = open_pipeline("ducklake")
+    with pytest.raises(ConfigError, match=f"CREDENTIALS__STORAGE has no effect.*{STORAGE}"):
+        mixpanel_source.sync(("engage",), pipeline=pipeline, clock=lab.clock, **lab.settings)
+    assert lab.sandbox.requests == []
+
+
+def test_catalog_without_locks(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalog in a database that we cannot lock is refused before the first request."""
+    monkeypatch.setenv(CATALOG, "mysql://user:password@localhost/lake")
+    pipeline = open_pipeline("ducklake")
+    with pytest.raises(ConfigError, match=r"has a catalog in mysql\. Give one in sqlite"):
+        mixpanel_source.sync(("engage",), pipeline=pipeline, clock=lab.clock, **lab.settings)
+    assert lab.sandbox.requests == []
+
+
+@needs_extensions
+def test_lake_of_another_directory(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lake that a path relative to the working directory names stays where it is."""
+    monkeypatch.delenv(CATALOG)
+    monkeypatch.delenv(STORAGE)
+    pipeline = open_pipeline("ducklake")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    credentials = pipeline.destination_client().config.credentials
+    assert credentials is not None
+    assert destination_of(pipeline).location == f"ducklake sqlite://{tmp_path / 'ducklake.sqlite'}"
+    assert isinstance(pipeline, dlt.Pipeline)
+    assert not lake.exists()

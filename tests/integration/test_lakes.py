@@ -1,0 +1,212 @@
+"""What is particular to lakes: their files, commits, locks and settings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+
+import mixpanel_source
+from mixpanel_source import open_pipeline
+from mixpanel_source.destinations.lake import jobs
+from mixpanel_source.destinations.lake.tables import LOAD_ID, CommitConflictError
+from mixpanel_source.destinations.registry import destination_of
+from mixpanel_source.errors import BusyError, ConfigError
+from tests.conformance.scenarios import FIRST, small_project
+from tests.support.lab import Lab, open_lab
+from tests.support.projects import EVENTS_PER_DAY, YESTERDAY, add_event
+
+deltalake = pytest.importorskip("deltalake")
+
+FORMATS = ("delta", "parquet")
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory for a lake, which does not exist yet."""
+    directory = tmp_path / "lake"
+    for name in FORMATS:
+        monkeypatch.setenv(f"DESTINATION__{name.upper()}__BUCKET_URL", str(directory))
+    return directory
+
+
+@pytest.fixture
+def delta_lab(lake: Path) -> Iterator[Lab]:
+    """Two days of a small project, to be loaded into Delta tables."""
+    assert not lake.exists()
+    with open_lab(small_project(), open_pipeline("delta")) as lab:
+        lab.overrides = {"anchor_date": FIRST}
+        yield lab
+
+
+def test_delta_tables_are_read_without_us(delta_lab: Lab, lake: Path) -> None:
+    """delta-rs and DuckDB report the same rows by day, and dlt's own dataset reads all tables."""
+    assert delta_lab.sync().failures == {}
+    table = deltalake.DeltaTable(str(lake / "mixpanel" / "export"))
+    assert table.metadata().partition_columns == ["event_date"]
+    rows = table.to_pyarrow_dataset().to_table()
+    assert len(rows) == 2 * EVENTS_PER_DAY
+    assert rows.schema.field("time").type == pa.timestamp("us", "UTC")
+    with duckdb.connect() as connection:
+        connection.register("export", rows)
+        query = "SELECT event_date, count(*) FROM export GROUP BY ALL ORDER BY ALL"
+        assert connection.execute(query).fetchall() == [(FIRST, 3), (YESTERDAY, 3)]
+    dataset = delta_lab.pipeline.dataset()
+    assert len(dataset.export.fetchall()) == 2 * EVENTS_PER_DAY
+    assert dataset("SELECT count(*) FROM engage").fetchall() == [(5,)]
+
+
+def count_by_day(lake: Path) -> dict[str, int]:
+    """The rows of each day in all files below the directory of `export`."""
+    with duckdb.connect() as connection:
+        files = f"{lake}/mixpanel/export/*/*.parquet"
+        rows = connection.execute(
+            "SELECT CAST(event_date AS text), count(*) FROM read_parquet($1, "
+            "hive_partitioning = true, union_by_name = true) GROUP BY ALL",
+            [files],
+        ).fetchall()
+    return dict(rows)
+
+
+def test_files_are_read_without_us(delta_lab: Lab, lake: Path) -> None:
+    """Whoever lists the directory finds each day once, and after a kill once it was run again."""
+    delta_lab.pipeline = open_pipeline("parquet")
+    delta_lab.sync("export")
+    delta_lab.project.events[FIRST].pop()
+    (old,) = (lake / f"mixpanel/export/event_date={FIRST}").iterdir()
+    content = old.read_bytes()
+    delta_lab.sync("export")
+    counts = {str(FIRST): EVENTS_PER_DAY - 1, str(YESTERDAY): EVENTS_PER_DAY}
+    assert count_by_day(lake) == counts
+    # a kill may leave the old file, or a new one that was not committed
+    old.write_bytes(content)
+    assert count_by_day(lake) != counts
+    not_ours = lake / "mixpanel/export/notes.txt"
+    not_ours.touch()
+    assert delta_lab.sync("cohorts").failures == {}
+    assert count_by_day(lake) == counts == delta_lab.count_by_day()
+    assert not_ours.exists()
+
+
+@pytest.mark.slow
+def test_emptied_day_leaves_no_directory(delta_lab: Lab, lake: Path) -> None:
+    """Nor does an emptied table, whose columns are still found."""
+    delta_lab.pipeline = open_pipeline("parquet")
+    delta_lab.sync("export", "cohorts")
+    delta_lab.project.events[FIRST].clear()
+    delta_lab.project.cohorts.clear()
+    delta_lab.sync("export", "cohorts")
+    assert not (lake / f"mixpanel/export/event_date={FIRST}").exists()
+    cohorts = ds.dataset([*(lake / "mixpanel/cohorts").glob("*.parquet")])
+    assert cohorts.count_rows() == 0
+    assert "name" in cohorts.schema.names
+
+
+def test_a_load_is_one_commit_of_the_table(delta_lab: Lab, lake: Path) -> None:
+    """However many days it replaces; the commit names the load package."""
+    delta_lab.sync("export")
+    table = deltalake.DeltaTable(str(lake / "mixpanel" / "export"))
+    before = table.version()
+    delta_lab.project.events[FIRST].clear()
+    add_event(delta_lab.project, YESTERDAY, 9)
+    delta_lab.sync("export")
+    table.update_incremental()
+    assert table.version() == before + 1
+    load_ids = [row["_dlt_load_id"] for row in delta_lab.rows("_mixpanel_loads")]
+    assert table.history(1)[0][LOAD_ID] == max(load_ids)
+
+
+@pytest.mark.slow
+def test_a_faster_writer_is_waited_for(delta_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that another one has overtaken is computed again."""
+    delta_lab.sync("export")
+    conflicts = iter(["export", "export"])
+    commit = jobs.CommitJob._commit
+
+    def overtaken(job: jobs.CommitJob, client: object, table: dict[str, str]) -> None:
+        if table["name"] == "export" and next(conflicts, None):
+            raise CommitConflictError
+        commit(job, client, table)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jobs.CommitJob, "_commit", overtaken)
+    delta_lab.project.events[YESTERDAY].clear()
+    assert delta_lab.sync("export").failures == {}
+    delta_lab.assert_events_kept(FIRST)
+
+
+@pytest.mark.slow
+def test_small_tables_stay_few_files(delta_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that every load adds to is written anew before it has too many files."""
+    monkeypatch.setattr(jobs, "_MAX_FILES", 3)
+    for _ in range(5):
+        delta_lab.sync("export")
+    tables = destination_of(delta_lab.pipeline)._client.sql_client.tables
+    tables.refresh()
+    assert len(tables.files("_mixpanel_loads")) <= 3
+    assert len(delta_lab.rows("_mixpanel_loads")) == 5 * 2
+
+
+@pytest.mark.slow
+def test_nothing_of_a_forgotten_person_stays(delta_lab: Lab, lake: Path) -> None:
+    """Neither a file of an earlier version nor the log has the id."""
+    add_event(delta_lab.project, FIRST, 30, distinct_id="somebody@example.com")
+    delta_lab.project.add_profile("somebody@example.com", {"$email": "somebody@example.com"})
+    delta_lab.sync()
+    delta_lab.sync()
+    mixpanel_source.forget(["somebody@example.com"], destination="delta", clock=delta_lab.clock)
+    for path in lake.rglob("*"):
+        if path.suffix == ".parquet":
+            assert "somebody" not in str(ds.dataset(path).to_table().to_pylist()), path
+        elif path.is_file():
+            assert b"somebody" not in path.read_bytes(), path
+    delta_lab.sync()
+    assert len(delta_lab.rows("export")) == 2 * EVENTS_PER_DAY
+
+
+def test_second_job_is_refused(delta_lab: Lab, lake: Path) -> None:
+    """A job locks a file beside the dataset, not the other datasets of the lake."""
+    access = destination_of(delta_lab.pipeline).acquire()
+    assert (lake / ".mixpanel.lock").exists()
+    with pytest.raises(BusyError, match="Another job that loads into"):
+        destination_of(delta_lab.pipeline).acquire()
+    other = destination_of(open_pipeline("delta", dataset="other")).acquire()
+    other.release()
+    access.release()
+
+
+def test_settings_that_are_missing(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to set, and what to install, is in the message."""
+    monkeypatch.setitem(sys.modules, "mixpanel_source.destinations.lake.delta", None)
+    with pytest.raises(ConfigError, match=r"pip install 'mixpanel-source\[delta\]'"):
+        open_pipeline("delta")
+    monkeypatch.delenv("DESTINATION__DELTA__BUCKET_URL")
+    with pytest.raises(ConfigError, match="set DESTINATION__DELTA__BUCKET_URL"):
+        open_pipeline("delta")
+    assert not lake.exists()
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    ["memory", *(pytest.param(name, marks=pytest.mark.slow) for name in ("temp", "main"))],
+)
+def test_any_name_of_a_dataset(delta_lab: Lab, dataset: str) -> None:
+    """Also a name that DuckDB has for a database of its own."""
+    delta_lab.pipeline = open_pipeline("delta", dataset=dataset)
+    assert delta_lab.sync("engage").failures == {}
+    delta_lab.assert_profiles_kept()
+
+
+def test_a_configured_name(delta_lab: Lab, lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The destination is recognized under any name that the configuration gives it."""
+    monkeypatch.setenv("DESTINATION__WAREHOUSE__DESTINATION_TYPE", "delta")
+    monkeypatch.setenv("DESTINATION__WAREHOUSE__BUCKET_URL", str(lake / "other"))
+    pipeline = open_pipeline("warehouse")
+    assert destination_of(pipeline).extra == "mixpanel-source[delta]"
+    delta_lab.pipeline = pipeline
+    assert delta_lab.sync("cohorts").failures == {}
+    assert (lake / "other/mixpanel/cohorts/_delta_log").is_dir()
