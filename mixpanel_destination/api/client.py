@@ -7,16 +7,12 @@ what is sent may be repeated. What may not is the business of the caller.
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any
 
-import orjson
 import requests
 from isal import igzip
 from requests.adapters import HTTPAdapter
@@ -29,74 +25,19 @@ from mixpanel_source.api.refusal_text import read_refusal
 from mixpanel_source.api.retry import parse_retry_after
 from mixpanel_source.config.build import build_config
 from mixpanel_source.errors import (
-    AuthError,
     CancelledError,
-    ConfigError,
-    PlanError,
     RateLimitedError,
-    ServerError,
     UnavailableError,
 )
 
 from .. import constants
 from ..errors import UncertainError
 from ..settings import Settings
+from .call import Call, Reply
 from .gate import Gate, Pace
+from .refusals import find_error
 
 logger = logging.getLogger("mixpanel_destination")
-
-Host = Literal["query", "export", "ingestion"]
-_TIMEOUT = re.compile("timeout error|timed out")
-_WRONG_ACCOUNT = re.compile(
-    "unable to authenticate|invalid project id|mismatch between project|not a project member"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """One request."""
-
-    path: str
-    """Of the URL, with its values quoted."""
-    label: str
-    """What is sent, for people: `import`, `annotations add`."""
-    method: str = "POST"
-    host: Host = "ingestion"
-    params: Mapping[str, str] = field(default_factory=dict)
-    """Of the query string, without the project."""
-    body: bytes | None = field(default=None, repr=False)
-    content_type: str = "application/json"
-    compressed: bool = False
-    """Whether to send the body with gzip."""
-    has_account: bool = True
-    """Whether to send the service account and the project; where the token is in the body, it is
-    all that counts."""
-    by_token: bool = False
-    """Whether to send the token as credentials instead of the account."""
-    by_oauth: bool = False
-    """Whether to send the OAuth token as credentials instead of the account."""
-    hidden: Sequence[str] = field(default=(), repr=False)
-    """Secrets in the body, which no message may show."""
-    is_repeatable: bool = True
-    """Whether to send it again if it is not known whether it was carried out."""
-    rows: int = 1
-    """Rows in the body, for the pace."""
-
-
-class Reply:
-    """An answer of Mixpanel: any status but those that may pass."""
-
-    def __init__(self, status: int, body: bytes) -> None:
-        """Take a whole reply."""
-        self.status = status
-        self.body = body
-
-    def json(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The value of the body; None if it is not JSON."""
-        try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            return None
 
 
 class Client:
@@ -199,11 +140,15 @@ class Client:
         return self._redactor.whole(text)
 
     def _quote(self, call: Call, response: requests.Response) -> str:
+        if response.ok:
+            return ""
         return self.words(read_refusal(response.content).text, hidden=call.hidden)
 
     def _check_cancelled(self) -> None:
         if self._cancelled.is_set():
-            raise CancelledError("Cancelled. What was not sent is kept.")
+            raise CancelledError(
+                "Cancelled. What was not sent is kept: run the same command again."
+            )
 
     def _note(self, *, retry: bool = False) -> None:
         with self._counts:
@@ -230,7 +175,15 @@ class Client:
                 allow_redirects=False,
                 timeout=(constants.CONNECT_TIMEOUT_SECONDS, constants.READ_TIMEOUT_SECONDS),
             )
-        self._check_status(call, response)
+        error = find_error(
+            response.status_code,
+            self._quote(call, response),
+            call=call,
+            settings=self.settings,
+            retry_after_s=parse_retry_after(response.headers, self.clock.time()),
+        )
+        if error is not None:
+            raise error
         return Reply(response.status_code, response.content)
 
     def _credentials(self, call: Call) -> Any:  # noqa: ANN401 - whatever requests takes
@@ -243,46 +196,6 @@ class Client:
     def _params(self, call: Call) -> dict[str, str]:
         scope = {"project_id": str(self.settings.project_id)} if call.has_account else {}
         return {**scope, **call.params}
-
-    def _check_status(self, call: Call, response: requests.Response) -> None:
-        """Raise for what is an answer to the account or the network, and not to what was sent."""
-        status = response.status_code
-        if status < HTTPStatus.MULTIPLE_CHOICES:
-            return
-        section = f"destination.{self.settings.name}"
-        reason = f"status {status}, {self._quote(call, response)!r}."
-        # some hosts answer wrong credentials, and the region of another project, with 400
-        is_auth = status == HTTPStatus.BAD_REQUEST and _WRONG_ACCOUNT.search(reason.lower())
-        if call.by_oauth and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise AuthError(
-                f"{reason} Check oauth_token, token and region of {section}.", subject=call.label
-            )
-        if is_auth or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise AuthError(
-                f"{reason} Check username, secret, project_id {self.settings.project_id} and "
-                f"region of {section}. The account needs the role owner or admin in the project.",
-                subject=call.label,
-            )
-        if status == HTTPStatus.PAYMENT_REQUIRED:
-            raise PlanError(f"{reason} The plan does not include this.", subject=call.label)
-        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            raise ConfigError(f"{reason} Add user and password to HTTP_PROXY.", subject=call.label)
-        if status < HTTPStatus.BAD_REQUEST:
-            raise ConfigError(
-                f"status {status}: the host redirects. Check region and the addresses of hosts in "
-                f"{section}.",
-                subject=call.label,
-            )
-        is_limit = status == HTTPStatus.TOO_MANY_REQUESTS
-        may_pass = status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY) or (
-            status == HTTPStatus.BAD_REQUEST and _TIMEOUT.search(reason.lower())
-        )
-        if is_limit or may_pass or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            kind = RateLimitedError if is_limit else ServerError
-            raise kind(
-                "too many requests (status 429)." if is_limit else reason,
-                retry_after_s=parse_retry_after(response.headers, self.clock.time()),
-            )
 
 
 def _headers(call: Call) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from mixpanel_source.api.refusal_text import read_refusal
 from mixpanel_source.errors import ServerError
 
-from .client import Reply
+from .call import Reply
 
 _LIMIT = re.compile(r"limit of (\d+) bytes|(\d+) bytes")
 _ID_NAMES = ("$insert_id", "insert_id", "insertId")

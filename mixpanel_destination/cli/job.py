@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixpanel_source.cli.output import Column, complain, print_table
 from mixpanel_source.cli.signals import CancellableClock, run_cancellable
+from mixpanel_source.errors import CancelledError
 
 from .confirm import Confirmation, ProgressLines
 
@@ -62,7 +63,11 @@ def run_import(
         return importer.run(lines, confirm, source=source)
 
     started_at = time.monotonic()
-    result = run_cancellable(job, on_cancel=_announce_cancel, before_exit=lambda: None)
+    try:
+        result = run_cancellable(job, on_cancel=_announce_cancel, before_exit=lambda: None)
+    except CancelledError as error:
+        complain(error.reason)
+        raise
     print_result(result, time.monotonic() - started_at, as_json=as_json)
     return result.exit_code
 

@@ -14,7 +14,7 @@ from mixpanel_source import request
 from mixpanel_source.api.clock import Clock
 from mixpanel_source.decode.framing import iter_rows
 
-from ..rows.events import Served, served_event
+from ..rows.fingerprints import Served, served_event
 from ..settings import Settings
 
 WINDOW_ROWS = 2_000_000

@@ -9,7 +9,8 @@ import orjson
 
 from mixpanel_source.errors import AuthError, ConfigError, MixpanelError
 
-from ..api.client import Call, Client
+from ..api.call import Call
+from ..api.client import Client
 from ..settings import Settings
 
 _DOMAINS = {"mixpanel.com": "us", "eu.mixpanel.com": "eu", "in.mixpanel.com": "in"}

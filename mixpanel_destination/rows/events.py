@@ -8,28 +8,25 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 import orjson
 
-from mixpanel_source.decode.event_time import EPOCH_ORDINAL, MS_FROM, parse_moment
-from mixpanel_source.decode.index.identity import VOLATILE, first_given
+from mixpanel_source.decode.index.identity import first_given
 from mixpanel_source.decode.json_values import compact_json, content_digest, dump_json, repair_row
 
 from .. import constants
-from .checks import SECONDS_PER_DAY, Period, find_problem, find_unusual
+from .checks import Period, find_problem, find_unusual
+from .fingerprints import as_id, event_key, treated_content
 from .insert_ids import InsertIds
-from .properties import ADDED, ARRIVAL, treatment
+from .properties import ARRIVAL, treatment
 from .staged import Staged
+from .times import from_wall_clock, to_milliseconds, utc_date
 
 HOT_SHARD = "$hotshard_events"
 """Name that Mixpanel gives to the events of an id that has too many a day."""
-NO_CONTENT = frozenset((*VOLATILE, *ADDED, "$insert_id"))
-"""Properties that do not tell events apart, or that Mixpanel changes."""
 
 
 class _Line(msgspec.Struct):
@@ -37,7 +34,6 @@ class _Line(msgspec.Struct):
     properties: dict[str, msgspec.Raw]
 
 
-MS_PER_DAY = 1000 * SECONDS_PER_DAY
 _NAMES_KNOWN_MAX = 50_000
 _decode = msgspec.json.Decoder(_Line).decode
 _encode = msgspec.json.Encoder().encode
@@ -94,7 +90,7 @@ class EventPacker:
             name = str(parsed["mp_original_event_name"])
             sent_id = parsed.get("mp_original_distinct_id", sent_id)
             self.changes["hot shard events restored"] += 1
-        self._put(raws, parsed, "distinct_id", _as_id(sent_id))
+        self._put(raws, parsed, "distinct_id", as_id(sent_id))
         arrived = parsed.get("mp_processing_time_ms")
         self._remove(raws, parsed)
         if self.keep_arrival and arrived is not None and ARRIVAL not in parsed:
@@ -104,7 +100,7 @@ class EventPacker:
             time_ms = from_wall_clock(time_ms, self.zone)
         if time_ms is not None:
             self._put(raws, parsed, "time", time_ms)
-        content = _treated_content(name, parsed.get("distinct_id"), parsed)
+        content = treated_content(name, parsed.get("distinct_id"), parsed)
         insert_id = self._identify(name, raws, parsed, content)
         if not self.keep_ip and "ip" not in parsed:
             raws["ip"] = msgspec.Raw(b"0")
@@ -130,7 +126,7 @@ class EventPacker:
         return Staged(
             event_key(name, insert_id, parsed.get("distinct_id"), time_ms).hex(),
             content.hex(),
-            _date(time_ms),
+            utc_date(time_ms),
             name,
             insert_id,
             len(payload),
@@ -184,134 +180,10 @@ def hold(line: bytes, problem: str) -> Staged:
     return Staged(digest, digest, "", "", "", len(payload), payload.decode(), problem, held=True)
 
 
-def to_milliseconds(time: object) -> int | None:
-    """Milliseconds since the epoch of a raw `time`, or None if it is not a time.
-
-    Args:
-        time: seconds or milliseconds since the epoch, or ISO 8601 text.
-    """
-    if type(time) is int:
-        return time if abs(time) >= MS_FROM else time * 1000
-    if type(time) is float and abs(time) < 1e15:  # noqa: PLR2004 - also false for NaN and infinity
-        return round(time if abs(time) >= MS_FROM else time * 1000)
-    if isinstance(time, str):
-        moment = parse_moment(time)
-        if moment is not None:
-            return round(moment.replace(tzinfo=timezone.utc).timestamp() * 1000)
-    return None
-
-
-def from_wall_clock(time_ms: int, zone: ZoneInfo) -> int:
-    """The instant at which the clock of a zone shows a time.
-
-    An hour that the clock shows twice is taken for the first one.
-
-    Args:
-        time_ms: milliseconds since the epoch, as if the clock were in UTC.
-        zone: of the clock.
-    """
-    seconds, milliseconds = divmod(time_ms, 1000)
-    try:
-        shown = datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=zone)
-        return int(shown.timestamp()) * 1000 + milliseconds
-    except (ValueError, OverflowError, OSError):  # a year that calendars do not have
-        return time_ms
-
-
-def event_content(name: str, properties: dict[str, Any]) -> bytes:
-    """Digest of an event without its ids and without what Mixpanel changes.
-
-    The same for an event that is sent and for the same one in an export.
-
-    Args:
-        name: of the event.
-        properties: parsed.
-    """
-    kept = {key: value for key, value in properties.items() if treatment(key) != "remove"}
-    time_ms = to_milliseconds(kept.get("time"))
-    if time_ms is not None:
-        kept["time"] = time_ms
-    sent_id = first_given(
-        properties.get("$distinct_id_before_identity"), properties.get("distinct_id")
-    )
-    return _treated_content(name, _as_id(sent_id), kept)
-
-
-def _treated_content(name: str, sent_id: object, properties: dict[str, Any]) -> bytes:
-    kept = properties.copy()
-    for key in NO_CONTENT.intersection(properties):
-        del kept[key]
-    return content_digest([name, sent_id, kept])
-
-
-def event_key(name: str, insert_id: object, sent_id: object, time_ms: int | None) -> bytes:
-    """What identifies an event to Mixpanel: name, ids and day."""
-    day = None if time_ms is None else time_ms // MS_PER_DAY
-    return content_digest([name, insert_id, sent_id, day])
-
-
 def one_line(payload: bytes) -> bytes:
     """JSON without line breaks, which values taken over from formatted text may have."""
     return compact_json(payload).encode() if b"\n" in payload or b"\r" in payload else payload
 
 
-def _as_id(value: object) -> object:
-    """An id as text; Mixpanel makes text of numbers."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return str(value) if is_number else value
-
-
 def _raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(dump_json(value).encode())
-
-
-def _date(time_ms: int | None) -> str:
-    return "" if time_ms is None else _iso_date(time_ms // MS_PER_DAY)
-
-
-@lru_cache(maxsize=4096)
-def _iso_date(day: int) -> str:
-    try:
-        return date.fromordinal(day + EPOCH_ORDINAL).isoformat()
-    except (ValueError, OverflowError):
-        return ""
-
-
-class Served(NamedTuple):
-    """What is compared of an event of an export, as a staged event has it."""
-
-    key: str
-    content: str
-    day: str
-    event: str
-    insert_id: str
-
-
-def served_event(line: bytes) -> Served:
-    """An event of an export.
-
-    Args:
-        line: its JSON. It is read as `EventPacker` reads, so that numbers compare equal.
-
-    Raises:
-        ValueError: it is not an event.
-    """
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        row = repair_row(line, Counter())
-    name, properties = row.get("event"), row.get("properties")
-    if not isinstance(name, str) or not isinstance(properties, dict):
-        raise ValueError("not an event")  # noqa: TRY004 - one kind of error for callers
-    sent_id = first_given(
-        properties.get("$distinct_id_before_identity"), properties.get("distinct_id")
-    )
-    time_ms = to_milliseconds(properties.get("time"))
-    insert_id = properties.get("$insert_id")
-    return Served(
-        event_key(name, insert_id, _as_id(sent_id), time_ms).hex(),
-        event_content(name, properties).hex(),
-        _date(time_ms),
-        name,
-        str(insert_id or ""),
-    )

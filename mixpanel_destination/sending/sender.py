@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import orjson
 import pyarrow as pa
@@ -13,7 +12,8 @@ import pyarrow as pa
 from mixpanel_source.errors import ConfigError, RequestError
 
 from .. import constants
-from ..api.client import Call, Client
+from ..api.call import Call
+from ..api.client import Client
 from ..api.replies import (
     Refused,
     Verdict,
@@ -23,8 +23,8 @@ from ..api.replies import (
     read_update,
 )
 from ..errors import TooManyRefusedError, UncertainError
-from ..rows.updates import UNREPEATABLE
-from ..runs import OUTCOME, RefusedRow, RunLog
+from ..runs import RefusedRow, RunLog
+from .rows import Row, facts_of, outcome_of, read_rows, why_refused
 
 _SPLITS_IN_VAIN = 24
 """Requests refused as a whole, one after another, after which no row will be accepted."""
@@ -41,37 +41,6 @@ class SendOptions:
     resend or skip; empty to stop."""
     has_canary: bool = True
     """Whether the first request is small, and its refusals decide whether to go on."""
-
-
-@dataclass
-class Row:
-    """A row of a batch."""
-
-    key: str
-    content: str
-    day: str
-    event: str
-    insert_id: str
-    payload: bytes
-    problem: str
-    names: str
-    held: bool
-    refused: Refused | None = field(default=None)
-    is_unknown: bool = False
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether sending the row again changes nothing."""
-        return not UNREPEATABLE.intersection(self.event.split())
-
-    @property
-    def outcome(self) -> str:
-        """What became of the row."""
-        if self.held:
-            return "skipped"
-        if self.is_unknown:
-            return "unknown"
-        return "refused" if self.refused else "accepted"
 
 
 class Sender:
@@ -120,7 +89,7 @@ class Sender:
         with self._totals:
             totals = (self._unexpected, self.sent)
         self._check_share(*totals)
-        rows = _read(batch)
+        rows = read_rows(batch)
         to_send = [row for row in rows if not row.held]
         if not all(row.is_repeatable for row in to_send):
             to_send = self._begin(first, table, to_send)
@@ -129,8 +98,7 @@ class Sender:
         for request in self._requests(to_send):
             self._deliver(request)
         self._note_refused(rows)
-        sizes = sum(len(row.payload) for row in rows if not row.held)
-        self._log.add_batch(first, table, _outcome(rows), _facts(rows, sizes))
+        self._log.add_batch(first, table, outcome_of(rows), facts_of(rows))
         self._log.forget(first, table)
         self._count(rows)
 
@@ -280,7 +248,7 @@ class Sender:
                     payload=row.payload.decode(),
                 )
                 for row in rows
-                if (why := _why(row)) is not None
+                if (why := why_refused(row)) is not None
             ]
         )
 
@@ -318,47 +286,3 @@ class Sender:
 
 
 REFUSED_HINT = "_mixpanel_refused, which `mixpanel-destination status` locates"
-
-
-def _read(batch: pa.RecordBatch) -> list[Row]:
-    columns: dict[str, Any] = {
-        name: batch.column(name).to_pylist()
-        for name in ("key", "content", "day", "event", "insert_id", "problem", "names", "held")
-    }
-    payloads = batch.column("payload").cast(pa.binary()).to_pylist()
-    return [
-        Row(
-            key,
-            content,
-            day or "",
-            event or "",
-            insert_id or "",
-            payload,
-            problem or "",
-            names or "",
-            held,
-        )
-        for key, content, day, event, insert_id, problem, names, held, payload in zip(
-            *columns.values(), payloads, strict=True
-        )
-    ]
-
-
-def _why(row: Row) -> Refused | None:
-    if row.held:
-        where, _, message = row.problem.partition(": ")
-        return Refused(0, where, message)
-    return row.refused
-
-
-def _outcome(rows: Sequence[Row]) -> pa.Table:
-    return pa.table(
-        [[getattr(row, name) for row in rows] for name in OUTCOME.names], schema=OUTCOME
-    )
-
-
-def _facts(rows: Sequence[Row], size: int) -> dict[str, int]:
-    facts = {"accepted": 0, "refused": 0, "skipped": 0, "unknown": 0, "bytes": size}
-    for row in rows:
-        facts[row.outcome] += 1
-    return facts

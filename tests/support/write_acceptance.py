@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpanel_destination import cli
-from mixpanel_destination.rows.events import served_event
+from mixpanel_destination.rows.fingerprints import served_event
 from mixpanel_sandbox import Fault, Project, Sandbox
 from tests.support.killed_sends import identity, make_lines
 from tests.support.nasty_events import nasty_lines

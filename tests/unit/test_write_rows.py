@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import random
 import re
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from mixpanel_destination.constants import FORBIDDEN_IDS
 from mixpanel_destination.rows.checks import Period
-from mixpanel_destination.rows.events import EventPacker, served_event, to_milliseconds
+from mixpanel_destination.rows.events import EventPacker
+from mixpanel_destination.rows.fingerprints import served_event
 from mixpanel_destination.rows.insert_ids import InsertIds
 from mixpanel_destination.rows.objects import to_line
 from mixpanel_destination.rows.staged import Staged
+from mixpanel_destination.rows.times import from_wall_clock, to_milliseconds
 from mixpanel_destination.rows.updates import UpdatePacker
 
 NOW = 1_795_780_000.0
@@ -67,6 +70,15 @@ def test_values_are_sent_as_they_came() -> None:
 def test_time_is_in_milliseconds(time: object, milliseconds: int | None) -> None:
     """Seconds, milliseconds and ISO 8601 text are times."""
     assert to_milliseconds(time) == milliseconds
+
+
+def test_wall_clock_becomes_an_instant() -> None:
+    """The clock of a project made before 2023 is that of its zone, summer time included."""
+    zone = ZoneInfo("US/Pacific")
+    winter, summer = 1_672_531_200_123, 1_688_169_600_000
+    assert from_wall_clock(winter, zone) - winter == 8 * 3_600_000
+    assert from_wall_clock(summer, zone) - summer == 7 * 3_600_000
+    assert sent(event(time=winter), zone=zone)["time"] == winter + 8 * 3_600_000
 
 
 def test_what_mixpanel_sets_is_removed() -> None:

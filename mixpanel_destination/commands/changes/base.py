@@ -15,7 +15,8 @@ import orjson
 from mixpanel_source.api.refusal_text import read_refusal
 from mixpanel_source.errors import ConfigError, ReplyError, RequestError
 
-from ...api.client import Call, Client, Host, Reply
+from ...api.call import Call, Host, Reply
+from ...api.client import Client
 from ...endpoints import WriteEndpoint
 from ...errors import ROWS_REFUSED
 

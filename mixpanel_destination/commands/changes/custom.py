@@ -12,7 +12,8 @@ import orjson
 
 from mixpanel_source.errors import ConfigError
 
-from ...api.client import Call, Client, Reply
+from ...api.call import Call, Reply
+from ...api.client import Client
 from ...endpoints import WriteEndpoint, find_endpoints
 from ...settings import Settings
 from .base import Outcome, Work, fill_path, plain_work, refusal, some

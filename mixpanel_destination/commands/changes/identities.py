@@ -16,7 +16,8 @@ from urllib.parse import urlencode
 from mixpanel_source.errors import ConfigError
 
 from ... import constants
-from ...api.client import Call, Client
+from ...api.call import Call
+from ...api.client import Client
 from ...api.replies import read_import, read_update
 from ...endpoints import endpoint
 from ..target import check_token

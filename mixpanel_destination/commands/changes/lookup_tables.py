@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from mixpanel_source.errors import ConfigError, RequestError
 
-from ...api.client import Call, Client
+from ...api.call import Call
+from ...api.client import Client
 from ...endpoints import endpoint
 from .base import Outcome, Plan, Work, count, fill_path, read_list, read_text, refusal, some
 

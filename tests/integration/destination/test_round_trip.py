@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mixpanel_destination.rows.checks import Period
-from mixpanel_destination.rows.events import EventPacker, served_event
+from mixpanel_destination.rows.events import EventPacker
+from mixpanel_destination.rows.fingerprints import served_event
 from mixpanel_sandbox import Project, Sandbox
 from mixpanel_sandbox.writes.bodies import split_rows
 from mixpanel_sandbox.writes.event_lines import build_line
