@@ -174,18 +174,28 @@ def _look_up(key: str, name: str) -> object:
     from mixpanel_source.config.dlt_settings import settings_providers  # noqa: PLC0415 - slow
 
     for provider in settings_providers():
-        value, _ = provider.get_value(key, AnyType, "", "destination", name)
+        value, _ = provider.get_value(key, AnyType, None, "destination", name)
         if value is not None:
             return value
     return None
 
 
 def _configured_names(name: str) -> Iterator[str]:
+    """The names in the section, valid or not."""
+    from dlt.common.typing import AnyType  # noqa: PLC0415 - slow to load
+
+    from mixpanel_source.config.dlt_settings import settings_providers  # noqa: PLC0415 - slow
+
     prefix = _variable(name, "")
     for variable in os.environ:
         key = variable.removeprefix(prefix).lower()
+        # deeper names are dlt's own settings
         if variable.startswith(prefix) and "__" not in key:
             yield key
+    for provider in settings_providers():
+        section, _ = provider.get_value(name, AnyType, None, "destination")
+        if isinstance(section, Mapping):
+            yield from (key for key, value in section.items() if not isinstance(value, Mapping))
 
 
 def _variable(name: str, key: str) -> str:

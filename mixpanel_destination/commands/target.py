@@ -137,7 +137,7 @@ def _source_project() -> int | None:
 
     for section in ("mixpanel", "mixpanel_source"):
         for provider in settings_providers():
-            value, _ = provider.get_value("project_id", AnyType, "", "sources", section)
+            value, _ = provider.get_value("project_id", AnyType, None, "sources", section)
             if value is not None and str(value).strip().isdecimal():
                 return int(str(value))
     return None
