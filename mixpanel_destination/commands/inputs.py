@@ -12,6 +12,8 @@ from queue import Full, Queue
 from threading import Event, Thread
 from typing import Any, BinaryIO
 
+import msgspec
+
 from mixpanel_source.errors import ConfigError, MixpanelError
 from mixpanel_source.sql import quote_name, quote_text
 
@@ -22,6 +24,7 @@ LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json")
 PARQUET = ".parquet"
 FETCH_ROWS = 5_000
 CHUNKS_AHEAD = 2
+HEAD_BYTES = 64
 POLL_S = 0.2
 
 
@@ -94,7 +97,9 @@ def _read_file(path: Path) -> Iterator[bytes]:
                 yield from _lines(file)
         else:
             with path.open("rb") as file:
-                yield from _lines(file)
+                is_list = file.read(HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+                file.seek(0)
+                yield from _items(file.read()) if is_list else _lines(file)
     except FileNotFoundError:
         raise ConfigError(f"There is no file {path}.") from None
     except (OSError, EOFError) as error:
@@ -108,6 +113,19 @@ def _lines(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
         stripped = line.strip().removeprefix(b"\xef\xbb\xbf")
         if stripped:
             yield stripped
+
+
+def _items(text: bytes) -> Iterator[bytes]:
+    """The items of a JSON list, as they are written.
+
+    Raises:
+        MixpanelError: it is not JSON.
+    """
+    try:
+        raws = msgspec.json.decode(text.removeprefix(b"\xef\xbb\xbf"), type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MixpanelError("The input begins like a JSON list, but is not one.") from error
+    yield from map(bytes, raws)
 
 
 def _read_parquet(path: Path) -> Iterator[bytes]:
@@ -141,10 +159,11 @@ def _read_database(source: str, database: Database) -> Iterator[list[bytes]]:
             sql = f"SELECT * FROM {name}"  # noqa: S608 - quoted above
             yield from _read_query(client, sql, _column_map(client, source))
     except (DatabaseException, DestinationException) as error:
+        what = "The query" if _is_query(source) else f"The table {source}"
+        said = str(error).strip().splitlines()[0]
         raise MixpanelError(
-            f"{'The query' if _is_query(source) else f'The table {source}'} cannot be read from "
-            f"{database.destination}, dataset {database.dataset} ({type(error).__name__}). Check "
-            "--from, --destination and --dataset; a file has a name that ends with "
+            f"{what} cannot be read from {database.destination}, dataset {database.dataset}: "
+            f"{said}. Check --from, --destination and --dataset; a file has a name that ends with "
             f"{', '.join((*LINES, PARQUET))}."
         ) from error
 

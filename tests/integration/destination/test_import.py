@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mixpanel_destination.errors import ROWS_REFUSED
@@ -103,3 +110,48 @@ def test_token_stays_out_of_everything(writing: Writing) -> None:
     for path in writing.directory.rglob("*"):
         if path.is_file():
             assert not any(secret.encode() in path.read_bytes() for secret in secrets), path
+
+
+def test_forms_of_input(writing: Writing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines, compressed lines, a list, Parquet, a directory and standard input are read alike."""
+    folder = writing.directory / "files"
+    folder.mkdir()
+    rows = [make_event(n) for n in range(6)]
+    lines = [json.dumps(row).encode() + b"\r\n" for row in rows]
+    (folder / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + lines[0] + b"\n" + lines[1])
+    (folder / "b.ndjson.gz").write_bytes(gzip.compress(lines[2]))
+    (folder / "c.json").write_text(json.dumps(rows[3:5], indent=2))
+    flat = {"event": "Order", **rows[5]["properties"]}
+    flat["time"] = datetime.fromtimestamp(flat["time"], timezone.utc)
+    pq.write_table(pa.Table.from_pylist([flat]), folder / "d.parquet")
+    assert writing.import_("events", folder) == 0
+    stored = {row["properties"]["$insert_id"]: row["properties"] for row in writing.events()}
+    assert [stored[f"id-{n}"]["time"] for n in range(6)] == [
+        row["properties"]["time"] * 1000 for row in rows
+    ]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines[0])))
+    assert writing.import_("events", Path("-"), "--again") == 0
+    assert writing.last.accepted == 1
+
+
+def test_queries(
+    writing: Writing, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rows of a query become events, with columns as properties."""
+    path = str(writing.directory / "shop.duckdb")
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", path)
+    with duckdb.connect(path) as database:
+        database.execute(
+            "CREATE TABLE orders AS SELECT 'o-' || n AS id, 'u' AS customer, n * 1.5 AS total, "
+            "now()::TIMESTAMP - INTERVAL 1 DAY AS ordered_at FROM range(5) AS t(n)"
+        )
+    query = (
+        "SELECT 'Order' AS event, id AS insert_id, ordered_at AS time, customer AS distinct_id, total, "
+        "NULL AS nothing FROM main.orders"
+    )
+    assert writing.import_("events", Path(query)) == 0
+    stored = [row["properties"] for row in writing.events()]
+    assert sorted(row["total"] for row in stored) == [0, 1.5, 3, 4.5, 6]
+    assert "nothing" not in stored[0]
+    assert writing.import_("events", Path("orders_of_nobody")) == 1
+    assert "orders_of_nobody does not exist" in capsys.readouterr().err
