@@ -160,7 +160,7 @@ def _read_database(source: str, database: Database) -> Iterator[list[bytes]]:
             yield from _read_query(client, sql, _column_map(client, source))
     except (DatabaseException, DestinationException) as error:
         what = "The query" if _is_query(source) else f"The table {source}"
-        said = str(error).strip().splitlines()[0]
+        said = str(error).strip().splitlines()[0].rstrip(".")
         raise MixpanelError(
             f"{what} cannot be read from {database.destination}, dataset {database.dataset}: "
             f"{said}. Check --from, --destination and --dataset; a file has a name that ends with "
