@@ -50,6 +50,8 @@ def _details(summary: Summary) -> list[str]:
             f"{count(shared.different, 'row')} with the id of another one on the same day but "
             "other content: Mixpanel keeps one of them"
         )
+    if summary.sent_before:
+        lines.append(f"{count(summary.sent_before, 'row')} left out: sent by earlier runs")
     if summary.held:
         lines.append(f"{count(summary.held, 'row')} will not be sent")
     if summary.expected_refusals:

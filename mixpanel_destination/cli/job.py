@@ -105,6 +105,7 @@ def _as_json(result: ImportResult) -> dict[str, Any]:
             "rows": summary.rows,
             "bytes": summary.bytes,
             "not_sent": summary.held,
+            "sent_before": summary.sent_before,
             "expected_refusals": summary.expected_refusals,
             "problems": dict(summary.problems),
             "changes": dict(summary.changes),

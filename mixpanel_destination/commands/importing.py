@@ -27,6 +27,7 @@ from ..runs import ProjectRuns, Send
 from ..sending.sender import SendOptions
 from ..settings import Settings
 from .packages import Packages, exclusive, remove_loaded
+from .sent_keys import SentKeys
 from .summary import Summary
 from .target import Target, check_token, find_target
 
@@ -50,6 +51,8 @@ class ImportOptions:
     """Whether updates may be sent that double if they are repeated."""
     in_flight: str = ""
     """See `SendOptions`."""
+    skip_sent: bool = False
+    """Whether to leave out events that earlier runs have sent."""
     again: bool = False
     """Whether to send a set of rows that was sent before."""
     deletions: bool = False
@@ -140,7 +143,7 @@ class Importer:
             if send is None or self.options.dry_run:
                 self._packages.discard()
                 confirm(staging)
-                result.note = "Dry run: nothing was sent." if send else "There are no rows."
+                result.note = "Dry run: nothing was sent." if send else _why_empty(staging.summary)
                 return result
             if before := self._sent_before(send):
                 self._packages.discard()
@@ -240,11 +243,17 @@ class Importer:
         self, lines: Iterable[bytes], packer: EventPacker | UpdatePacker, summary: Summary
     ) -> Iterator[list[Staged]]:
         rest = iter(lines)
+        sent = SentKeys(self._runs) if self.options.skip_sent else None
         while rows := [packer.pack(line) for line in islice(rest, constants.FILE_ROWS)]:
             if self._cancelled.is_set():
                 raise CancelledError("Cancelled. Nothing was sent.")
+            if sent is not None:
+                new = sent.new(rows)
+                summary.sent_before += len(rows) - len(new)
+                rows = new
             summary.add(rows)
-            yield rows
+            if rows:
+                yield rows
 
     def _sent_before(self, send: Send) -> Send | None:
         if self.options.again:
@@ -279,3 +288,7 @@ class Importer:
             send.ended_at = self._clock.time()
             self._runs.record(send)
         return send
+
+
+def _why_empty(summary: Summary) -> str:
+    return "There are no new rows." if summary.sent_before else "There are no rows."

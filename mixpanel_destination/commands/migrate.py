@@ -181,6 +181,7 @@ class Migration:
             keep_arrival=self._options.keep_arrival,
             timezone=self._timezone,
             dry_run=self._options.dry_run,
+            skip_sent=kind == "events",
             refused_share_max=self._options.refused_share_max,
         )
         importer = Importer(

@@ -34,6 +34,8 @@ class Summary:
 
     rows: int = 0
     bytes: int = 0
+    sent_before: int = 0
+    """Rows that are left out, because an earlier run has sent them; not in `rows`."""
     held: int = 0
     """Rows that are not sent."""
     problems: Counter[str] = field(default_factory=Counter)

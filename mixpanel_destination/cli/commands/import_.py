@@ -68,6 +68,11 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--again", action="store_true", help="send rows that were sent before, all the same"
     )
+    parser.add_argument(
+        "--skip-sent",
+        action="store_true",
+        help="leave out events that earlier runs on this machine have sent",
+    )
     for option, default, help_ in (
         ("--destination", "duckdb", "database of the table or query, any dlt destination with SQL"),
         ("--dataset", "mixpanel", "dataset, or schema, of the table"),
@@ -107,6 +112,7 @@ def run(options: argparse.Namespace) -> int:
         inexact=options.inexact,
         in_flight=options.in_flight,
         again=options.again,
+        skip_sent=options.skip_sent,
         dry_run=options.dry_run,
         refused_share_max=options.max_refused,
     )
@@ -128,3 +134,5 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("--group-key is missing: groups need the name of their group key.")
     if options.kind == "events" and options.operation != "set":
         raise ConfigError("--operation is for profiles and groups; events are only added.")
+    if options.kind != "events" and options.skip_sent:
+        raise ConfigError("--skip-sent is for events; a profile may change back.")

@@ -155,3 +155,16 @@ def test_queries(
     assert "nothing" not in stored[0]
     assert writing.import_("events", Path("orders_of_nobody")) == 1
     assert "does not exist because schema" in capsys.readouterr().err
+
+
+def test_sent_events_are_left_out(writing: Writing, capsys: pytest.CaptureFixture[str]) -> None:
+    """On demand, only events that no earlier run has sent are sent; refused ones are no part."""
+    rows = [make_event(n) for n in range(40)]
+    assert writing.import_("events", [*rows[:30], make_event(99, time=5)]) == ROWS_REFUSED
+    assert writing.import_("events", [*rows, make_event(99)], "--skip-sent") == 0
+    assert "30 rows left out: sent by earlier runs" in capsys.readouterr().err
+    assert writing.last.accepted == 11
+    assert writing.import_("events", rows, "--skip-sent") == 0
+    assert writing.last.accepted == 11
+    assert len(writing.events()) == 41
+    assert writing.import_("profiles", [{"distinct_id": "u"}], "--skip-sent") == 2
