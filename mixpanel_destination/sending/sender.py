@@ -73,6 +73,8 @@ class Sender:
         self._unexpected = 0
         self._example: Refused | None = None
         self._has_sent = self.sent > 0
+        self._identity_refusal: Refused | None = None
+        """Why the project takes no identity events, once that is known."""
 
     def send(self, batch: pa.RecordBatch, table: str) -> None:
         """Send a batch of staged rows; returns when it is known what became of each.
@@ -152,11 +154,13 @@ class Sender:
             refusals: how many requests in a row were refused as a whole, as its only item.
         """
         refusals = refusals if refusals is not None else [0]
+        if self._identity_refusal and self._take_out_identity(
+            rows, self._identity_refusal, refusals
+        ):
+            return
         verdict = self._post(rows)
         if verdict.limit is not None:
-            self._learn_limit(verdict.limit, rows)
-            for part in self._requests(rows):
-                self._deliver(part, refusals=refusals)
+            self._deliver_smaller(rows, verdict.limit, refusals)
             return
         if verdict.whole is None:
             refusals[0] = 0
@@ -180,6 +184,7 @@ class Sender:
         rest = [row for row in rows if row.event not in constants.IDENTITY_EVENTS]
         if len(rest) == len(rows):
             return False
+        self._identity_refusal = why
         for row in rows:
             if row.event in constants.IDENTITY_EVENTS:
                 row.refused = why
@@ -187,18 +192,28 @@ class Sender:
             self._deliver(rest, refusals=refusals)
         return True
 
-    def _learn_limit(self, limit: int, rows: Sequence[Row]) -> None:
-        """Lower the size of requests to what Mixpanel takes."""
+    def _deliver_smaller(self, rows: list[Row], limit: int, refusals: list[int]) -> None:
+        """Send rows whose request was refused as too large, in several requests.
+
+        Args:
+            rows: of the request.
+            limit: bytes that Mixpanel takes; 0 if it does not say.
+            refusals: see `_deliver`.
+        """
         size = sum(len(row.payload) + 1 for row in rows)
         if len(rows) == 1:
-            raise RequestError(
-                f"a row of {size:,} bytes was refused as too large (status 413). Check whether a "
-                "proxy limits the size of requests."
-            )
+            rows[0].refused = Refused(413, "", f"{size:,} bytes are too large")
+            return
         # with some room, because how Mixpanel counts is not documented
         learned = int(0.98 * limit) if limit else size // 2
         with self._totals:
             self._limit = min(self._limit, max(learned, constants.ROW_BYTES_MAX + 200))
+        parts = [*self._requests(rows)]
+        if len(parts) == 1:  # a proxy may take less than Mixpanel
+            half = (len(rows) + 1) // 2
+            parts = [rows[:half], rows[half:]]
+        for part in parts:
+            self._deliver(part, refusals=refusals)
 
     def _post(self, rows: Sequence[Row]) -> Verdict:
         if self._kind == "events":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +17,10 @@ from mixpanel_destination.errors import (
     UncertainError,
 )
 from mixpanel_destination.settings import load_settings
-from mixpanel_sandbox import Fault
+from mixpanel_sandbox import Fault, Project
 from mixpanel_source.errors import AuthError, ConfigError, MixpanelError
 from tests.support.clock import Clock
-from tests.support.writing import Writing, make_event
+from tests.support.writing import Writing, make_event, open_writing
 
 
 def send(
@@ -54,6 +55,11 @@ def test_identity_events_do_not_hold_up_the_others(writing: Writing) -> None:
     assert "simplified" in writing.refused()[0].message
     assert writing.posts.count("/import") == 3  # the canary, the batch, the batch without it
     assert importer.client.retries == 0
+    writing.sandbox.forget_requests()
+    later = [make_event(n) for n in range(2000, 6100)]
+    send(writing, [*later[:2050], merge, *later[2050:], merge], refused_share_max=1.0)
+    statuses = [record.status for record in writing.sandbox.requests if record.path == "/import"]
+    assert statuses.count(400) == 1
 
 
 def test_requests_are_split_where_the_limit_is_lower(writing: Writing) -> None:
@@ -64,6 +70,18 @@ def test_requests_are_split_where_the_limit_is_lower(writing: Writing) -> None:
     assert result.sends[0].accepted == 1500
     statuses = [record.status for record in writing.sandbox.requests if record.method == "POST"]
     assert statuses == [200, 413, 200, 200, 200]
+
+
+def test_requests_are_split_below_any_limit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A proxy may take less than Mixpanel; a row that is too large for it is refused alone."""
+    with open_writing(monkeypatch, tmp_path, Project(), import_bytes=20_000) as writing:
+        rows = [make_event(n, text="x" * 200) for n in range(150)]
+        rows[7]["properties"]["text"] = "x" * 30_000
+        result, _ = send(writing, rows)
+        assert (result.sends[0].accepted, result.exit_code) == (149, ROWS_REFUSED)
+        assert [row.insert_id for row in writing.refused()] == ["id-7"]
 
 
 def test_waits_are_long_and_common(writing: Writing) -> None:
