@@ -94,6 +94,12 @@ class Writing:
         requests.get(f"{self.sandbox.url}/api/app/me", params, auth=account, timeout=10)
         return [json.loads(line) for lines in self.project.events.values() for line in lines]
 
+    def find_secrets(self) -> list[Path]:
+        """Return the files below the directory that hold the secret or the token."""
+        secrets = (self.sandbox.secret.encode(), self.project.token.encode())
+        files = [path for path in self.directory.rglob("*") if path.is_file()]
+        return [path for path in files if any(secret in path.read_bytes() for secret in secrets)]
+
     @property
     def runs(self) -> ProjectRuns:
         """What is known of the runs on this machine."""

@@ -44,10 +44,12 @@ def test_interrupted_package_is_resumed(writing: Writing) -> None:
     """A failure leaves the package, and the next run of the pipeline sends the rest of it."""
     writing.sandbox.inject(Fault("401", table="import", request=2))
     rows = [make_event(n) for n in range(3000)]
-    pipeline = dlt.pipeline("orders", destination=mixpanel())
+    account = {"secret": writing.sandbox.secret, "token": writing.project.token}
+    pipeline = dlt.pipeline("orders", destination=mixpanel(**account))
     with pytest.raises(PipelineStepFailed):
         pipeline.run(mixpanel_adapter(dlt.resource(rows, name="orders")))
     assert pipeline.has_pending_data
+    assert writing.find_secrets() == []
     pipeline.run()
     assert len(writing.events()) == 3000
     assert (writing.last.state, writing.last.accepted) == ("done", 3000)

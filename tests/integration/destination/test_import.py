@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mixpanel_destination.errors import ROWS_REFUSED
+from mixpanel_sandbox import Fault
 from tests.support.writing import Writing, make_event
 
 
@@ -102,14 +103,19 @@ def test_profiles_and_groups_arrive(writing: Writing) -> None:
     assert writing.import_("groups", groups) == 2
 
 
-def test_token_stays_out_of_everything(writing: Writing) -> None:
-    """Neither the token nor the secret is in a file that is written."""
+def test_token_stays_out_of_everything(
+    writing: Writing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the token nor the secret is in a file or a message, also of a send that failed."""
     profiles = [{"$distinct_id": "u1", "$token": "ours", "$set": {"plan": "pro"}}]
     assert writing.import_("profiles", profiles) == 0
-    secrets = (writing.sandbox.secret, writing.project.token)
-    for path in writing.directory.rglob("*"):
-        if path.is_file():
-            assert not any(secret.encode() in path.read_bytes() for secret in secrets), path
+    writing.sandbox.inject(Fault("401", table="profile_updates"))
+    assert writing.import_("profiles", [{"distinct_id": "u2", "plan": "pro"}], "--debug") == 2
+    assert writing.last.state == "stopped"
+    assert writing.find_secrets() == []
+    shown = "".join(capsys.readouterr())
+    assert writing.sandbox.secret not in shown
+    assert writing.project.token not in shown
 
 
 def test_forms_of_input(writing: Writing, monkeypatch: pytest.MonkeyPatch) -> None:
