@@ -97,7 +97,7 @@ class DestinationReader:
 
     @cached_property
     def _columns(self) -> dict[str, set[str]]:
-        """Table -> columns. dlt reads a schema from disk each time."""
+        """Table -> columns. Reading them is slow: dlt loads a schema from disk each time."""
         columns: dict[str, set[str]] = {}
         for schema in self._pipeline.schemas.values():
             for name, table in schema.tables.items():

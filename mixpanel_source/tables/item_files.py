@@ -108,13 +108,13 @@ class FileWriter:
 
 
 def iter_as_files(items: Iterable[TDataItems], table: str) -> Iterator[TDataItems]:
-    """Yields items for dlt, with files in place of arrow tables.
+    """Yields items for dlt, with files in place of the arrow tables of the resource's own table.
 
     Only for extraction by dlt itself: a transformation would see no rows.
 
     Args:
-        items: of a resource; arrow tables are rows of its own table.
-        table: name of the table.
+        items: of a resource.
+        table: name of the resource's table.
     """
     directory = Path(dlt.current.pipeline().working_dir) / DIRECTORY
     directory.mkdir(mode=0o700, exist_ok=True)
@@ -123,18 +123,23 @@ def iter_as_files(items: Iterable[TDataItems], table: str) -> Iterator[TDataItem
     pending: deque[Future[list[FinishedFile]]] = deque()
     with ThreadPoolExecutor(1, "mixpanel-write") as pool, closing(writer):
         for item in items:
-            rows = item.data if isinstance(item, DataItemWithMeta) else item
-            if not isinstance(rows, pa.Table):
+            rows, meta = _unpack(item)
+            if not isinstance(rows, pa.Table) or (meta is not None and meta.create_table_variant):
                 yield item
                 continue
-            if isinstance(item, DataItemWithMeta):
-                hints.merge(item.meta.hints)
+            if meta is not None:
+                hints.merge(meta.hints)
             pending.append(pool.submit(writer.write, rows))
             while len(pending) > _TABLES_AHEAD:
                 yield from _iter_imports(pending.popleft().result(), hints)
         pending.append(pool.submit(writer.finish))
         while pending:
             yield from _iter_imports(pending.popleft().result(), hints)
+
+
+def _unpack(item: TDataItems) -> tuple[Any, Any]:
+    """The rows of an item, and its hints for dlt if it has any."""
+    return (item.data, item.meta) if isinstance(item, DataItemWithMeta) else (item, None)
 
 
 def adds_load_id() -> bool:

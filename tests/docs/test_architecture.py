@@ -29,9 +29,11 @@ def test_modules_that_are_run_exist() -> None:
     """Each `python -m` on the page and in the README names a module."""
     texts = PAGE + (ROOT / "README.md").read_text(encoding="utf-8")
     modules = set(re.findall(r"`python -m ([\w.]+)`", texts))
-    assert len(modules) == 2
-    missing = [name for name in modules if not (ROOT / f"{name.replace('.', '/')}.py").exists()]
-    assert missing == []
+    assert len(modules) == 3
+    paths = {ROOT / name.replace(".", "/") for name in modules}
+    modules_found = {path for path in paths if path.with_suffix(".py").exists()}
+    programs_found = {path for path in paths if (path / "__main__.py").exists()}
+    assert paths - modules_found - programs_found == set()
 
 
 def test_classes_exist() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timezone
 
 DAY_S = 86_400
-TIMEOUT_S = 10
+TIMEOUT_S = 40.0
 
 
 def noon(day: date) -> float:
