@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import dlt
 import pyarrow as pa
 from dlt.common.destination import Destination
 from dlt.common.destination.client import LoadJob
@@ -63,6 +64,9 @@ class Delivery:
             sender = self._sender(table)
             sender.send(_checked(items), str(table["name"]))
         except MixpanelError as error:
+            if _gives_up_failed_jobs():
+                # dlt would take the rest of a package for sent; like this it tries again, and ends
+                raise
             raise StoppedError(error.reason, subject=error.subject) from error
         if self.on_progress is not None:
             self.on_progress(sender.sent)
@@ -188,6 +192,13 @@ def mixpanel(
 
 # dlt takes a function for a destination if it has the class that it makes
 mixpanel._factory = MixpanelDestination  # type: ignore[attr-defined]
+
+
+def _gives_up_failed_jobs() -> bool:
+    """Whether dlt is configured to go on without what failed for good."""
+    raises = str(dlt.config.get("load.raise_on_failed_jobs")).lower()
+    aborts = str(dlt.config.get("load.auto_abort_on_terminal_error")).lower()
+    return raises == "false" or aborts == "true"
 
 
 def _checked(items: Any) -> pa.RecordBatch:  # noqa: ANN401 - whatever dlt passes

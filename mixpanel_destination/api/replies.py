@@ -83,12 +83,21 @@ def read_import(reply: Reply, insert_ids: Sequence[str]) -> Verdict:
     return _read_records(records, insert_ids, reply)
 
 
-def read_update(reply: Reply) -> Verdict:
-    """What became of the updates of a request to /engage or /groups."""
+def read_update(reply: Reply, ids: Sequence[str] = ()) -> Verdict:
+    """What became of the updates of a request to /engage or /groups.
+
+    Args:
+        reply: as `check_update` has seen it.
+        ids: of the profiles, in their order.
+    """
     if reply.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Verdict(limit=_read_limit(reply))
     body = reply.json()
     status = body.get("status") if isinstance(body, dict) else body
+    # the reference promises them with strict=1, and shows none
+    records = body.get("failed_records") if isinstance(body, dict) else None
+    if isinstance(records, list) and records:
+        return _read_records(records, ids, reply)
     if reply.status == HTTPStatus.OK and status in (1, "OK", "ok"):
         return Verdict()
     return Verdict(whole=_whole(reply))

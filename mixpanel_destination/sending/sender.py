@@ -232,7 +232,7 @@ class Sender:
             )
             return read_import(reply, [row.insert_id for row in rows])
         reply = self._client.send(self._update_call(rows), check=check_update)
-        return read_update(reply)
+        return read_update(reply, [row.insert_id for row in rows])
 
     def _update_call(self, rows: Sequence[Row]) -> Call:
         token = b'{"$token":%b,' % orjson.dumps(self._client.settings.token)

@@ -56,6 +56,19 @@ def test_interrupted_package_is_resumed(writing: Writing) -> None:
     assert writing.run("verify", "--deep") == 0
 
 
+def test_nothing_is_given_up(writing: Writing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where dlt is configured to go on without failed jobs, the package stays."""
+    monkeypatch.setenv("LOAD__RAISE_ON_FAILED_JOBS", "false")
+    monkeypatch.setenv("LOAD__RAISE_ON_MAX_RETRIES", "1")
+    writing.sandbox.inject(Fault("401", table="import", request=2))
+    rows = [make_event(n) for n in range(300)]
+    pipeline = dlt.pipeline("orders", destination=mixpanel())
+    with pytest.raises(PipelineStepFailed):
+        pipeline.run(mixpanel_adapter(dlt.resource(rows, name="orders")))
+    pipeline.run()
+    assert len(writing.events()) == 300
+
+
 def test_profiles(writing: Writing) -> None:
     """Rows of a table become profiles; settings may be passed."""
     rows = [{"distinct_id": f"u{n}", "plan": "pro", "none": None} for n in range(5)]
