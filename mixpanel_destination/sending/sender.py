@@ -236,11 +236,13 @@ class Sender:
 
     def _update_call(self, rows: Sequence[Row]) -> Call:
         token = b'{"$token":%b,' % orjson.dumps(self._client.settings.token)
+        # without an address of its own, a row takes the place of this machine
+        ip = "0" if all(b'"$ip":' in row.payload for row in rows) else "1"
         path = "/engage" if self._kind == "profiles" else "/groups"
         return Call(
             path=path,
             label=path[1:],
-            params={"strict": "1", "verbose": "2", "ip": "0"},
+            params={"strict": "1", "verbose": "2", "ip": ip},
             body=b"[%b]" % b",".join([token + row.payload[1:] for row in rows]),
             has_account=False,
             is_repeatable=all(row.is_repeatable for row in rows),

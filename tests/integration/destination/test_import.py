@@ -174,3 +174,14 @@ def test_sent_events_are_left_out(writing: Writing, capsys: pytest.CaptureFixtur
     assert writing.last.accepted == 11
     assert len(writing.events()) == 41
     assert writing.import_("profiles", [{"distinct_id": "u"}], "--skip-sent") == 2
+
+
+def test_places_are_taken_on_demand(writing: Writing) -> None:
+    """Only with `--locate` do events and profiles get the place of this machine's address."""
+    assert writing.import_("events", [make_event(1)]) == 0
+    assert writing.import_("events", [make_event(2)], "--locate") == 0
+    assert writing.import_("profiles", [{"distinct_id": "a", "n": 1}]) == 0
+    assert writing.import_("profiles", [{"distinct_id": "b", "n": 1}], "--locate") == 0
+    located = {row["properties"]["price"]: "$city" in row["properties"] for row in writing.events()}
+    assert located == {1: False, 2: True}
+    assert [b"$city" in row for row in writing.project.profiles] == [False, True]
