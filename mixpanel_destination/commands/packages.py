@@ -121,6 +121,8 @@ def _prepare_dlt(kind: str) -> None:
                 f"lost. Remove LOAD__{name} from the environment, or the setting from "
                 ".dlt/config.toml."
             )
+    # in the environment, because `mixpanel_source`, which reads tables, configures fewer
+    os.environ.setdefault("LOAD__WORKERS", str(constants.CLIENTS))
     # packages hold personal data
     os.environ["LOAD__DELETE_COMPLETED_JOBS"] = "true"
     # what is applied in order must not be sent in parallel, which dlt does by file
