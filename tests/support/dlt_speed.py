@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import lru_cache, wraps
+from functools import cache, wraps
 from typing import Any
 
-from dlt.common import typing
+from dlt.common import typing, validation
 from dlt.common.configuration.specs import base_configuration
 from typing_extensions import get_type_hints
 
 QUESTIONS: dict[str, Callable[..., Any]] = {
-    "get_type_hints": get_type_hints,
     "is_secret_hint": base_configuration.is_secret_hint,
     "extract_inner_hint": base_configuration.extract_inner_hint,
     "is_union_type": typing.is_union_type,
@@ -25,8 +24,15 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
 """Name in dlt's modules -> function."""
 
 
+@cache
+def _type_hints(spec: type) -> dict[str, Any]:
+    return get_type_hints(spec, globalns=vars(sys.modules[spec.__module__]))
+
+
 def remember_answers() -> None:
     """Make the modules of dlt that are loaded use functions that remember their answers."""
+    # the namespace, which dlt passes too, is always that of the module
+    vars(validation)["get_type_hints"] = lambda spec, **_namespace: _type_hints(spec)
     remembering = {name: _remembering(function) for name, function in QUESTIONS.items()}
     modules = [module for name, module in sys.modules.items() if name.startswith("dlt.")]
     for module in modules:
@@ -36,7 +42,7 @@ def remember_answers() -> None:
 
 
 def _remembering(function: Callable[..., Any]) -> Callable[..., Any]:
-    remembered = lru_cache(maxsize=None)(function)
+    remembered = cache(function)
 
     @wraps(function)
     def answer(*args: Any, **kwargs: Any) -> Any:
