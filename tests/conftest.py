@@ -19,6 +19,7 @@ from mixpanel_sandbox import Project, Sandbox
 from mixpanel_source import open_pipeline
 from mixpanel_source.api.clock import Clock
 from mixpanel_source.decode.scan.__main__ import compile_scanner
+from tests.support.dlt_speed import remember_answers
 from tests.support.lab import Lab, open_lab
 from tests.support.postgres import PostgresServer, execute
 from tests.support.projects import make_project
@@ -29,6 +30,8 @@ from tests.support.settings import UNLIMITED, set_environment, settings_for
 KEPT_VARIABLES = ("PATH", "LANG", "LC_", "TMPDIR", "TZ", "VIRTUAL_ENV", "PYTHON", "PYTEST", "COV")
 
 _database_numbers = count(1)
+
+remember_answers()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
