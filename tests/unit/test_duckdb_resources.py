@@ -23,9 +23,9 @@ def files(tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("processors", "gigabytes", "limits"),
     [
-        (8, 64.0, ("400000000B", 2)),
-        (1, 64.0, ("400000000B", 1)),
-        (8, 1.25, ("335544320B", 2)),
+        (8, 64.0, ("300000000B", 2)),
+        (1, 64.0, ("300000000B", 1)),
+        (8, 1.0, ("268435456B", 2)),
         (8, 0.25, ("134217728B", 1)),
     ],
 )
@@ -70,5 +70,5 @@ def test_limits_end_with_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     with pipeline.sql_client() as client:
         [before] = client.execute_sql(query) or ()
         with resources.limited_resources(client, [], columns=9):
-            assert client.execute_sql(query) == [(3, "381.4 MiB")]
+            assert client.execute_sql(query) == [(3, "286.1 MiB")]
         assert client.execute_sql(query) == [before]
