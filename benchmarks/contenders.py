@@ -161,8 +161,13 @@ def plan_limit(setup: Setup, *, unique: str = "delete") -> Plan:
     )
 
 
-def plan_ours(setup: Setup, *, destination: str = "duckdb", workers: int = 1) -> Plan:
+def plan_ours(
+    setup: Setup, *, destination: str = "duckdb", workers: int = 1, compiled: bool = True
+) -> Plan:
     """Plan `mixpanel-source backfill` of all days."""
+    program: list[str | Path] = [BINARIES / "mixpanel-source"]
+    if not compiled:
+        program = [sys.executable, "-m", "benchmarks.row_path"]
     env = {**_our_env(setup), "SOURCES__MIXPANEL__WORKERS": str(workers)}
     if destination == "postgres":
         url = _new_database(setup)
@@ -178,7 +183,7 @@ def plan_ours(setup: Setup, *, destination: str = "duckdb", workers: int = 1) ->
     else:
         count = partial(count_duckdb, setup.directory / DUCKDB_FILE, "mixpanel.export")
     command = ["backfill", "--range", setup.manifest.range, "--destination", destination]
-    return Plan([BINARIES / "mixpanel-source", *command], count, env)
+    return Plan([*program, *command], count, env)
 
 
 def plan_our_profiles(setup: Setup, *, again: bool = False) -> Plan:
@@ -258,6 +263,11 @@ OURS = (
             *LAKES.items(),
         )
         for workers in (1, 2)
+    ),
+    Contender(
+        "us-row-path",
+        "HTTP -> DuckDB table, merged by day; without compiled code, workers = 2",
+        partial(plan_ours, workers=2, compiled=False),
     ),
     Contender(
         "us-engage",
