@@ -32,6 +32,7 @@ from .json_values import (
     content_digest,
     dump_json,
     repair_row,
+    repair_value,
 )
 from .value_types import JsonType, Row, RowKind, Typed
 
@@ -78,7 +79,7 @@ class _Line:
         text = bytes(raw)
         if self.exact:
             repairs: Repairs = Counter()
-            repaired = repair_row(b'{"value":%b}' % text, repairs)["value"]
+            repaired = repair_value(text, repairs)
             if repairs:
                 return dump_json(repaired)
         return compact_json(text)

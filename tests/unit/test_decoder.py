@@ -95,6 +95,15 @@ def test_each_value_is_in_the_array_of_its_type(rows: list[tuple[str, dict[str, 
     assert decoded.row_count == len(lines)
 
 
+@pytest.mark.parametrize("number", [2**63, -(10**30) - 1, 2**64])
+def test_integer_in_an_object_keeps_its_value_whatever_is_repaired(number: int) -> None:
+    """A NUL in another property of the row does not make it text."""
+    line = b'{"event":"e","properties":{"x":{"n":%d},"y":"\\u0000"}}' % number
+    decoded = decode(line)
+    assert decoded.properties[Typed("x", JsonType.JSON)].to_pylist() == [f'{{"n":{number}}}']
+    assert decoded.repairs == {"nul": 1}
+
+
 @given(st.lists(property_sets(), max_size=5))
 def test_raw_properties_are_as_served(rows: list[dict[str, Any]]) -> None:
     """The JSON text has every property, including null, whatever else is decoded."""
