@@ -18,6 +18,16 @@ def data_directory() -> Path:
     return Path(dlt.current.run_context().data_dir) / "mixpanel_source"
 
 
+def archive_spool(directory: Path) -> Path:
+    """Directory of the downloaded windows that are not in an archive yet.
+
+    Args:
+        directory: of the archive, absolute.
+    """
+    digest = blake2b(str(directory).encode(), digest_size=6).hexdigest()
+    return data_directory() / f"archive-{digest}" / "spool"
+
+
 @dataclass(frozen=True)
 class LoadTarget:
     """What loads, and where to. Each target has files of its own on this machine.
