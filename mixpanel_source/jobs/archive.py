@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ from ..files import make_private
 from ..paths import archive_spool, data_directory
 from ..progress import Progress
 from ..tables.archive.archive import EVENTS, PROFILES, TABLES, Archive
+from ..tables.archive.manifest import ArchivedFile
 from ..tables.context import LoadContext
 from ..tables.events.downloads import EventDownloads
 from ..tables.events.ledger import Ledger
@@ -37,6 +39,8 @@ from ..tables.profiles.users import full_query
 from ..tables.spool import Spool
 from ..windows import DAY, WindowQueue, iter_days, newest_day
 from .runner import exit_code_of
+
+logger = logging.getLogger("mixpanel_source")
 
 
 @dataclass
@@ -54,6 +58,16 @@ class ArchiveResult:
     """Requests made, failed and unmetered ones included."""
     requests_left: Mapping[str, int] = field(default_factory=dict)
     """Quota, `export` or `query` -> requests this hour still allows; empty if there is no bound."""
+
+    def add(self, context: LoadContext, file: ArchivedFile | None) -> None:
+        """Note a file that is in the archive, and report it."""
+        if file is None:
+            raise RuntimeError("the file is not in the archive")
+        self.files[file.table] += 1
+        self.rows[file.table] += file.rows
+        context.progress.window_loaded(file.table, days=1, rows=file.rows, size=file.lines_bytes)
+        megabytes = file.bytes / 1e6
+        logger.info("%s: %s rows, %.1f MB", file.path, f"{file.rows:,}", megabytes)
 
     @property
     def exit_code(self) -> int:
@@ -172,11 +186,8 @@ def _archive_events(
         served.discard_future()
         if queue:
             downloads.prefetch(queue.peek())
-        rows, size = len(fetched.verified.index), fetched.spooled.lines_bytes
         spool.remove(fetched.name)
-        context.progress.window_loaded(EVENTS, days=1, rows=rows, size=size)
-        result.files[EVENTS] += 1
-        result.rows[EVENTS] += rows
+        result.add(context, archive.find(EVENTS, window.first))
 
 
 def due_days(context: LoadContext, archive: Archive) -> list[date]:
@@ -197,10 +208,7 @@ def _archive_profiles(
     package = _start_package(context, PROFILES)
     dump = take_dump(context, package, full_query(context.config, now), after=0.0, spool=spool)
     dump.keep_in(archive)
-    rows = len(dump.verified.index)
-    context.progress.window_loaded(PROFILES, days=1, rows=rows, size=dump.spooled.lines_bytes)
-    result.files[PROFILES] += 1
-    result.rows[PROFILES] += rows
+    result.add(context, archive.newest(PROFILES))
 
 
 def _start_package(context: LoadContext, table: str) -> LoadPackage:

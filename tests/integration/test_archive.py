@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from mixpanel_sandbox import Fault, Project
+from mixpanel_sandbox import Fault, Project, Sandbox
 from mixpanel_source import JobResult, archive, backfill, cli, forget, open_pipeline, sync
 from mixpanel_source.destinations.file_lock import lock_file
 from mixpanel_source.errors import BusyError, ConfigError, MixpanelError, ServerError
@@ -21,6 +21,7 @@ from mixpanel_source.jobs.archive import ArchiveResult
 from mixpanel_source.tables.archive import archive as archives
 from mixpanel_source.tables.package import TablePart
 from mixpanel_source.windows import DAY
+from tests.support.archive_kills import archive_with_kills, load_and_compare
 from tests.support.lab import Lab
 from tests.support.projects import (
     ALL_DAYS,
@@ -31,7 +32,9 @@ from tests.support.projects import (
     YESTERDAY,
     add_event,
     make_project,
+    make_recent_project,
 )
+from tests.support.settings import UNLIMITED
 
 EXPORT = TablePart("export")
 SLOW = pytest.mark.slow
@@ -272,6 +275,17 @@ class KilledError(BaseException):
 def kill(*_arguments: object) -> None:
     """Take the place of a function that a job calls."""
     raise KilledError
+
+
+@SLOW
+def test_killed_anywhere(directory: Path) -> None:
+    """Archived with kills in between, it is complete, and loads as if there had been none."""
+    project = make_recent_project(12)
+    with Sandbox(project, **UNLIMITED) as sandbox:
+        assert archive_with_kills(sandbox, directory, project, kills=3, seed=1) >= 1
+        sandbox.forget_requests()
+        load_and_compare(directory, project, open_pipeline())
+        assert sandbox.requests == []
 
 
 def test_other_project_and_other_filters_are_refused(lab: Lab, directory: Path) -> None:
