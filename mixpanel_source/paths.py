@@ -18,14 +18,14 @@ def data_directory() -> Path:
     return Path(dlt.current.run_context().data_dir) / "mixpanel_source"
 
 
-def archive_spool(directory: Path) -> Path:
-    """Directory of the downloaded windows that are not in an archive yet.
+def archive_files(location: str) -> Path:
+    """Directory of what is not in an archive yet: downloaded windows, and files to upload.
 
     Args:
-        directory: of the archive, absolute.
+        location: of the archive, an absolute path or an address.
     """
-    digest = blake2b(str(directory).encode(), digest_size=6).hexdigest()
-    return data_directory() / f"archive-{digest}" / "spool"
+    digest = blake2b(location.encode(), digest_size=6).hexdigest()
+    return data_directory() / f"archive-{digest}"
 
 
 @dataclass(frozen=True)

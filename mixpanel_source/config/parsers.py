@@ -159,7 +159,8 @@ def _store(value: object) -> str:
 
 def _directory(value: object) -> str:
     text = str(value) if isinstance(value, Path) else _text(value)
-    if "://" in text or not text:
+    # credentials belong to the environment: addresses are shown in messages
+    if not text or ("://" in text and re.search("[@?#]", text)):
         raise ValueError
     return text
 
@@ -229,9 +230,9 @@ parse_store = Parser(
 """A place that several processes share. A refused value is not shown: it may hold a password."""
 parse_directory = Parser(
     _directory,
-    "a directory",
+    "a directory, or an address such as s3://bucket/archive",
     "str",
-    hint=" on this machine, such as /srv/mixpanel-archive, and no address such as s3://...",
+    hint=", without user name, password and query",
     show=type_of,
 )
 parse_ids = Parser(

@@ -23,7 +23,7 @@ from ..config.settings import Settings
 from ..config.tables import select_tables
 from ..errors import AuthError, CancelledError, ConfigError, MixpanelError
 from ..files import make_private
-from ..paths import archive_spool, data_directory
+from ..paths import archive_files, data_directory
 from ..progress import Progress
 from ..tables.archive.archive import EVENTS, PROFILES, TABLES, Archive
 from ..tables.archive.manifest import ArchivedFile
@@ -47,7 +47,8 @@ logger = logging.getLogger("mixpanel_source")
 class ArchiveResult:
     """What was archived."""
 
-    directory: Path
+    location: str
+    """Of the archive: an absolute path, or an address."""
     files: Counter[str] = field(default_factory=Counter)
     """Table -> files written or confirmed."""
     rows: Counter[str] = field(default_factory=Counter)
@@ -146,8 +147,8 @@ def run_archive(tables: Sequence[str], context: LoadContext) -> ArchiveResult:
         opened = context.archive
         if opened is None:
             raise RuntimeError("the context has no archive")
-        result = ArchiveResult(opened.directory)
-        spool = Spool(archive_spool(opened.directory))
+        result = ArchiveResult(opened.location)
+        spool = Spool(archive_files(opened.location) / "spool")
         for table in selected:
             try:
                 _ARCHIVERS[table](context, opened, spool, result)

@@ -93,7 +93,7 @@ def mixpanel_source(
         accept_deletions: Delete events of settled days that Mixpanel no longer serves; by default
             they are kept (true or false; default: `false`).
         archive: Archive that keeps what Mixpanel serves, a file for each day; see docs/archive.md
-            (a directory; default: none).
+            (a directory, or an address such as s3://bucket/archive; default: none).
         events: Events to load (a list of event names; default: all).
         where: Mixpanel expression that events must match (text; default: none).
         limit: Maximum events per request; reaching it is an error, not a silent loss (a whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import stat
 from collections.abc import Callable
 from datetime import date
@@ -12,13 +13,14 @@ from typing import Any
 
 import duckdb
 import pytest
+from fsspec.core import url_to_fs
 
 from mixpanel_sandbox import Fault, Project, Sandbox
 from mixpanel_source import JobResult, archive, backfill, cli, forget, open_pipeline, sync
 from mixpanel_source.destinations.file_lock import lock_file
 from mixpanel_source.errors import BusyError, ConfigError, MixpanelError, ServerError
 from mixpanel_source.jobs.archive import ArchiveResult
-from mixpanel_source.tables.archive import archive as archives
+from mixpanel_source.tables.archive import storage
 from mixpanel_source.tables.package import TablePart
 from mixpanel_source.windows import DAY
 from tests.support.archive_kills import archive_with_kills, load_and_compare
@@ -57,13 +59,18 @@ def directory(tmp_path: Path) -> Path:
 
 def run(lab: Lab, to: Path, *tables: str, **settings: Any) -> ArchiveResult:
     """Archive with the settings of a lab."""
+    return archive(to, tables or ("export", "engage"), **job_of(lab, **settings))
+
+
+def job_of(lab: Lab, **settings: Any) -> dict[str, Any]:
+    """Arguments of a job that archives, with the settings of a lab."""
     job = {**lab._next_job(settings)}
     del job["pipeline"]
-    return archive(to, tables or ("export", "engage"), **job)
+    return job
 
 
 def load(
-    lab: Lab, directory: Path, *, job: Callable[..., JobResult] = sync, **settings: Any
+    lab: Lab, directory: Path | str, *, job: Callable[..., JobResult] = sync, **settings: Any
 ) -> JobResult:
     """Load from an archive, with no settings but these."""
     lab.clock.advance(seconds=60)
@@ -258,7 +265,7 @@ def test_killed_while_a_file_is_replaced(
     add_event(lab.project, YESTERDAY, 7)
     with monkeypatch.context() as patched:
         after = point.startswith("after")
-        patched.setattr(archives, "flush_directory" if after else "replace_durably", kill)
+        patched.setattr(storage, "flush_directory" if after else "replace_durably", kill)
         with pytest.raises(KilledError):
             run(lab, directory, "export", days=f"{YESTERDAY},{YESTERDAY}")
     assert load(lab, directory).failures == {}
@@ -320,6 +327,25 @@ def test_unfit_directories_and_tables_are_refused(lab: Lab, directory: Path) -> 
         load(lab, directory, tables=["export"])
     with pytest.raises(ConfigError, match="window_days must be 1"):
         lab.sync(archive=str(directory), window_days=7)
+
+
+def test_bucket(lab: Lab) -> None:
+    """An address that fsspec reaches is as good as a directory."""
+    url = "memory://bucket/archive"
+    days = f"{ANCHOR},{ANCHOR + DAY}"
+    for _ in range(2):
+        assert archive(url, days=days, **job_of(lab)).failures == {}
+        lab.clock.advance(days=1)
+    assert not [*Path(os.environ["DLT_DATA_DIR"]).rglob("*.part")]
+    filesystem, _ = url_to_fs(url)
+    assert len(filesystem.find("/bucket/archive")) == 5
+    result = load(lab, url, tables=["export"])
+    assert (result.failures, lab.sandbox.requests) == ({}, [])
+    lab.assert_events_kept(ANCHOR, ANCHOR + DAY)
+    with pytest.raises(ConfigError, match="There is no archive in memory://elsewhere"):
+        load(lab, "memory://elsewhere")
+    with pytest.raises(ConfigError, match="install the library"):
+        load(lab, "nowhere://elsewhere")
 
 
 def test_one_writer_at_a_time(lab: Lab, directory: Path) -> None:

@@ -101,12 +101,12 @@ def _print(result: ArchiveResult, *, as_json: bool, debug: bool) -> None:
             "rows": dict(result.rows),
             "requests": result.requests,
             "requests_left": dict(result.requests_left),
-            "directory": str(result.directory),
+            "archive": result.location,
             "failures": {table: str(error) for table, error in result.failures.items()},
         }
         print(json.dumps(summary))
     else:
         print_table(COLUMNS, [(name, n, result.rows[name]) for name, n in result.files.items()])
-        print(f"{count(result.files.total(), 'file')} in {result.directory}")
+        print(f"{count(result.files.total(), 'file')} in {result.location}")
         print(count(result.requests, "request"))
     print_errors(result.failures.values(), debug=debug)

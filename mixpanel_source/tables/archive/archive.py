@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
 from hashlib import sha256
@@ -20,20 +20,14 @@ from typing import Any
 from ...config.model import Config
 from ...config.parsers import parse_directory
 from ...decode.index.row_index import RowIndex
-from ...destinations.file_lock import LockedFile, lock_file
+from ...destinations.file_lock import LockedFile
 from ...errors import ConfigError, MixpanelError
-from ...files import (
-    create_private,
-    flush_directory,
-    flush_to_disk,
-    make_private,
-    replace_durably,
-)
 from ...windows import settled_on
 from ..events.archive_guard import find_kept_days
 from ..load_log import date_in_utc
 from ..spool import CHUNK_BYTES, Spooled
-from .manifest import ArchivedFile, Manifest, parse_manifest
+from .manifest import SUFFIX, ArchivedFile, Manifest, parse_manifest
+from .storage import Storage, open_storage
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -41,17 +35,16 @@ EVENTS, PROFILES = "export", "engage"
 TABLES = (EVENTS, PROFILES)
 """The tables that an archive can hold."""
 MANIFEST = "manifest.json"
-_LOCK = ".lock"
-_PROVISIONAL = ".part"
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 class Archive:
     """The files of one project."""
 
-    def __init__(self, directory: Path, manifest: Manifest) -> None:
+    def __init__(self, storage: Storage, manifest: Manifest) -> None:
         """Use what a directory holds; see `read_archive` and `open_archive`."""
-        self.directory = directory
+        self.location = storage.location
+        self._storage = storage
         self.project_id = manifest.project_id
         self._manifest = manifest
         self._lock: LockedFile | None = None
@@ -98,7 +91,7 @@ class Archive:
         """
         if config.project_id != self.project_id:
             raise ConfigError(
-                f"The archive {self.directory} holds project {self.project_id}, and project_id is "
+                f"The archive {self.location} holds project {self.project_id}, and project_id is "
                 f"{config.project_id}. Choose another directory."
             )
         wanted = _filters(config)
@@ -109,7 +102,7 @@ class Archive:
                 prefix = "" if table == EVENTS else "engage_"
                 settings = ", ".join(sorted(f"{prefix}{name}" for name in names))
                 raise ConfigError(
-                    f"The archive {self.directory} was made with other values of {settings}. Use "
+                    f"The archive {self.location} was made with other values of {settings}. Use "
                     "the same ones, or another directory."
                 )
 
@@ -120,18 +113,21 @@ class Archive:
             MixpanelError: at the end, if they are not those that were archived; or the file cannot
                 be read.
         """
-        path, digest = self.directory / file.path, sha256()
-        try:
-            with path.open("rb") as opened:
-                while chunk := opened.read(CHUNK_BYTES):
-                    digest.update(chunk)
-                    yield chunk
-        except OSError as error:
-            raise MixpanelError(
-                f"{path} of the archive cannot be read: {error.strerror}. Restore it from a copy."
-            ) from error
+        digest = sha256()
+        with self._storage.errors("read", file.path), self._storage.open(file.path) as opened:
+            while chunk := opened.read(CHUNK_BYTES):
+                digest.update(chunk)
+                yield chunk
         if digest.hexdigest() != file.sha256:
-            raise damaged(path)
+            raise self.damaged(file)
+
+    def damaged(self, file: ArchivedFile) -> MixpanelError:
+        """The error for a file that is not as it was archived."""
+        return MixpanelError(
+            f"{self._storage.describe(file.path)} is damaged or was changed: it is not the file "
+            f"that {MANIFEST} describes. Nothing of it is loaded. Restore it from a copy, or "
+            "delete its entry there and archive the day again."
+        )
 
     def keep(self, table: str, day: date, spooled: Spooled, index: RowIndex) -> None:
         """Add what was fetched, in place of what was archived of the same day before.
@@ -154,7 +150,7 @@ class Archive:
         if held is not None and self._stays(held, spooled, index):
             self._list(replace(held, confirmed_at=spooled.fetched_at))
             return
-        with self._writing():
+        with self._storage.errors("written"):
             self._replace(held, self._write(table, day, spooled, index))
 
     def close(self) -> None:
@@ -183,16 +179,17 @@ class Archive:
         return bool(kept)
 
     def _write(self, table: str, day: date, spooled: Spooled, index: RowIndex) -> ArchivedFile:
-        """Write a file under its provisional name."""
-        if not (self.directory / table).exists():
-            make_private(self.directory / table)
+        """Write a file that has its name only after `_replace`."""
         digest, size = sha256(), 0
-        with create_private(self._provisional(table, day)) as file:
+
+        def measured() -> Iterator[bytes]:
+            nonlocal size
             for chunk in _compressed(spooled):
                 digest.update(chunk)
                 size += len(chunk)
-                file.write(chunk)
-            flush_to_disk(file)
+                yield chunk
+
+        self._storage.write(f"{table}/{day}{SUFFIX}", measured())
         return ArchivedFile(
             table=table,
             day=day,
@@ -211,9 +208,7 @@ class Archive:
         if held is not None:
             self._manifest.replacing[key] = file
             self._save()
-        path = self.directory / file.path
-        self._provisional(*key).replace(path)
-        flush_directory(path.parent)
+        self._storage.commit(file.path)
         self._manifest.replacing.pop(key, None)
         self._list(file)
 
@@ -222,8 +217,8 @@ class Archive:
         self._save()
 
     def _save(self) -> None:
-        with self._writing():
-            replace_durably(self.directory / MANIFEST, self._manifest.dump())
+        with self._storage.errors("written"):
+            self._storage.replace(MANIFEST, self._manifest.dump())
 
     def _settle(self) -> None:
         """Find out which version of a file is there that was being replaced at a crash."""
@@ -236,35 +231,11 @@ class Archive:
             self._manifest.files[key] = file
         self._manifest.replacing.clear()
 
-    def _provisional(self, table: str, day: date) -> Path:
-        return self.directory / table / f"{day}{_PROVISIONAL}"
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise MixpanelError(
-                f"The archive {self.directory} cannot be written: {error.strerror}. Make room for "
-                "it, or choose another directory."
-            ) from error
-
-    def begin_writing(self, config: Config, *, locks: bool) -> None:
-        """Lock the archive for other processes, and remove what a crash left behind.
-
-        Raises:
-            BusyError: another process writes it.
-        """
+    def begin_writing(self, config: Config, lock: LockedFile | None) -> None:
+        """Write with these settings, under a lock that `close` releases."""
+        self._lock = lock
         self._lookback_days = config.lookback_days
         self._accepts_deletions = config.accept_deletions
-        if locks:
-            self._lock = lock_file(
-                self.directory / _LOCK,
-                subject=f"Another job that writes the archive {self.directory}",
-                remedy="Keep the archive on a disk that locks files.",
-            )
-        for path in self.directory.glob(f"*/*{_PROVISIONAL}"):
-            path.unlink()
         self._manifest.filters |= _filters(config)
 
 
@@ -281,23 +252,23 @@ def open_archive(config: Config, *, locks: bool) -> Archive:
         BusyError: another process writes it.
         MixpanelError: it cannot be read or written.
     """
-    directory = Path(config.archive or "").expanduser().absolute()
-    try:
-        found = _read_manifest(directory)
-        if found is None and directory.exists() and {*directory.iterdir()} - {directory / _LOCK}:
+    storage = open_storage(config.archive or "")
+    with ExitStack() as stack, storage.errors("written"):
+        if storage.read(MANIFEST) is None and not storage.is_empty():
             raise ConfigError(
-                f"The directory {directory} holds files, but no {MANIFEST} of an archive. Choose "
-                "another directory."
+                f"{storage.location} holds files, but no {MANIFEST} of an archive. Choose another "
+                "directory."
             )
-        make_private(directory)
-        archive = Archive(directory, found or Manifest(config.project_id))
+        storage.prepare()
+        lock = storage.lock() if locks else None
+        if lock is not None:
+            stack.callback(lock.release)
+            storage.clean()
+        # only now: another process may have written until it released the lock
+        archive = Archive(storage, _read_manifest(storage) or Manifest(config.project_id))
         archive.check_filters(config)
-        archive.begin_writing(config, locks=locks)
-    except OSError as error:
-        raise MixpanelError(
-            f"The archive {directory} cannot be used: {error.strerror}. Choose a directory that "
-            "can be written."
-        ) from error
+        archive.begin_writing(config, lock)
+        stack.pop_all()
     return archive
 
 
@@ -308,17 +279,14 @@ def read_archive(directory: str | Path) -> Archive:
         ConfigError: there is none.
         MixpanelError: its manifest is damaged or cannot be read.
     """
-    path = Path(parse_directory("--from-archive", directory)).expanduser().absolute()
-    try:
-        found = _read_manifest(path)
-    except OSError as error:
-        raise MixpanelError(f"The archive {path} cannot be read: {error.strerror}.") from error
+    storage = open_storage(parse_directory("--from-archive", directory))
+    found = _read_manifest(storage)
     if found is None:
         raise ConfigError(
-            f"There is no archive in {path}: it has no {MANIFEST}. Give a directory that "
-            "mixpanel-source archive --to, or sync --archive, has written."
+            f"There is no archive in {storage.location}: it has no {MANIFEST}. Give a directory "
+            "that mixpanel-source archive --to, or sync --archive, has written."
         )
-    return Archive(path, found)
+    return Archive(storage, found)
 
 
 def archive_settings(archive: Archive | None) -> dict[str, Any]:
@@ -341,31 +309,21 @@ def select_archived(tables: Sequence[str], archive: Archive) -> list[str]:
         )
     held = [table for table in tables if archive.days(table)]
     if not held:
-        raise ConfigError(f"The archive {archive.directory} has no files of {', '.join(tables)}.")
+        raise ConfigError(f"The archive {archive.location} has no files of {', '.join(tables)}.")
     for table in tables:
         if table not in held:
             logger.warning("%s: the archive has no files of it, so it is not loaded.", table)
     return held
 
 
-def damaged(path: Path) -> MixpanelError:
-    """The error for a file that is not as it was archived."""
-    return MixpanelError(
-        f"{path} is damaged or was changed: it is not the file that {MANIFEST} describes. Nothing "
-        "of it is loaded. Restore it from a copy, or delete its entry there and archive the day "
-        "again."
-    )
-
-
-def _read_manifest(directory: Path) -> Manifest | None:
-    path = directory / MANIFEST
+def _read_manifest(storage: Storage) -> Manifest | None:
+    content = storage.read(MANIFEST)
     try:
-        return parse_manifest(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        return None if content is None else parse_manifest(content)
     except ValueError as error:
         raise MixpanelError(
-            f"{path} is damaged, was changed, or is of a newer version. Restore it from a copy."
+            f"{storage.describe(MANIFEST)} is damaged, was changed, or is of a newer version. "
+            "Restore it from a copy."
         ) from error
 
 

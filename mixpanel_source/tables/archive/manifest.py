@@ -6,10 +6,11 @@ Pure. `docs/archive.md` describes the format for other programs.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 FORMAT = 1
 SUFFIX = ".jsonl.gz"
@@ -19,8 +20,7 @@ SUFFIX = ".jsonl.gz"
 class ArchivedFile:
     """A file of an archive: the events of a day, or the profiles as they were on a day."""
 
-    table: str
-    """`export` or `engage`."""
+    table: Annotated[str, msgspec.Meta(pattern="^(export|engage)$")]
     day: date
     rows: int
     """Lines of the file."""
@@ -71,6 +71,17 @@ class Manifest:
         return json.dumps(content, indent=1).encode()
 
 
+@dataclass
+class _Content:
+    """The JSON of a manifest; checked when it is decoded."""
+
+    format: int
+    project_id: int
+    filters: dict[str, dict[str, Any]]
+    files: dict[str, ArchivedFile]
+    replacing: dict[str, ArchivedFile]
+
+
 def parse_manifest(content: bytes) -> Manifest:
     """The manifest in a file.
 
@@ -78,18 +89,17 @@ def parse_manifest(content: bytes) -> Manifest:
         ValueError: it is not a manifest, or one of another format.
     """
     try:
-        read = json.loads(content)
-        manifest = Manifest(
-            project_id=int(read["project_id"]),
-            filters=dict(read["filters"]),
-            files=_parse_files(read["files"]),
-            replacing=_parse_files(read["replacing"]),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
+        read = msgspec.json.decode(content, type=_Content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError("not a manifest") from error
-    if read["format"] != FORMAT:
+    if read.format != FORMAT:
         raise ValueError("another format")
-    return manifest
+    return Manifest(
+        project_id=read.project_id,
+        filters=read.filters,
+        files={(file.table, file.day): file for file in read.files.values()},
+        replacing={(file.table, file.day): file for file in read.replacing.values()},
+    )
 
 
 def _dump_files(files: Files) -> dict[str, dict[str, Any]]:
@@ -97,11 +107,3 @@ def _dump_files(files: Files) -> dict[str, dict[str, Any]]:
         file.path: {**asdict(file), "day": str(file.day)}
         for file in sorted(files.values(), key=lambda file: file.path)
     }
-
-
-def _parse_files(files: Mapping[str, Mapping[str, Any]]) -> Files:
-    parsed = [
-        ArchivedFile(**{**facts, "day": date.fromisoformat(facts["day"])})
-        for facts in files.values()
-    ]
-    return {(file.table, file.day): file for file in parsed}

@@ -9,7 +9,7 @@ from ...decode.blocks import BlockReader
 from ...decode.verify import VerifiedWindow
 from ..spool import Spool, Spooled, spool_name
 from ..spooled_window import find_verified
-from .archive import Archive, damaged
+from .archive import Archive
 from .manifest import ArchivedFile
 
 
@@ -56,5 +56,5 @@ def take_file(
         found = find_verified(spool, name, reader, after=0.0)
     if found is None or len(found.verified.index) != file.rows:
         spool.remove(name)
-        raise damaged(archive.directory / file.path)
+        raise archive.damaged(file)
     return TakenFile(name, *found)

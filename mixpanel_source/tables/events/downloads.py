@@ -139,7 +139,7 @@ class EventDownloads:
         file = archive.find(NAME, day)
         if file is None:
             raise MixpanelError(
-                f"export {day}: the archive {archive.directory} has no file of this day, which has "
+                f"export {day}: the archive {archive.location} has no file of this day, which has "
                 "to be read with the days around it. Sync it from Mixpanel."
             )
         reader = build_reader(self._context.config, EventIdentifier())
