@@ -367,7 +367,7 @@ def test_commands(
     """The archive is made with one command, and loaded with another that needs no account."""
     days = [str(ANCHOR), str(ANCHOR + DAY)]
     assert cli.main(["archive", "--to", str(directory), "--range", ",".join(days)]) == cli.DONE
-    assert f"3 files in {directory}" in capsys.readouterr().out
+    assert f"3 files added to {directory}" in capsys.readouterr().out
     for name in configured_lab.settings:
         monkeypatch.delenv(f"SOURCES__MIXPANEL__{name.upper()}")
     configured_lab.sandbox.forget_requests()

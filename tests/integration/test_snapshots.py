@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from mixpanel_sandbox import Fault, Project, made_up_project
+from mixpanel_sandbox import Fault, Project, Record, made_up_project
+from mixpanel_source import check
 from mixpanel_source.errors import PlanError, ReplyError, TruncatedError
 from mixpanel_source.tables.package import TablePart
 from tests.support.lab import Lab, open_lab
@@ -123,6 +124,20 @@ def test_data_view_of_flags() -> None:
         (failure,) = lab.sync("experiments").failures.values()
         assert isinstance(failure, ReplyError)
         assert "Set workspace_id" in str(failure)
+
+
+def test_check_requests_what_a_sync_does() -> None:
+    """With a data view and without one, no table is refused."""
+    with open_lab(made_up_project(last_day=YESTERDAY, days=1)) as lab:
+        for workspace_id in (None, 3448413):
+            settings = {**lab.settings, "workspace_id": workspace_id}
+            results = check(MANAGED, clock=lab.clock, **settings)
+            assert results == dict.fromkeys(MANAGED)
+        assert "/workspaces/3448413/experiments" in {*map(_tail, lab.sandbox.requests)}
+
+
+def _tail(record: Record) -> str:
+    return record.path[record.path.find("/workspaces") :]
 
 
 def test_refused_address_that_is_not_documented(caplog: pytest.LogCaptureFixture) -> None:

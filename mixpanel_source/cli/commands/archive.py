@@ -107,6 +107,6 @@ def _print(result: ArchiveResult, *, as_json: bool, debug: bool) -> None:
         print(json.dumps(summary))
     else:
         print_table(COLUMNS, [(name, n, result.rows[name]) for name, n in result.files.items()])
-        print(f"{count(result.files.total(), 'file')} in {result.location}")
+        print(f"{count(result.files.total(), 'file')} added to {result.location}")
         print(count(result.requests, "request"))
     print_errors(result.failures.values(), debug=debug)

@@ -24,7 +24,7 @@ from ..emit import closing_items
 from ..package import LoadPackage
 from ..rejected import RejectedWriter
 from .fetching import ListFetcher, Row, list_request
-from .managed import ACCOUNT, path_params
+from .managed import ACCOUNT, PARAMS, path_params
 from .readers import READERS, read_lists
 
 logger = logging.getLogger("mixpanel_source")
@@ -108,7 +108,7 @@ def probe(name: str, config: Config, _now: datetime) -> Request:
     found = path_params(name, config)
     if found is None:
         return list_request(name, ACCOUNT)
-    return list_request(name, find_table(name).endpoint.name, path_params=found)
+    return list_request(name, find_table(name).endpoint.name, PARAMS.get(name), found)
 
 
 def count_requests(name: str) -> int:

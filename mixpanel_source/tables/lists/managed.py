@@ -6,6 +6,7 @@ shows all data of the project, as the account's description names it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...config.model import Config
@@ -19,12 +20,19 @@ ACCOUNT = "projects"
 OF_WORKSPACES = ("feature_flags", "experiments")
 """Tables whose address has the number of a data view."""
 
+PARAMS: Mapping[str, Mapping[str, str]] = {
+    "feature_flags": {"include_archived": "true"},
+    # without it another, older format is served
+    "bookmarks": {"v": "2"},
+}
+"""Table -> parameters of the query string of its list."""
+
 
 def read_feature_flags(fetcher: ListFetcher) -> TableRows:
     """The flags of the data view, archived ones included."""
     workspace = _find_workspace(fetcher)
-    params = {"include_archived": "true"}
-    return {"feature_flags": fetcher.rows("feature_flags", params, path_params=workspace)}
+    flags = fetcher.rows("feature_flags", PARAMS["feature_flags"], path_params=workspace)
+    return {"feature_flags": flags}
 
 
 def read_experiments(fetcher: ListFetcher) -> TableRows:
@@ -60,8 +68,8 @@ def read_workspaces(fetcher: ListFetcher) -> TableRows:
 
 
 def read_bookmarks(fetcher: ListFetcher) -> TableRows:
-    """The saved reports; without `v` another, older format is served."""
-    return {"bookmarks": fetcher.rows("bookmarks", {"v": "2"})}
+    """The saved reports."""
+    return {"bookmarks": fetcher.rows("bookmarks", PARAMS["bookmarks"])}
 
 
 def path_params(table: str, config: Config) -> dict[str, str] | None:
