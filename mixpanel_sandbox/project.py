@@ -60,6 +60,18 @@ class Project:
     """Lookup tables, `{"id", "name"}`."""
     lookup_contents: dict[str, str] = field(default_factory=dict, repr=False)
     """CSV text by the id of the lookup table, as it was written; no API reads it."""
+    workspaces: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Data views in API format; without any, the project has the one that shows everything."""
+    feature_flags: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Feature flags in API format."""
+    experiments: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Experiments in API format."""
+    service_accounts: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Service accounts in the format of the list of a project."""
+    warehouse_imports: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Imports from warehouses in API format."""
+    warehouse_import_runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
+    """Runs by id of the import, in API format."""
     pipelines: list[dict[str, Any]] = field(default_factory=list, repr=False)
     """Data pipelines in API format."""
     pipeline_runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)

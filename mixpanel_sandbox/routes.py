@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from .context import Context
-from .endpoints import app_api, data_pipelines, engage, export
+from .endpoints import app_api, data_pipelines, engage, export, managed
 from .endpoints.lists import serve_list
 from .messages import Params, Request, Response
 from .reports import (
@@ -65,6 +65,11 @@ def _query(
     ]
 
 
+def _results(name: str) -> Endpoint:
+    """Return an endpoint that serves a list of the project in the envelope of the app API."""
+    return serve_list(lambda project: getattr(project, name), envelope={"status": "ok"})
+
+
 def _write(method: str, path: str, endpoint: Endpoint, *, table: str, family: str = "app") -> Route:
     return Route(path, endpoint, table, family, frozenset({method}), writes=True)
 
@@ -75,6 +80,10 @@ def _ingest(path: str, endpoint: Endpoint, table: str) -> Route:
 
 
 _PROJECT = "/api/app/projects/{project_id}"
+_FLAGS = f"{_PROJECT}/workspaces/{{workspace_id}}/feature-flags"
+_EXPERIMENTS = "/api/app/workspaces/{workspace_id}/experiments"
+_IMPORTS = f"{_PROJECT}/warehouse-sources/imports"
+_ORGANIZATION = "/api/app/organizations/{organization_id}"
 _RETRIEVALS = "/api/app/data-retrievals/v3.0"
 _DELETIONS = "/api/app/data-deletions/v3.0"
 _PIPELINE = "/api/2.0/nessie/pipeline"
@@ -119,6 +128,37 @@ ROUTES: tuple[Route, ...] = (
     Route(f"{_PROJECT}/schemas", app_api.list_schemas, "lexicon", "lexicon"),
     Route(f"{_PROJECT}/schemas/{{entity_type}}", app_api.list_schemas, "lexicon", "lexicon"),
     Route(f"{_PROJECT}/schemas/{{entity_type}}/{{name}}", app_api.get_schema, "lexicon", "lexicon"),
+    # what people manage
+    *(
+        Route(path, endpoint, table, "app")
+        for path, endpoint, table in (
+            (_FLAGS, managed.list_feature_flags, "feature_flags"),
+            (f"{_FLAGS}/{{id}}", managed.get_one(lambda p: p.feature_flags), "feature_flags"),
+            (_EXPERIMENTS, managed.list_experiments, "experiments"),
+            (f"{_EXPERIMENTS}/{{id}}", managed.get_one(lambda p: p.experiments), "experiments"),
+            (f"{_PROJECT}/service-accounts", _results("service_accounts"), "service_accounts"),
+            (
+                f"{_ORGANIZATION}/service-accounts",
+                managed.list_organization_accounts,
+                "service_accounts",
+            ),
+            (
+                f"{_ORGANIZATION}/service-accounts/{{id}}",
+                managed.get_organization_account,
+                "service_accounts",
+            ),
+            (_IMPORTS, _results("warehouse_imports"), "warehouse_imports"),
+            (
+                f"{_IMPORTS}/{{id}}",
+                managed.get_one(lambda p: p.warehouse_imports),
+                "warehouse_imports",
+            ),
+            (f"{_IMPORTS}/{{id}}/history", managed.get_import_history, "warehouse_imports"),
+            # undocumented
+            (f"{_PROJECT}/bookmarks", managed.list_bookmarks, "bookmarks"),
+            (f"{_PROJECT}/cohorts", _results("cohorts"), "cohort_definitions"),
+        )
+    ),
     # other hosts
     Route(f"{_PIPELINE}/jobs", data_pipelines.list_pipelines, "data_pipelines", "app"),
     Route(f"{_PIPELINE}/status", data_pipelines.get_status, "data_pipelines", "app"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .commands.request import request
     from .commands.response import ApiResponse
     from .commands.status import Status, TableStatus, status
+    from .jobs.archive import ArchiveResult, archive
     from .jobs.pipeline import open_pipeline
     from .jobs.source import mixpanel_source
     from .jobs.sync import Checkpoint, JobResult, backfill, catch_up, sync
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "ApiResponse": ".commands.response",
+    "ArchiveResult": ".jobs.archive",
     "Checkpoint": ".jobs.sync",
     "ForgetResult": ".commands.forget",
     "JobResult": ".jobs.sync",
@@ -34,6 +36,7 @@ _MODULES = {
     "Status": ".commands.status",
     "TablePlan": ".commands.plan",
     "TableStatus": ".commands.status",
+    "archive": ".jobs.archive",
     "backfill": ".jobs.sync",
     "build_views": ".views",
     "catch_up": ".jobs.sync",
@@ -52,6 +55,7 @@ _MODULES = {
 
 __all__ = [
     "ApiResponse",
+    "ArchiveResult",
     "Checkpoint",
     "ForgetResult",
     "JobResult",
@@ -60,6 +64,7 @@ __all__ = [
     "Status",
     "TablePlan",
     "TableStatus",
+    "archive",
     "backfill",
     "build_views",
     "catch_up",

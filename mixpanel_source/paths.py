@@ -18,6 +18,16 @@ def data_directory() -> Path:
     return Path(dlt.current.run_context().data_dir) / "mixpanel_source"
 
 
+def archive_files(location: str) -> Path:
+    """Directory of what is not in an archive yet: downloaded windows, and files to upload.
+
+    Args:
+        location: of the archive, an absolute path or an address.
+    """
+    digest = blake2b(location.encode(), digest_size=6).hexdigest()
+    return data_directory() / f"archive-{digest}"
+
+
 @dataclass(frozen=True)
 class LoadTarget:
     """What loads, and where to. Each target has files of its own on this machine.

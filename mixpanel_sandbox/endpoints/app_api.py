@@ -10,10 +10,13 @@ from typing import Any
 
 from ..context import Context
 from ..messages import Request, Response, api_error, json_response
+from ..project import PROJECT_ID, Project
 from .params import parse_string_set
 
 ACCOUNT_ID = 4242
 ORGANIZATION_ID = 100
+WORKSPACE_ID = 3448413
+"""Data view of the project with the default id."""
 ENTITY_TYPES = ("event", "profile")
 
 _DOMAINS = {"us": "mixpanel.com", "eu": "eu.mixpanel.com", "in": "in.mixpanel.com"}
@@ -43,8 +46,27 @@ def describe_account(context: Context, _request: Request) -> Response:
             "user_id": ACCOUNT_ID,
             "organizations": {str(ORGANIZATION_ID): organization},
             "projects": described,
+            "workspaces": {
+                str(workspace["id"]): workspace
+                for project in context.projects
+                for workspace in workspaces_of(project)
+            },
         }
     )
+
+
+def workspaces_of(project: Project) -> list[dict[str, Any]]:
+    """Return the data views of a project."""
+    everything = {
+        "id": WORKSPACE_ID + project.project_id - PROJECT_ID,
+        "name": "All Project Data",
+        "project_id": project.project_id,
+        "is_default": True,
+        "is_global": True,
+        "is_restricted": False,
+        "is_visible": True,
+    }
+    return project.workspaces or [everything]
 
 
 def list_annotations(context: Context, request: Request) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..catalog.endpoints import Endpoint
+from ..catalog.endpoint import Endpoint
 from ..windows import Window
 
 

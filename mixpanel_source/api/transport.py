@@ -8,7 +8,7 @@ import requests
 from requests.auth import HTTPBasicAuth
 
 from .. import constants
-from ..catalog.endpoints import QUERY, Endpoint
+from ..catalog.endpoint import QUERY, Endpoint
 from ..config.model import Config
 from .request import Request
 

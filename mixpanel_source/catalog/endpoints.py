@@ -8,12 +8,10 @@ Source: https://developer.mixpanel.com/reference/overview, and the page that eac
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
-PAGES: Final = "https://developer.mixpanel.com/reference/"
-APP: Final = "/api/app/projects/{project_id}"
-QUERY: Final = "/api/query"
-PIPELINES: Final = "/api/2.0/nessie/pipeline"
+from .endpoint import APP, PIPELINES, QUERY, Endpoint
+from .managed_endpoints import MANAGED_ENDPOINTS
 
 QUOTAS: Final = ("query", "export")
 """The hourly quotas, counted separately. The rest of the API has none; the Lexicon allows five
@@ -21,47 +19,6 @@ requests a minute to all projects of an organisation together."""
 
 UNMETERED_QUERIES: Final = ("annotations", "custom_events", "workspaces", "project")
 """First path segments below /api/query that count against no quota."""
-
-
-class Endpoint(NamedTuple):
-    """One address of the API, read only."""
-
-    name: str
-    """Ours: the name of the table it is loaded to, if there is one."""
-    path: str
-    """With placeholders: `{project_id}` and others."""
-    page: str
-    """Page of the reference."""
-    required: tuple[str, ...] = ()
-    """Required parameters."""
-    optional: tuple[str, ...] = ()
-    method: str = "GET"
-    host: str = "query"
-    """`query`, `export` or `ingestion`."""
-    quota: str | None = "query"
-    """One of `QUOTAS`; None if it is unmetered."""
-    rows: str | None = None
-    """Key of the reply that holds the rows; None if the reply itself does."""
-    key: tuple[str, ...] = ()
-    """Columns that identify a row of its table; empty if it has no table."""
-    incremental: bool = False
-    """Whether it can be limited to some days."""
-
-    @property
-    def params(self) -> tuple[str, ...]:
-        """All parameters, without those of the path and those that every request has."""
-        return (*self.required, *self.optional)
-
-    @property
-    def paid(self) -> bool:
-        """Whether free plans refuse it with status 402."""
-        return self.quota == "query"
-
-    @property
-    def source(self) -> str:
-        """URL of its page in the reference."""
-        return PAGES + self.page
-
 
 _DAYS = ("from_date", "to_date")
 _MEASURE = ("report", "bucket", "segment", "step", "metric")
@@ -353,6 +310,7 @@ ENDPOINTS: Final = (
         rows="results",
         key=("id",),
     ),
+    *MANAGED_ENDPOINTS,
 )
 
 _BY_NAME: Final = {endpoint.name: endpoint for endpoint in ENDPOINTS}

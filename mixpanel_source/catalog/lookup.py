@@ -7,7 +7,8 @@ from posixpath import normpath
 from urllib.parse import quote, unquote
 
 from ..errors import ConfigError
-from .endpoints import ENDPOINTS, QUERY, UNMETERED_QUERIES, Endpoint
+from .endpoint import QUERY, Endpoint
+from .endpoints import ENDPOINTS, UNMETERED_QUERIES
 
 _FAMILIES = ("/api/query/", "/api/2.0/", "/api/app/")
 """Paths below these that are not in the table can be read with GET."""

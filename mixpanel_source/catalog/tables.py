@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from .endpoints import Endpoint, endpoint
+from .endpoint import Endpoint
+from .endpoints import endpoint
 
 WHOLE: Final = "replaced as a whole"
 PARTS: Final = "replaced part by part"
@@ -158,6 +159,96 @@ TABLES: Final = (
         WHOLE,
         "none",
         columns=(("lookup_tables", "id text, name text"),),
+    ),
+    Table(
+        "feature_flags",
+        "feature flags, archived ones included",
+        WHOLE,
+        "none",
+        columns=(
+            (
+                "feature_flags",
+                "id text, project_id bigint, workspace_id bigint, key text, name text, "
+                "description text, status text, experiment_id text, context text, "
+                "data_group_id text, serving_method text, ruleset json, tags json, "
+                "created timestamp, modified timestamp, enabled_at timestamp, deleted timestamp",
+            ),
+        ),
+    ),
+    Table(
+        "experiments",
+        "experiments, with their variants, metrics and latest results",
+        WHOLE,
+        "none",
+        columns=(
+            (
+                "experiments",
+                "id text, name text, description text, hypothesis text, status text, "
+                "variants json, metrics json, settings json, exposures_cache json, "
+                "results_cache json, feature_flag json, tags json, start_date timestamp, "
+                "end_date timestamp, created timestamp, modified timestamp, deleted timestamp",
+            ),
+        ),
+    ),
+    Table(
+        "service_accounts",
+        "the service accounts of the project, without secrets",
+        WHOLE,
+        "none",
+        columns=(
+            (
+                "service_accounts",
+                "id bigint, username text, role text, last_used timestamp, expires timestamp, "
+                "created timestamp, creator bigint, has_sensitive_access bool, target_type text",
+            ),
+        ),
+    ),
+    Table(
+        "warehouse_imports",
+        "imports from warehouses and their latest runs",
+        WHOLE,
+        "none",
+        columns=(
+            (
+                "warehouse_imports",
+                "id bigint, import_type text, sync_mode text, warehouse_source_id bigint, "
+                "table_params json, paused bool, run_every bigint, last_dispatch bigint, "
+                "is_deleted bool, created timestamp, creator_name text",
+            ),
+            (
+                "warehouse_import_runs",
+                "import_id bigint, position bigint, status text, start_time bigint, "
+                "end_time bigint, num_events_imported bigint",
+            ),
+        ),
+    ),
+    Table(
+        "workspaces",
+        "the data views that the account can read",
+        WHOLE,
+        "none",
+        asks="projects",
+        columns=(
+            (
+                "workspaces",
+                "id bigint, project_id bigint, name text, is_default bool, is_global bool, "
+                "is_restricted bool, is_visible bool",
+            ),
+        ),
+    ),
+    Table(
+        "bookmarks",
+        "saved reports, with their definitions",
+        WHOLE,
+        "none",
+        columns=(("bookmarks", "id bigint"),),
+    ),
+    Table(
+        "cohort_definitions",
+        "cohorts, with their definitions",
+        WHOLE,
+        "none",
+        columns=(("cohort_definitions", "id bigint"),),
     ),
     _report("funnels", "saved funnels, step by step and day by day", asks="funnel_steps"),
     _report("insights", "a saved report"),

@@ -14,7 +14,14 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CancelledError
-from .options import add_accept_deletions, add_json, add_max_wait, add_progress, add_target
+from .options import (
+    add_accept_deletions,
+    add_archive,
+    add_json,
+    add_max_wait,
+    add_progress,
+    add_target,
+)
 from .output import Column, complain, print_errors, print_table
 from .parser import Parser
 from .progress_view import Board, shown
@@ -35,6 +42,7 @@ def add_job_options(parser: Parser) -> None:
     """Add the options that all these commands have."""
     add_target(parser)
     add_accept_deletions(parser)
+    add_archive(parser)
     add_max_wait(parser)
     add_progress(parser)
     add_json(parser)
@@ -46,6 +54,7 @@ def run_job(
     *,
     tables: Sequence[str],
     catches_up: bool = False,
+    from_archive: str | None = None,
     **settings: str,
 ) -> int:
     """Run a job with its progress shown, print what it did and return the exit code.
@@ -55,22 +64,27 @@ def run_job(
         options: those of `add_job_options`.
         tables: names of the tables that it loads.
         catches_up: see `LoadContext`.
+        from_archive: directory of an archive to load from.
         settings: take precedence over those configured.
     """
     from ..config.providers import load_config
     from ..config.tables import select_tables
     from ..jobs.pipeline import open_pipeline
+    from ..tables.archive.archive import archive_settings, read_archive
     from ..tables.context import LoadContext
     from ..tables.package import Checkpoint
 
+    archive = None if from_archive is None else read_archive(from_archive)
     if options.accept_deletions:
         settings["accept_deletions"] = "true"
+    if options.archive:
+        settings["archive"] = options.archive
     pipeline = open_pipeline(options.destination, dataset=options.dataset, name=options.pipeline)
-    config = load_config(settings)
+    config = load_config({**settings, **archive_settings(archive)})
     selected = select_tables(tables, config)
     board = None
     if options.progress == "auto" and sys.stderr.isatty():
-        board = Board(selected, now=time.time, forecast=_forecast(config))
+        board = Board(selected, now=time.time, forecast=forecast_of(config))
 
     def run(cancelled: Event) -> JobResult:
         context = LoadContext(
@@ -81,6 +95,7 @@ def run_job(
             progress=board,
             cancelled=cancelled,
             catches_up=catches_up,
+            from_archive=archive,
         )
         result = job(context, pipeline)
         if board is not None:
@@ -88,14 +103,15 @@ def run_job(
         return result
 
     with shown(board, logging.getLogger("mixpanel_source")) if board else nullcontext():
-        result = run_cancellable(run, on_cancel=_announce_cancel, before_exit=_show_cursor)
+        result = run_cancellable(run, on_cancel=announce_cancel, before_exit=show_cursor)
     print_result(result, as_json=options.json, debug=options.debug)
     if any(isinstance(error, CancelledError) for error in result.failures.values()):
         complain("Cancelled. What is loaded stays. Run the same command to continue.")
     return result.exit_code
 
 
-def _forecast(config: Config) -> Callable[[str, int], float]:
+def forecast_of(config: Config) -> Callable[[str, int], float]:
+    """Estimates how long a number of requests for a table takes at the quota, in seconds."""
     from ..api.rate_limit import minimum_seconds
     from ..api.request_log import open_request_log
     from ..commands.plan import quota_of
@@ -110,11 +126,12 @@ def _forecast(config: Config) -> Callable[[str, int], float]:
     return forecast
 
 
-def _announce_cancel() -> None:
+def announce_cancel() -> None:
+    """Tell that a job ends as soon as what it has fetched is safe."""
     complain("Cancelling: loading what was fetched. Press Ctrl-C again to end at once.")
 
 
-def _show_cursor() -> None:
+def show_cursor() -> None:
     """Undo what the live view did to the terminal."""
     if sys.stderr.isatty():
         sys.stderr.write("\033[?25h\n")

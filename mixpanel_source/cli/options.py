@@ -89,6 +89,24 @@ def add_accept_deletions(parser: Parser) -> None:
     )
 
 
+def add_archive(parser: Parser) -> None:
+    """Add `--archive`."""
+    parser.add_argument(
+        "--archive",
+        metavar="DIR",
+        help="also keep what Mixpanel serves in files of this directory, one for each day",
+    )
+
+
+def add_from_archive(parser: Parser) -> None:
+    """Add `--from-archive`."""
+    parser.add_argument(
+        "--from-archive",
+        metavar="DIR",
+        help="load from the files of an archive instead of from Mixpanel; no request",
+    )
+
+
 def add_max_wait(parser: Parser) -> None:
     """Add `--max-wait`."""
     default = constants.QUOTA_PATIENCE_SECONDS

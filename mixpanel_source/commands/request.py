@@ -23,7 +23,7 @@ from ..api.clock import Clock
 from ..api.redaction import Redactor
 from ..api.reply import Reply
 from ..api.request import Request
-from ..catalog.endpoints import Endpoint
+from ..catalog.endpoint import Endpoint
 from ..catalog.lookup import find_endpoint
 from ..config.providers import load_config
 from ..config.settings import Settings

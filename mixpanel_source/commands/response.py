@@ -13,7 +13,8 @@ import dlt
 from dlt.common.configuration.specs import BaseConfiguration
 from dlt.extract import DltResource
 
-from ..catalog.endpoints import ENDPOINTS, Endpoint
+from ..catalog.endpoint import Endpoint
+from ..catalog.endpoints import ENDPOINTS
 from ..catalog.tables import TABLE_NAMES
 from ..decode.column_names import readable_name
 from ..decode.framing import iter_rows

@@ -18,7 +18,8 @@ def build_config(values: Mapping[str, object]) -> Config:
         values: setting name -> value as given; None, blank text and absent mean the default.
 
     Raises:
-        ConfigError: on the first setting that is missing, unknown or malformed.
+        ConfigError: on the first setting that is missing, unknown or malformed, or that excludes
+            another one.
     """
     given = {name: value for name, value in values.items() if is_given(value)}
     check_names(given)
@@ -34,6 +35,11 @@ def build_config(values: Mapping[str, object]) -> Config:
                 f"as SOURCES__MIXPANEL__{declared.name.upper()} in the environment, or as an "
                 "argument."
             )
+    if parsed.get("archive") and parsed.get("window_days", 1) != 1:
+        raise ConfigError(
+            "window_days must be 1 if archive is set, because an archive has a file for each day. "
+            "Leave out one of them."
+        )
     hosts = REGIONS[parsed.get("region", Config.region)]
     by_region = {
         "base_url": hosts.query,

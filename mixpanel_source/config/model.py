@@ -19,6 +19,7 @@ from .parsers import (
     names_of,
     number_from,
     parse_day,
+    parse_directory,
     parse_flag,
     parse_ids,
     parse_json,
@@ -122,6 +123,13 @@ class Config:
         parse_flag,
         "Delete events of settled days that Mixpanel no longer serves; by default they are kept",
         default=False,
+    )
+
+    archive: str | None = setting(
+        parse_directory,
+        "Archive that keeps what Mixpanel serves, a file for each day; see docs/archive.md",
+        default=None,
+        example="/srv/mixpanel-archive",
     )
 
     events: tuple[str, ...] = setting(
@@ -267,6 +275,17 @@ class Config:
     def filters(self) -> dict[str, Any]:
         """The filters of the export that are set; empty if all events are loaded."""
         filters = {"events": list(self.events), "where": self.where, "limit": self.limit}
+        return {name: value for name, value in filters.items() if value}
+
+    @property
+    def profile_filters(self) -> dict[str, Any]:
+        """The filters of the profiles that are set; empty if all are loaded completely."""
+        filters = {
+            "where": self.engage_where,
+            "output_properties": [*self.engage_output_properties],
+            "behaviors": self.engage_behaviors,
+            "cohort": self.engage_cohort,
+        }
         return {name: value for name, value in filters.items() if value}
 
     def anchor(self, today: date) -> date:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -156,6 +157,14 @@ def _store(value: object) -> str:
     return text
 
 
+def _directory(value: object) -> str:
+    text = str(value) if isinstance(value, Path) else _text(value)
+    # credentials belong to the environment: addresses are shown in messages
+    if not text or ("://" in text and re.search("[@?#]", text)):
+        raise ValueError
+    return text
+
+
 def _items(value: object) -> Sequence[Any]:
     if isinstance(value, str):
         return parse_list(value)
@@ -219,6 +228,13 @@ parse_store = Parser(
     show=type_of,
 )
 """A place that several processes share. A refused value is not shown: it may hold a password."""
+parse_directory = Parser(
+    _directory,
+    "a directory, or an address such as s3://bucket/archive",
+    "str",
+    hint=", without user name, password and query",
+    show=type_of,
+)
 parse_ids = Parser(
     _ids,
     "whole numbers",

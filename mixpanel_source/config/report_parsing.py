@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, NoReturn
 
-from ..catalog.endpoints import Endpoint
+from ..catalog.endpoint import Endpoint
 from ..catalog.tables import REPORT_TABLES
 from ..errors import ConfigError
 from .lists import JSON_STARTS, ListTextError, parse_list

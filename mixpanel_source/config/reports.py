@@ -14,7 +14,8 @@ from datetime import date
 from hashlib import blake2b
 from typing import Final
 
-from ..catalog.endpoints import Endpoint, endpoint
+from ..catalog.endpoint import Endpoint
+from ..catalog.endpoints import endpoint
 from ..errors import ConfigError
 from ..windows import DAY, Window
 from .report_params import PROPERTY_FILTERS

@@ -29,6 +29,7 @@ class Settings(TypedDict, total=False):
     project_timezone: str | None
     catch_up_days: int | str | None
     accept_deletions: bool | str | None
+    archive: str | None
     events: Sequence[str] | str | None
     where: str | None
     limit: int | str | None

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -88,10 +88,15 @@ class JobResult:
     @property
     def exit_code(self) -> int:
         """The exit code of a command with these failures; of several, the one that matters most."""
-        codes = {error.exit_code for error in self.failures.values()}
-        if not codes and self.is_unchanged:
+        if not self.failures and self.is_unchanged:
             return UNCHANGED
-        return next((code for code in _EXIT_CODES if code in codes), 0)
+        return exit_code_of(self.failures.values())
+
+
+def exit_code_of(failures: Iterable[MixpanelError]) -> int:
+    """The exit code of a command with these failures; 0 without any."""
+    codes = {error.exit_code for error in failures}
+    return next((code for code in _EXIT_CODES if code in codes), 0)
 
 
 def run_job(
@@ -124,6 +129,7 @@ def run_job(
         job_access(pipeline, context) as access,
         _recorded(run, result, context.clock),
         _cleaned_up(pipeline, result),
+        closing(context),
     ):
         try:
             _load_tables(tables, pipeline, context, access=access)

@@ -37,6 +37,7 @@ def mixpanel_source(
     project_timezone: str | None = None,
     catch_up_days: int | str | None = None,
     accept_deletions: bool | str | None = None,
+    archive: str | None = None,
     events: Sequence[str] | str | None = None,
     where: str | None = None,
     limit: int | str | None = None,
@@ -91,6 +92,8 @@ def mixpanel_source(
             3,660; default: `365`).
         accept_deletions: Delete events of settled days that Mixpanel no longer serves; by default
             they are kept (true or false; default: `false`).
+        archive: Archive that keeps what Mixpanel serves, a file for each day; see docs/archive.md
+            (a directory, or an address such as s3://bucket/archive; default: none).
         events: Events to load (a list of event names; default: all).
         where: Mixpanel expression that events must match (text; default: none).
         limit: Maximum events per request; reaching it is an error, not a silent loss (a whole

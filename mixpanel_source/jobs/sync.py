@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from threading import Event
 
 import dlt
@@ -21,6 +22,7 @@ from ..config.settings import Settings
 from ..config.tables import select_tables
 from ..errors import ConfigError
 from ..progress import Progress
+from ..tables.archive.archive import archive_settings, read_archive, select_archived
 from ..tables.context import LoadContext
 from ..tables.events.planning import check_range
 from ..tables.package import Checkpoint
@@ -39,6 +41,7 @@ def sync(
     clock: Clock = time,
     progress: Progress | None = None,
     cancelled: Event | None = None,
+    from_archive: str | Path | None = None,
     **settings: Unpack[Settings],
 ) -> JobResult:
     """Bring `tables` up to date.
@@ -53,6 +56,8 @@ def sync(
         clock: the time, and how to wait.
         progress: receives progress events.
         cancelled: once set, the job loads what it has fetched and ends.
+        from_archive: directory of an archive to load from, without a request. The settings need no
+            credentials then; the project is that of the archive.
         settings: take precedence over those configured.
 
     Returns:
@@ -63,13 +68,15 @@ def sync(
         AuthError: Mixpanel does not know the account or the project; nothing more was tried.
         BusyError: another job is loading into the same dataset.
     """
+    archive = None if from_archive is None else read_archive(from_archive)
     context = LoadContext(
-        load_config(settings),
+        load_config({**settings, **archive_settings(archive)}),
         checkpoint=checkpoint or Checkpoint(),
         max_wait_s=max_wait_s,
         clock=clock,
         progress=progress,
         cancelled=cancelled,
+        from_archive=archive,
     )
     return run_sync(tables, context, pipeline)
 
@@ -79,7 +86,9 @@ def run_sync(
 ) -> JobResult:
     """Bring `tables` up to date in a context that was prepared for it; see `sync`."""
     _check_no_range(context)
-    selected = select_tables(tables, context.config)
+    selected: Sequence[str] = select_tables(tables, context.config)
+    if context.from_archive is not None:
+        selected = select_archived(selected, context.from_archive)
     return run_job("sync", selected, pipeline or open_pipeline(), context)
 
 
@@ -92,6 +101,7 @@ def backfill(
     clock: Clock = time,
     progress: Progress | None = None,
     cancelled: Event | None = None,
+    from_archive: str | Path | None = None,
     **settings: Unpack[Settings],
 ) -> JobResult:
     """Load the events of some days, without reading or moving the cursor of syncs.
@@ -106,6 +116,7 @@ def backfill(
         clock: see `sync`.
         progress: see `sync`.
         cancelled: see `sync`.
+        from_archive: see `sync`.
         settings: see `sync`.
 
     Raises:
@@ -114,13 +125,15 @@ def backfill(
         BusyError: another job is loading into the same dataset.
     """
     parse_range("range", days)
+    archive = None if from_archive is None else read_archive(from_archive)
     context = LoadContext(
-        load_config({**settings, "range": days}),
+        load_config({**settings, **archive_settings(archive), "range": days}),
         checkpoint=checkpoint or Checkpoint(),
         max_wait_s=max_wait_s,
         clock=clock,
         progress=progress,
         cancelled=cancelled,
+        from_archive=archive,
     )
     return run_backfill(context, pipeline)
 
@@ -128,7 +141,10 @@ def backfill(
 def run_backfill(context: LoadContext, pipeline: dlt.Pipeline | None) -> JobResult:
     """Load the days of `range` in a context that was prepared for it; see `backfill`."""
     check_range(context.config, context.now())
-    return run_job("backfill", ("export",), pipeline or open_pipeline(), context)
+    selected: Sequence[str] = ("export",)
+    if context.from_archive is not None:
+        selected = select_archived(selected, context.from_archive)
+    return run_job("backfill", selected, pipeline or open_pipeline(), context)
 
 
 def catch_up(

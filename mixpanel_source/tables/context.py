@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Event
@@ -21,6 +22,7 @@ from ..errors import ConfigError
 from ..files import make_private
 from ..paths import data_directory
 from ..progress import Progress
+from .archive.archive import EVENTS, Archive, open_archive
 from .forgotten_ids import read_forgotten
 from .losses import find_loss
 from .ownership import claim_dataset
@@ -46,6 +48,7 @@ class LoadContext:
         progress: Progress | None = None,
         cancelled: Event | None = None,
         catches_up: bool = False,
+        from_archive: Archive | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -58,8 +61,13 @@ class LoadContext:
             cancelled: once set, the run ends where nothing is half done.
             catches_up: whether `export` loads the days that late events arrived for, instead of
                 those that a sync loads.
+            from_archive: to load from instead of Mixpanel.
         """
+        if from_archive is not None:
+            from_archive.check_filters(config, from_archive.tables)
+            config = _for_archive(config, from_archive)
         self.config = config
+        self.from_archive = from_archive
         self.checkpoint = checkpoint
         self.clock = clock
         self.progress = progress or Progress()
@@ -80,6 +88,27 @@ class LoadContext:
         self._is_claimed = False
         self._checked: set[str] = set()
         self._forgotten: ForgottenIds | None = None
+        self._archive: Archive | None = None
+
+    @property
+    def archive(self) -> Archive | None:
+        """The archive that keeps what is fetched; opened, and locked for others, on first use.
+
+        Raises:
+            ConfigError: it does not fit the settings.
+            BusyError: another process writes it.
+            MixpanelError: it cannot be used.
+        """
+        if self._archive is None and self.config.archive and self.from_archive is None:
+            # a plain pipeline.run does not tell when it is over
+            self._archive = open_archive(self.config, locks=self.checkpoint is not None)
+        return self._archive
+
+    def close(self) -> None:
+        """Let others write the archive."""
+        if self._archive is not None:
+            self._archive.close()
+            self._archive = None
 
     @property
     def forgotten(self) -> ForgottenIds:
@@ -125,6 +154,8 @@ class LoadContext:
             if table not in self._checked:
                 loss = find_loss(pipeline, table)
                 self._checked.add(table)
+        # before any request: what it refuses would be fetched in vain
+        _ = self.archive
         self.package = LoadPackage(table, self.clock.time(), self.checkpoint, self.progress)
         self.package.loss = loss
         return self.package
@@ -169,6 +200,12 @@ class LoadContext:
     def time(self) -> float:
         """The current time in seconds since the epoch, corrected like `now`."""
         return self.clock.time() + self.client.server_time.correction_s
+
+
+def _for_archive(config: Config, archive: Archive) -> Config:
+    """The settings with which an archive is loaded: from its first day on, day by day."""
+    first = min(archive.days(EVENTS), default=None)
+    return replace(config, window_days=1, anchor_date=config.anchor_date or first)
 
 
 def pipeline_spool(pipeline: dlt.Pipeline) -> Spool:

@@ -17,12 +17,12 @@ from ..config.model import Config
 from ..decode.parallel import release_memory
 from ..destinations.registry import destination_of
 from ..destinations.replacement import Replacement
-from . import lists
 from .context import LoadContext
 from .dlt_items import growing_tables, iter_without_tombstones
 from .events import loading as events
 from .events import planning
 from .item_files import adds_load_id, iter_as_files
+from .lists import loading as lists
 from .profiles import cohort_members, groups
 from .profiles import users as profiles
 from .reports import loading as reports

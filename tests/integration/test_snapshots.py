@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
-from mixpanel_sandbox import Fault, Project, made_up_project
-from mixpanel_source.errors import PlanError, TruncatedError
+from mixpanel_sandbox import Fault, Project, Record, made_up_project
+from mixpanel_source import check
+from mixpanel_source.errors import PlanError, ReplyError, TruncatedError
 from mixpanel_source.tables.package import TablePart
 from tests.support.lab import Lab, open_lab
 from tests.support.projects import YESTERDAY
+from tests.support.raw_server import Params, http_json, raw_server
 
 SNAPSHOTS = (
     "cohorts",
@@ -20,6 +23,15 @@ SNAPSHOTS = (
     "projects",
     "data_pipelines",
     "lookup_tables",
+)
+MANAGED = (
+    "feature_flags",
+    "experiments",
+    "service_accounts",
+    "warehouse_imports",
+    "workspaces",
+    "bookmarks",
+    "cohort_definitions",
 )
 
 
@@ -49,7 +61,7 @@ def sorted_like(served: list[dict[str, Any]], by: str = "id") -> list[dict[str, 
 
 def test_all_in_one_sync(any_lab: Lab) -> None:
     """Each table is what is served; only what Mixpanel counts is counted."""
-    report = any_lab.sync(*SNAPSHOTS, requests_per_hour=60)
+    report = any_lab.sync(*SNAPSHOTS, *MANAGED, requests_per_hour=60)
     assert report.failures == {}
     project = any_lab.project
     annotations = sorted_rows(any_lab, "annotations", "user", "tags")
@@ -58,11 +70,109 @@ def test_all_in_one_sync(any_lab: Lab) -> None:
     assert sorted_rows(any_lab, "lookup_tables") == sorted_like(project.lookup_tables)
     (row,) = sorted_rows(any_lab, "projects", by="project_id")
     assert (row["project_id"], row["timezone"]) == (project.project_id, "UTC")
-    assert len(any_lab.rows("cohorts")) == len(project.cohorts)
+    for table, served in (
+        ("cohorts", project.cohorts),
+        ("cohort_definitions", project.cohorts),
+        ("service_accounts", project.service_accounts),
+        ("bookmarks", project.bookmarks),
+        ("workspaces", [1]),
+    ):
+        assert len(any_lab.rows(table)) == len(served), table
+    check_managed_objects(any_lab)
     # of all that was asked only the cohorts count
     assert report.requests_left["query"] == 59
     loads = {row["table_name"]: row["rows"] for row in any_lab.rows("_mixpanel_loads")}
     assert loads["annotations"] == len(project.annotations)
+
+
+def check_managed_objects(lab: Lab) -> None:
+    """Flags, experiments and imports are loaded with their definitions; archived flags too."""
+    flags = sorted_rows(lab, "feature_flags", "ruleset", "tags")
+    assert [(row["key"], row["status"], row["ruleset"]) for row in flags] == [
+        (flag["key"], flag["status"], flag["ruleset"])
+        for flag in sorted_like(lab.project.feature_flags)
+    ]
+    (experiment,) = sorted_rows(lab, "experiments", "variants", "feature_flag")
+    (served,) = lab.project.experiments
+    assert experiment["variants"] == served["variants"]
+    assert served["start_date"] == "2026-11-10T12:00:00Z"
+    started = datetime(2026, 11, 10, 12, tzinfo=timezone.utc)
+    assert experiment["start_date"] == started.timestamp() * 1_000_000
+    (run, failed) = sorted_rows(lab, "warehouse_import_runs", by="position")
+    assert (run["import_id"], run["num_events_imported"], failed["status"]) == (
+        5501,
+        1200,
+        "FAILED",
+    )
+    account = sorted_rows(lab, "service_accounts")[1]
+    assert (account["id"], account["has_sensitive_access"]) == (902, True)
+
+
+def test_data_view_of_flags() -> None:
+    """It is the configured one; else the one that shows everything; without any, nothing loads."""
+    with open_lab(made_up_project(last_day=YESTERDAY, days=1)) as lab:
+        own = {"project_id": lab.project.project_id, "name": "View"}
+        lab.project.workspaces = [
+            {**own, "id": 1, "is_default": True, "is_global": False},
+            {**own, "id": 2, "is_default": False, "is_global": True},
+        ]
+        assert lab.sync("feature_flags").failures == {}
+        assert "/workspaces/2/feature-flags" in lab.sandbox.requests[-1].path
+        assert lab.sync("feature_flags", workspace_id=1).failures == {}
+        assert ["/workspaces/1/" in record.path for record in lab.sandbox.requests] == [True]
+        lab.project.workspaces = [{**own, "id": 3, "project_id": 9}]
+        (failure,) = lab.sync("experiments").failures.values()
+        assert isinstance(failure, ReplyError)
+        assert "Set workspace_id" in str(failure)
+
+
+def test_check_requests_what_a_sync_does() -> None:
+    """With a data view and without one, no table is refused."""
+    with open_lab(made_up_project(last_day=YESTERDAY, days=1)) as lab:
+        for workspace_id in (None, 3448413):
+            settings = {**lab.settings, "workspace_id": workspace_id}
+            results = check(MANAGED, clock=lab.clock, **settings)
+            assert results == dict.fromkeys(MANAGED)
+        assert "/workspaces/3448413/experiments" in {*map(_tail, lab.sandbox.requests)}
+
+
+def _tail(record: Record) -> str:
+    return record.path[record.path.find("/workspaces") :]
+
+
+def test_refused_address_that_is_not_documented(caplog: pytest.LogCaptureFixture) -> None:
+    """It is reported, the table stays as it was, and the sync is a success."""
+    with open_lab(made_up_project(last_day=YESTERDAY, days=1)) as lab:
+        lab.sync("bookmarks")
+        lab.sandbox.inject(Fault("403", table="bookmarks"), Fault("403", table="experiments"))
+        result = lab.sync("bookmarks", "experiments", "cohort_definitions")
+        assert [part.table for part in result.failures] == ["experiments"]
+        assert "bookmarks: status 403" in caplog.text
+        assert "is not documented" in caplog.text
+        assert len(lab.rows("bookmarks")) == len(lab.project.bookmarks)
+        assert len(lab.rows("cohort_definitions")) == len(lab.project.cohorts)
+
+
+@pytest.mark.parametrize("last_cursor", [None, "b"])
+def test_list_of_several_pages_is_followed(last_cursor: str | None) -> None:
+    """Each page names the next one; a page that names itself ends the table with an error."""
+
+    def answer(_path: str, params: Params) -> bytes:
+        page = 2 if params.get("cursor") == "b" else 1
+        cursor = last_cursor if page == 2 else "b"
+        return http_json(
+            {"status": "ok", "results": [{"id": page}], "pagination": {"next_cursor": cursor}}
+        )
+
+    with raw_server(answer) as server, open_lab(Project()) as lab:
+        result = lab.sync("cohort_definitions", base_url=server.url)
+        assert len(server.requests) == 2
+        if last_cursor is None:
+            assert result.failures == {}
+            assert sorted(row["id"] for row in lab.rows("cohort_definitions")) == [1, 2]
+        else:
+            (failure,) = result.failures.values()
+            assert "do not end" in str(failure)
 
 
 def test_pipelines_come_with_their_runs(any_lab: Lab) -> None:

@@ -9,13 +9,25 @@ from typing import Any, NamedTuple
 import pytest
 
 from mixpanel_source import constants
-from mixpanel_source.catalog.endpoints import ENDPOINTS, QUOTAS, Endpoint, endpoint
+from mixpanel_source.catalog.endpoint import Endpoint
+from mixpanel_source.catalog.endpoints import ENDPOINTS, QUOTAS, endpoint
 from mixpanel_source.catalog.lookup import find_endpoint
 from mixpanel_source.catalog.tables import TABLE_NAMES
 from mixpanel_source.errors import ConfigError
 from tests.support.openapi import load_specification
 
-SPECIFICATIONS = ("query", "export", "annotations", "lexicon-schemas", "data-pipelines")
+SPECIFICATIONS = (
+    "query",
+    "export",
+    "annotations",
+    "lexicon-schemas",
+    "data-pipelines",
+    "feature-flags-management",
+    "experiments",
+    "service-accounts",
+    "warehouse-connectors",
+    "gdpr",
+)
 SCOPE = {"project_id", "workspace_id"}
 """Parameters that every request accepts."""
 
@@ -108,8 +120,9 @@ def test_catalog_is_consistent() -> None:
         assert known.host in constants.Hosts._fields
         assert known.source.startswith("https://developer.mixpanel.com/reference/")
         assert not {*known.required} & {*known.optional}
-    from_profiles = {"cohort_members", "groups"}  # these query the endpoint of profiles
-    assert set(TABLE_NAMES) - from_profiles <= {known.name for known in ENDPOINTS}
+    # these query the endpoints of profiles and of the account
+    from_others = {"cohort_members", "groups", "workspaces"}
+    assert set(TABLE_NAMES) - from_others <= {known.name for known in ENDPOINTS}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +156,7 @@ def test_known_endpoints_are_found(method: str, path: str, name: str, quota: str
         ("/api/2.0/metrics/list", "query", "query"),
         ("/api/query/custom_events", "query", None),
         ("/api/2.0/annotations", "query", None),
-        ("/api/app/projects/{project_id}/bookmarks", "query", None),
+        ("/api/app/projects/{project_id}/dashboards", "query", None),
         ("/api/2.0/nessie/else", "export", None),
     ],
 )

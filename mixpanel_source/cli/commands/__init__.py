@@ -9,6 +9,7 @@ MODULES = (
     "sync",
     "backfill",
     "catch_up",
+    "archive",
     "check",
     "plan",
     "status",

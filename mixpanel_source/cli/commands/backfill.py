@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..job import add_job_options, run_job
-from ..options import add_range
+from ..options import add_from_archive, add_range
 from ..parser import Commands, add_command
 from ..startup import fast_imports
 
@@ -15,6 +15,7 @@ def add_parser(commands: Commands) -> None:
     summary = "Load the events of a range of days, without changing where the next sync starts."
     parser = add_command(commands, "backfill", run, summary=summary)
     add_range(parser, "days to load", required=True)
+    add_from_archive(parser)
     add_job_options(parser)
 
 
@@ -26,4 +27,10 @@ def run(options: argparse.Namespace) -> int:
     with fast_imports():
         from ...jobs.sync import run_backfill
 
-    return run_job(run_backfill, options, tables=["export"], range=options.range)
+    return run_job(
+        run_backfill,
+        options,
+        tables=["export"],
+        from_archive=options.from_archive,
+        range=options.range,
+    )

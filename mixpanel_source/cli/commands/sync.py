@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 
 from ..job import add_job_options, run_job
-from ..options import add_tables
+from ..options import add_from_archive, add_tables
 from ..parser import Commands, add_command
 from ..startup import fast_imports
 
@@ -16,6 +16,7 @@ def add_parser(commands: Commands) -> None:
     summary = "Bring the selected tables up to date; safe to run at any time."
     parser = add_command(commands, "sync", run, summary=summary)
     add_tables(parser)
+    add_from_archive(parser)
     add_job_options(parser)
 
 
@@ -27,4 +28,9 @@ def run(options: argparse.Namespace) -> int:
     with fast_imports():
         from ...jobs.sync import run_sync
 
-    return run_job(partial(run_sync, options.tables), options, tables=options.tables)
+    return run_job(
+        partial(run_sync, options.tables),
+        options,
+        tables=options.tables,
+        from_archive=options.from_archive,
+    )

@@ -6,6 +6,7 @@ Source: https://developer.mixpanel.com/reference/raw-event-export.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from functools import partial
 from typing import NamedTuple
 
@@ -20,8 +21,10 @@ from ...decode.framing import iter_row_blocks
 from ...decode.index.identity import EventIdentifier
 from ...decode.parallel import Check
 from ...decode.verify import VerifiedWindow, verify
-from ...errors import PausedError, TruncatedError
+from ...errors import MixpanelError, PausedError, TruncatedError
 from ...windows import Window
+from ..archive.archive import Archive
+from ..archive.reading import take_file
 from ..context import LoadContext
 from ..emit import build_reader
 from ..package import LoadPackage
@@ -86,6 +89,10 @@ class EventDownloads:
                     raise
                 fetched = self._fetch(window, patience_s=patience_s)
         self._package.spooled.append((self._spool, fetched.name))
+        if self._context.archive is not None:
+            # an archive has a file for each day, and so each window is a day
+            index = fetched.verified.index
+            self._context.archive.keep(NAME, window.first, fetched.spooled, index)
         return fetched
 
     def prefetch(self, window: Window) -> None:
@@ -102,6 +109,8 @@ class EventDownloads:
         reuse: bool = False,
     ) -> FetchedWindow:
         """The window on disk and verified: left there by an earlier run, or fetched now."""
+        if self._context.from_archive is not None:
+            return self._take_archived(self._context.from_archive, window.first, check)
         config = self._context.config
         name = spool_name(NAME, window, config.project_id, config.export_base_url, config.filters)
         reader = build_reader(config, EventIdentifier())
@@ -125,6 +134,16 @@ class EventDownloads:
                 subject=f"{NAME} {window}",
             )
         return FetchedWindow(name, *found)
+
+    def _take_archived(self, archive: Archive, day: date, check: Check) -> FetchedWindow:
+        file = archive.find(NAME, day)
+        if file is None:
+            raise MixpanelError(
+                f"export {day}: the archive {archive.location} has no file of this day, which has "
+                "to be read with the days around it. Sync it from Mixpanel."
+            )
+        reader = build_reader(self._context.config, EventIdentifier())
+        return FetchedWindow(*take_file(archive, file, self._spool, reader, check))
 
     def _oldest_usable(self, window: Window, *, reuse: bool) -> float:
         """Seconds since the epoch; a window spooled then or before is fetched again."""

@@ -27,6 +27,7 @@ from ...decode.value_types import EVENT
 from ...destinations.replacement import Replacement
 from ...errors import MixpanelError
 from ...windows import Window, WindowQueue, iter_days, settled_on
+from ..archive.archive import Archive
 from ..context import LoadContext, open_spool
 from ..emit import (
     Shape,
@@ -125,7 +126,38 @@ def _record_lost(context: LoadContext, package: LoadPackage, ledger: Ledger) -> 
 def _days_to_load(context: LoadContext, ledger: Ledger) -> list[date]:
     if context.catches_up:
         return ledger.late_days
-    return plan_days(context.config, ledger, context.now(), loaded=context.record.days)
+    days = plan_days(context.config, ledger, context.now(), loaded=context.record.days)
+    if context.from_archive is None:
+        return days
+    return _days_in_archive(context, context.from_archive, ledger, days)
+
+
+def _days_in_archive(
+    context: LoadContext, archive: Archive, ledger: Ledger, days: Sequence[date]
+) -> list[date]:
+    """Those of the planned days that an archive has, unless they were read later than its files.
+
+    A sync requests those that are missing between them the next time it loads from Mixpanel.
+    """
+    files = [archive.find(NAME, day) for day in days]
+    held = [file for file in files if file is not None]
+    last = max((file.day for file in held), default=date.min)
+    missing = [day for day, file in zip(days, files, strict=True) if file is None and day < last]
+    if context.config.range is None:
+        ledger.record_lost(missing)
+    if missing and not context.record.windows:
+        logger.warning(
+            "export: the archive has no files of %d days, the first of which is %s. They are not "
+            "loaded; load them from Mixpanel, with a sync or a backfill.",
+            len(missing),
+            missing[0],
+        )
+    return [
+        file.day
+        for file in held
+        if ledger.read_at(Window(file.day, file.day)) <= file.fetched_at
+        or file.day in ledger.lost_days
+    ]
 
 
 class _WindowLoader:

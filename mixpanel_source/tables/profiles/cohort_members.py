@@ -29,7 +29,7 @@ from ...decode.value_types import PROFILE
 from ...destinations.replacement import Replacement
 from ..context import LoadContext
 from ..emit import Shape, closing_items, count_workers, iter_items, stored_columns
-from ..lists import ListFetcher, list_request
+from ..lists.fetching import ListFetcher, list_request
 from ..package import LoadPackage
 from ..partitions import iter_parts
 from ..rejected import RejectedWriter, find_rejected

@@ -25,9 +25,11 @@ from ...decode.index.identity import ProfileIdentifier
 from ...decode.index.row_index import RowIndex
 from ...decode.verify import VerifiedWindow, verify
 from ...errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
+from ..archive.archive import Archive
+from ..archive.reading import take_file
 from ..context import LoadContext, open_spool
 from ..emit import build_reader
-from ..load_log import WindowLoad
+from ..load_log import WindowLoad, date_in_utc
 from ..package import LoadPackage
 from ..spool import Spool, Spooled, spool_name
 from ..spooled_window import SpooledWindow, find_verified
@@ -81,6 +83,11 @@ class ProfileDump:
     spooled: Spooled
     verified: VerifiedWindow
 
+    def keep_in(self, archive: Archive) -> None:
+        """Add the profiles to an archive, under the day on which they were read."""
+        day = date_in_utc(self.spooled.fetched_at)
+        archive.keep(self.query.table, day, self.spooled, self.verified.index)
+
     def window_load(self) -> WindowLoad:
         """The entry for the load log; its rows are still to be counted."""
         load = WindowLoad.of_reading(
@@ -101,21 +108,28 @@ def take_dump(
     query: ProfileQuery,
     *,
     after: float,
+    spool: Spool | None = None,
 ) -> ProfileDump:
-    """A dump that an earlier run left in the spool, or else one fetched now.
+    """A dump from an archive, or that an earlier run left in the spool, or fetched now.
 
     Args:
         context: of the run.
         package: that the profiles are for.
         query: which profiles.
         after: seconds since the epoch; a dump fetched then or before is fetched again.
+        spool: that of the running pipeline if not given.
 
     Raises:
         TruncatedError: every try was incomplete.
     """
-    spool, name = open_spool(), query.spool_name(context.config)
+    spool, name = spool or open_spool(), query.spool_name(context.config)
     after = max(after, context.time() - MAX_SPOOL_AGE_S)
     reader = build_reader(context.config, ProfileIdentifier())
+    archived = context.from_archive and context.from_archive.newest(query.table)
+    if context.from_archive is not None and archived:
+        taken = take_file(context.from_archive, archived, spool, reader)
+        package.spooled.append((spool, taken.name))
+        return ProfileDump(query, taken.spooled, taken.verified)
     found = find_verified(spool, name, reader, after=after)
     spooled, verified = found or _fetch(context, package, query, reader, spool)
     package.spooled.append((spool, name))

@@ -10,7 +10,7 @@ Source: https://developer.mixpanel.com/reference/engage-query.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -53,12 +53,19 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
     state = dlt.current.resource_state()
     if package.loss is not None and package.loss.is_table_lost:
         state.pop(READ_AT, None)
-    filters = _filters(config)
+    if _is_archive_older(context, state):
+        yield from closing_items(package, state)
+        return
+    filters = config.profile_filters
     now = context.clock.time()
-    since = _updated_since(state, config, filters, now)
+    since = None
+    if context.from_archive is None:
+        since = _updated_since(state, config, filters, now)
     decoder = build_decoder(config, PROFILE, forgotten=context.forgotten)
     query = ProfileQuery(NAME, _form(config, since, now))
     dump = take_dump(context, package, query, after=state.get(READ_AT, 0.0))
+    if since is None and context.archive is not None:
+        dump.keep_in(context.archive)
     state[READ_AT] = dump.spooled.fetched_at
     state[FILTERS] = filters
     load = dump.window_load()
@@ -77,15 +84,22 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
     yield from closing_items(package, state)
 
 
-def _filters(config: Config) -> dict[str, Any]:
-    """The filters that are set; empty if all profiles are loaded completely."""
-    filters = {
-        "where": config.engage_where,
-        "output_properties": [*config.engage_output_properties],
-        "behaviors": config.engage_behaviors,
-        "cohort": config.engage_cohort,
-    }
-    return {name: value for name, value in filters.items() if value}
+def _is_archive_older(context: LoadContext, state: Mapping[str, Any]) -> bool:
+    """Whether the profiles of an archive were read before those that are loaded."""
+    archived = context.from_archive and context.from_archive.newest(NAME)
+    if not archived or state.get(READ_AT, 0.0) <= archived.fetched_at:
+        return False
+    logger.warning(
+        "engage: the profiles that are loaded are newer than those of the archive, of %s. They "
+        "stay.",
+        archived.day,
+    )
+    return True
+
+
+def full_query(config: Config, now: float) -> ProfileQuery:
+    """The query for all profiles, at a time in seconds since the epoch."""
+    return ProfileQuery(NAME, _form(config, None, now))
 
 
 def _updated_since(

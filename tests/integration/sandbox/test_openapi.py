@@ -21,7 +21,13 @@ from tests.support.sandbox_calls import Response, send
 VALUES: dict[str, object] = {
     "project_id": 1234567,
     "projectId": 1234567,
-    "workspace_id": 1,
+    "workspace_id": 3448413,
+    "flag_id": "8a1e6b0c-54c5-4a5e-9a41-6f0f2f6f8d11",
+    "include_archived": "true",
+    "experiment_id": "c7d5d0ce-7c5e-4a0a-9d0b-2f3f1a6b9e33",
+    "organizationId": 100,
+    "serviceAccountId": 901,
+    "importId": 5501,
     "from_date": "2026-11-19",
     "to_date": "2026-11-20",
     "fromDate": "2026-11-01",
@@ -215,7 +221,10 @@ DEVIATIONS: dict[str, Callable[[dict[str, Any]], None]] = {
 }
 # `on` adds a level of nesting that the specification does not have
 NESTS_WITH_ON = {"funnels-query", "retention-query", "retention-frequency-query"}
-FILES = ("query", "annotations", "lexicon-schemas", "data-pipelines", "ingestion", "export")
+FILES = (
+    *("query", "annotations", "lexicon-schemas", "data-pipelines", "ingestion", "export"),
+    *("feature-flags-management", "experiments", "service-accounts", "warehouse-connectors"),
+)
 OPERATIONS = [operation for name in FILES for operation in read_operations(name)]
 
 
@@ -233,7 +242,7 @@ def sandbox_clock() -> Clock:
 
 def test_read_operations_are_found() -> None:
     """All read operations of the specifications are tested below."""
-    assert len(OPERATIONS) == 30
+    assert len(OPERATIONS) == 40
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)

@@ -1,0 +1,112 @@
+"""`mixpanel-source archive`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from contextlib import nullcontext
+from threading import Event
+from typing import TYPE_CHECKING
+
+from ...catalog.tables import DEFAULT_TABLES
+from ...errors import CancelledError
+from ..job import announce_cancel, forecast_of, show_cursor
+from ..options import (
+    add_accept_deletions,
+    add_json,
+    add_max_wait,
+    add_progress,
+    add_range,
+    parse_names,
+)
+from ..output import Column, complain, print_errors, print_table
+from ..parser import Commands, add_command
+from ..progress_view import Board, shown
+from ..signals import CancellableClock, run_cancellable
+from ..startup import fast_imports
+from ..text import count
+
+if TYPE_CHECKING:
+    from ...jobs.archive import ArchiveResult
+
+COLUMNS = (Column("table"), Column("files", unit="file"), Column("rows", unit="row"))
+
+
+def add_parser(commands: Commands) -> None:
+    """Declare the command."""
+    summary = (
+        "Keep what Mixpanel serves in files, one for each day of events and one for the profiles; "
+        "loads nothing into a database."
+    )
+    parser = add_command(commands, "archive", run, summary=summary)
+    parser.add_argument(
+        "--to", required=True, metavar="DIR", help="directory of the archive, which is created"
+    )
+    parser.add_argument(
+        "--tables",
+        type=parse_names,
+        default=list(DEFAULT_TABLES),
+        metavar="NAMES",
+        help="export, engage or both, separated by commas (default: export,engage)",
+    )
+    add_range(parser, "days to archive; from anchor_date to yesterday without it")
+    add_accept_deletions(parser)
+    add_max_wait(parser)
+    add_progress(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the command."""
+    from ...config.tables import check_tables
+
+    check_tables(options.tables)
+    with fast_imports():
+        from ...jobs.archive import archive_config, run_archive
+        from ...tables.context import LoadContext
+        from ...tables.package import Checkpoint
+
+    settings = {"accept_deletions": "true"} if options.accept_deletions else {}
+    config = archive_config(options.to, options.range, settings)
+    board = None
+    if options.progress == "auto" and sys.stderr.isatty():
+        board = Board(options.tables, now=time.time, forecast=forecast_of(config))
+
+    def archive(cancelled: Event) -> ArchiveResult:
+        context = LoadContext(
+            config,
+            checkpoint=Checkpoint(),
+            max_wait_s=options.max_wait,
+            clock=CancellableClock(cancelled),
+            progress=board,
+            cancelled=cancelled,
+        )
+        return run_archive(options.tables, context)
+
+    with shown(board, logging.getLogger("mixpanel_source")) if board else nullcontext():
+        result = run_cancellable(archive, on_cancel=announce_cancel, before_exit=show_cursor)
+    _print(result, as_json=options.json, debug=options.debug)
+    if any(isinstance(error, CancelledError) for error in result.failures.values()):
+        complain("Cancelled. What is archived stays. Run the same command to continue.")
+    return result.exit_code
+
+
+def _print(result: ArchiveResult, *, as_json: bool, debug: bool) -> None:
+    if as_json:
+        summary = {
+            "files": dict(result.files),
+            "rows": dict(result.rows),
+            "requests": result.requests,
+            "requests_left": dict(result.requests_left),
+            "archive": result.location,
+            "failures": {table: str(error) for table, error in result.failures.items()},
+        }
+        print(json.dumps(summary))
+    else:
+        print_table(COLUMNS, [(name, n, result.rows[name]) for name, n in result.files.items()])
+        print(f"{count(result.files.total(), 'file')} added to {result.location}")
+        print(count(result.requests, "request"))
+    print_errors(result.failures.values(), debug=debug)

@@ -1,0 +1,1 @@
+"""Archives: directories of files that hold what Mixpanel served, day by day."""

@@ -1,0 +1,1 @@
+"""Tables that are a list of objects."""
