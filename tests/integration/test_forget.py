@@ -337,5 +337,5 @@ def test_destination_without_sql_is_refused(
     """Files cannot be deleted from; what can is listed."""
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "files"))
     lab.sync("export")
-    with pytest.raises(errors.ConfigError, match=r"Supported are duckdb.*postgres"):
+    with pytest.raises(errors.ConfigError, match=r"Supported are .*duckdb.*postgres"):
         mixpanel_source.forget(["u0"], destination="filesystem")
