@@ -141,6 +141,15 @@ def test_ignored_setting(lab: Lab, lake: Path, monkeypatch: pytest.MonkeyPatch) 
     assert lab.sandbox.requests == []
 
 
+@needs_extensions
+def test_catalog_of_other_files(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalog is of the files that it was made with."""
+    destination_of(open_pipeline("ducklake")).acquire().release()
+    monkeypatch.setenv(STORAGE, f"{lake}-moved")
+    with pytest.raises(ConfigError, match="is of a lake whose files are elsewhere"):
+        destination_of(open_pipeline("ducklake")).acquire()
+
+
 def test_catalog_without_locks(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A catalog in a database that we cannot lock is refused before the first request."""
     monkeypatch.setenv(CATALOG, "mysql://user:password@localhost/lake")

@@ -105,6 +105,12 @@ class DuckLake(DuckDbSql):
         if self._catalog == "duckdb":
             return explain(error, self._file)
         failure = find_failure(error)
+        if failure and "DATA_PATH" in failure.message:
+            return ConfigError(
+                f"The catalog {self._client.config.data_location()} is of a lake whose files are "
+                f"elsewhere. Set DESTINATION__{self._name.upper()}__CREDENTIALS__STORAGE__"
+                "BUCKET_URL to where they are, or give another catalog."
+            )
         says = f" DuckDB says: {failure}." if failure else ""
         return MixpanelError(
             f"The lake of destination {self._name} cannot be opened: its catalog is "
