@@ -37,7 +37,7 @@ class ExactDuckLake(ducklake):
     """DuckLake with the client of this module, under dlt's own name.
 
     With that name it finds the configuration of dlt's DuckLake, and a pipeline that it has loaded
-    can be opened with dlt alone.
+    can be opened with dlt alone, where DuckDB finds the extensions itself.
     """
 
     @property
@@ -81,6 +81,11 @@ def catalog_kind(credentials: DuckLakeCredentials) -> str:
     return "postgres" if kind.partition("+")[0] == "postgresql" else kind
 
 
+def is_ambiguous(schema: str, lake: str) -> bool:
+    """Whether DuckDB takes the name of a schema for that of a database."""
+    return schema.casefold() in {lake.casefold(), "system", "temp"}
+
+
 class LakeSqlClient(DuckLakeSqlClient):
     """dlt's client, which leaves it to the engine to detach the lake."""
 
@@ -90,6 +95,13 @@ class LakeSqlClient(DuckLakeSqlClient):
         pool: Any = self.credentials.conn_pool
         with pool.engine.lock:
             return super().open_connection()
+
+    def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:  # noqa: ARG002 - as overridden
+        """The lake, where DuckDB takes the name of the dataset for that of a database."""
+        name = self.credentials.ducklake_name
+        if not is_ambiguous(self.dataset_name, name):
+            return None
+        return self.capabilities.escape_identifier(name) if quote else name
 
     @property
     def attach_statement(self) -> str:

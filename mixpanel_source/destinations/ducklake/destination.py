@@ -64,14 +64,31 @@ class DuckLake(DuckDbSql):
         return f"ducklake {self._client.config.data_location()}"
 
     @property
+    def view_obstacle(self) -> str | None:
+        """DuckDB takes the name of the schema in a view for that of a database."""
+        from .client import is_ambiguous  # noqa: PLC0415 - as above
+
+        if not is_ambiguous(self.dataset_name, self._client.config.credentials.ducklake_name):
+            return None
+        return (
+            f"DuckDB creates no views of tables in the schema {self.dataset_name}, because a "
+            "database has that name too. Load into another dataset."
+        )
+
+    @property
     def exists(self) -> bool:
         """Whether the catalog exists; connecting would create it."""
         return self._file is None or self._file.exists()
 
     @property
     def refusal(self) -> str | None:
-        """The catalog cannot be locked for a job, or dlt would ignore where the files are to be."""
+        """What dlt alone would do or would ignore, and catalogs that no job can lock."""
         prefix = f"DESTINATION__{self._name.upper()}"
+        if not self.restores_schema:
+            return (
+                f"The pipeline to {self._name} was opened with dlt alone, which would download "
+                "extensions of DuckDB. Open it with open_pipeline('ducklake')."
+            )
         if self._catalog not in _CATALOGS:
             return (
                 f"{self._name} has a catalog in {self._catalog}. Give one in sqlite, duckdb or "
