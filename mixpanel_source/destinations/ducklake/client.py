@@ -11,6 +11,7 @@ from dlt.common.configuration import configspec
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema, TSchemaTables
 from dlt.destinations import ducklake
@@ -49,6 +50,18 @@ class ExactDuckLake(ducklake):
     def destination_type(self) -> str:
         """The type that goes into the pipeline's state."""
         return "dlt.destinations.ducklake"
+
+    @classmethod
+    def adjust_capabilities(
+        cls,
+        caps: DestinationCapabilitiesContext,
+        config: Any,  # noqa: ANN401 - as overridden
+        naming: NamingConvention | None,
+    ) -> DestinationCapabilitiesContext:
+        """Load one file at a time: transactions at once would conflict in the catalog."""
+        adjusted = super().adjust_capabilities(caps, config, naming)
+        adjusted.loader_parallelism_strategy = "sequential"
+        return adjusted
 
     @property
     def client_class(self) -> type[DuckLakeClient]:
