@@ -26,6 +26,7 @@ from dlt.destinations.sql_client import raise_open_connection_error
 from duckdb import DuckDBPyConnection
 
 from ..duckdb.replace import KeepFileJob, ReplacingClient, rows_of, staged_files
+from ..duckdb.resources import limited_resources
 from ..replacement import conditions_of
 from .engine import EnginePool
 from .extensions import needed_extensions
@@ -203,8 +204,10 @@ class _StagedMergeJob(SqlLoadJob):
         table = self.load_table_name
         with client.with_staging_dataset():
             name = client.make_qualified_table_name(table)
-        rows = rows_of(staged_files(self._file_path, table))
-        with client.begin_transaction():
-            client.execute_sql(f"DELETE FROM {name}")  # noqa: S608 - our own names
-            client.execute_sql(f"INSERT INTO {name} BY NAME SELECT * FROM {rows}")  # noqa: S608 - as above
-        super().run()
+        files = staged_files(self._file_path, table)
+        columns = len(job_client.schema.get_table_columns(table))
+        with limited_resources(client, files, columns=columns):
+            with client.begin_transaction():
+                client.execute_sql(f"DELETE FROM {name}")  # noqa: S608 - our own names
+                client.execute_sql(f"INSERT INTO {name} BY NAME SELECT * FROM {rows_of(files)}")  # noqa: S608 - as above
+            super().run()

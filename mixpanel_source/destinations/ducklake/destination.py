@@ -136,9 +136,9 @@ class DuckLake(DuckDbSql):
         )
 
     def acquire(self) -> ExclusiveAccess:
-        """Lock the catalog's file, or the dataset in the catalog's PostgreSQL, and open the lake.
+        """Lock the catalog's file, or the lake in the catalog's PostgreSQL, and open the lake.
 
-        The lock is taken without the lake: DuckLake locks its catalog only for a transaction.
+        All datasets are locked, because transactions on different tables conflict in the catalog.
         """
         access = self._lock()
         try:
@@ -180,13 +180,13 @@ class DuckLake(DuckDbSql):
             raise ConfigError(
                 f"A catalog in postgres needs a driver: pip install '{self.extra}'."
             ) from error
-        from ..postgres.session_lock import lock_dataset  # noqa: PLC0415 - as above
+        from ..postgres.session_lock import lock_in_session  # noqa: PLC0415 - as above
 
         credentials = self._client.config.credentials
         lake = credentials.metadata_schema or credentials.ducklake_name
         address = credentials.catalog.to_url().render_as_string(hide_password=False)
         try:
-            return lock_dataset(address, f"{self.dataset_name} of the lake {lake}")
+            return lock_in_session(address, lake, kind="lake")
         except psycopg2.OperationalError as error:
             raise self.connection_error(error) from error
 
