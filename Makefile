@@ -36,7 +36,7 @@ test-all: $(VENV)/.dev-$(VERSION)  ## run all tests
 # requirements.txt pins the newest DuckDB with packages of its extensions; this takes the newest of all
 test-newest:  ## run the tests, without the slowest, with the newest version of every package
 	@$(PYTHON) -m venv --clear $(VENV)-newest
-	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[postgres,dev]'
+	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[delta,postgres,dev]'
 	@$(VENV)-newest/bin/python -m pytest -n $(WORKERS) -m 'not slow' --durations=25
 
 coverage: COVERAGE := --cov --cov-report=term
@@ -99,5 +99,5 @@ $(VENV)/.run-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VER
 
 $(VENV)/.dev-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VERSION)
 	@echo "setting up $(VENV) with what developing needs ..."
-	@$(PIP) --editable '.[ducklake,postgres,dev]'
+	@$(PIP) --editable '.[delta,ducklake,postgres,dev]'
 	@touch $(VENV)/.run-$(VERSION) $@
