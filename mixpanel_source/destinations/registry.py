@@ -17,6 +17,7 @@ from .lake.destination import Delta, Parquet
 from .lake.factory import delta
 from .postgres.destination import Postgres
 from .sqlalchemy import SqlAlchemy
+from .warehouses import BigQuery, ClickHouse, Databricks
 
 _BUILT_IN = "dlt.destinations."
 """How dlt prefixes the names of its own destinations."""
@@ -24,6 +25,9 @@ _OWN = f"{delta.__module__}."
 """How dlt prefixes the names of ours."""
 
 DESTINATIONS: Mapping[str, type[Destination]] = {
+    "bigquery": BigQuery,
+    "clickhouse": ClickHouse,
+    "databricks": Databricks,
     "delta": Delta,
     "duckdb": DuckDb,
     "ducklake": DuckLake,

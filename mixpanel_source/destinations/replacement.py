@@ -8,6 +8,7 @@ one transaction. A condition decides what goes, never a key: dlt's delete by key
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +24,8 @@ _BLANKS = {pa.string(): "", pa.int64(): 0}
 """What a tombstone has in a column that may not be null."""
 
 
+_COLUMNS_IN = re.compile(r"(\(\w+(?:, \w+)+\)) IN \(SELECT \w+(?:, \w+)+ FROM")
+"""Compares several columns with those of a subquery."""
 _MARK = b"mixpanel.tombstones"
 """Metadata of a schema: the column `keep` as JSON, and what tombstones have there."""
 
@@ -170,6 +173,15 @@ def conditions_of(table: Mapping[str, Any]) -> Conditions | None:
     if scope is None or keep is None or table.get("x-merge-strategy") != "delete-insert":
         return None
     return Conditions(scope, keep)
+
+
+def with_structs(scope: str) -> str:
+    """A scope for databases that compare only one column with a subquery, but also a struct.
+
+    Args:
+        scope: of a `Replacement`.
+    """
+    return _COLUMNS_IN.sub(r"STRUCT\1 IN (SELECT STRUCT\1 FROM", scope)
 
 
 def without_tombstones(rows: pa.Table) -> pa.Table:

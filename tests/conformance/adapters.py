@@ -47,6 +47,12 @@ ADAPTERS = (
     Adapter("DuckDB", "duckdb", quick=frozenset({"changed days"})),
     Adapter("Postgres", "postgres", fixture="postgres"),
     Adapter(
+        "DuckLake",
+        "ducklake",
+        packages=("duckdb_extension_ducklake",),
+        quick=frozenset({"changed days"}),
+    ),
+    Adapter(
         "Delta",
         "delta",
         settings=_lake("delta"),

@@ -141,6 +141,33 @@ def test_ignored_setting(lab: Lab, lake: Path, monkeypatch: pytest.MonkeyPatch) 
     assert lab.sandbox.requests == []
 
 
+@needs_extensions
+@pytest.mark.usefixtures("lake")
+def test_dataset_with_the_name_of_a_database(lab: Lab) -> None:
+    """A dataset may be called as the lake is in DuckDB."""
+    with open_lab(lab.project, open_pipeline("ducklake", dataset="ducklake")) as other:
+        assert other.sync("engage").failures == {}
+        other.assert_profiles_kept()
+        assert destination_of(other.pipeline).view_obstacle is not None
+
+
+def test_pipeline_of_dlt_alone(lab: Lab) -> None:
+    """A pipeline that would download extensions is refused before the first request."""
+    pipeline = dlt.pipeline("own", destination="ducklake", dataset_name="own")
+    with pytest.raises(ConfigError, match="Open it with open_pipeline"):
+        mixpanel_source.sync(("engage",), pipeline=pipeline, clock=lab.clock, **lab.settings)
+    assert lab.sandbox.requests == []
+
+
+@needs_extensions
+def test_catalog_of_other_files(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalog is of the files that it was made with."""
+    destination_of(open_pipeline("ducklake")).acquire().release()
+    monkeypatch.setenv(STORAGE, f"{lake}-moved")
+    with pytest.raises(ConfigError, match="is of a lake whose files are elsewhere"):
+        destination_of(open_pipeline("ducklake")).acquire()
+
+
 def test_catalog_without_locks(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A catalog in a database that we cannot lock is refused before the first request."""
     monkeypatch.setenv(CATALOG, "mysql://user:password@localhost/lake")

@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.destinations.impl.ducklake.configuration import DuckLakeCredentials
 
 from mixpanel_sandbox import Fault, Sandbox, made_up_project
+from mixpanel_source.destinations.ducklake.client import ExactDuckLake
 from mixpanel_source.destinations.lake import factory
 from mixpanel_source.windows import DAY, settled_on
 from tests.support.clock import Clock
@@ -42,6 +44,7 @@ LAKES: Mapping[str, Callable[[str], Any]] = {
     "parquet": factory.parquet,
 }
 """Destination that is found by the URL of a bucket -> its factory."""
+DUCKLAKE = "ducklake"
 LOOKBACK_DAYS = 5
 LONGEST_LOAD_S = 0.25
 """Maximum time from the beginning of a load to a kill that is aimed at it."""
@@ -101,12 +104,25 @@ class Place:
             "DLT_LOCAL_DIR": str(self.directory),
             "HOME": str(self.directory),
             "RUNTIME__DLTHUB_TELEMETRY": "false",
-            f"DESTINATION__{self.destination.upper()}__{self._setting}": self.credentials,
+            **{f"DESTINATION__{name}": value for name, value in self._settings.items()},
         }
 
     @property
-    def _setting(self) -> str:
-        return "BUCKET_URL" if self.destination in LAKES else "CREDENTIALS"
+    def _settings(self) -> Mapping[str, str]:
+        if self.destination == DUCKLAKE:
+            return {
+                "DUCKLAKE__CREDENTIALS__CATALOG": f"sqlite:///{self.credentials}",
+                "DUCKLAKE__CREDENTIALS__STORAGE__BUCKET_URL": f"{self.credentials}.files",
+            }
+        setting = "BUCKET_URL" if self.destination in LAKES else "CREDENTIALS"
+        return {f"{self.destination.upper()}__{setting}": self.credentials}
+
+    def _build_destination(self) -> Any:
+        if self.destination == DUCKLAKE:
+            catalog, files = f"sqlite:///{self.credentials}", f"{self.credentials}.files"
+            return ExactDuckLake(DuckLakeCredentials(catalog=catalog, storage=files))
+        build = LAKES.get(self.destination) or getattr(dlt.destinations, self.destination)
+        return build(self.credentials)
 
     @property
     def spooled(self) -> list[Path]:
@@ -115,10 +131,9 @@ class Place:
 
     def read_tables(self) -> Tables:
         """Return all rows of all tables, without the varying columns."""
-        build = LAKES.get(self.destination) or getattr(dlt.destinations, self.destination)
         pipeline = dlt.pipeline(
             "reader",
-            destination=build(self.credentials),
+            destination=self._build_destination(),
             dataset_name=self.dataset,
             pipelines_dir=str(self.directory / "reader"),
         )
@@ -166,8 +181,8 @@ def kill_at_random(
     Args:
         directory: Working directory.
         destination: `duckdb`, `postgres` or a lake.
-        url: URL of the database; for DuckDB a file, which is created if missing; for a lake a
-            directory.
+        url: URL of the database; for DuckDB and DuckLake a file, which is created if missing; for
+            another lake a directory.
         kills: Number of kills.
         days: Number of days to load, each with a request of its own.
         seed: Seed of the instants.
@@ -301,7 +316,7 @@ def unsettled_days() -> Iterator[date]:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("destination", choices=["duckdb", "postgres", *LAKES])
+    parser.add_argument("destination", choices=["duckdb", "postgres", DUCKLAKE, *LAKES])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)

@@ -11,6 +11,7 @@ from dlt.common.configuration import configspec
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema, TSchemaTables
 from dlt.destinations import ducklake
@@ -25,6 +26,7 @@ from dlt.destinations.sql_client import raise_open_connection_error
 from duckdb import DuckDBPyConnection
 
 from ..duckdb.replace import KeepFileJob, ReplacingClient, rows_of, staged_files
+from ..duckdb.resources import limited_resources
 from ..replacement import conditions_of
 from .engine import EnginePool
 from .extensions import needed_extensions
@@ -37,7 +39,7 @@ class ExactDuckLake(ducklake):
     """DuckLake with the client of this module, under dlt's own name.
 
     With that name it finds the configuration of dlt's DuckLake, and a pipeline that it has loaded
-    can be opened with dlt alone.
+    can be opened with dlt alone, where DuckDB finds the extensions itself.
     """
 
     @property
@@ -49,6 +51,18 @@ class ExactDuckLake(ducklake):
     def destination_type(self) -> str:
         """The type that goes into the pipeline's state."""
         return "dlt.destinations.ducklake"
+
+    @classmethod
+    def adjust_capabilities(
+        cls,
+        caps: DestinationCapabilitiesContext,
+        config: Any,  # noqa: ANN401 - as overridden
+        naming: NamingConvention | None,
+    ) -> DestinationCapabilitiesContext:
+        """Load one file at a time: transactions at once would conflict in the catalog."""
+        adjusted = super().adjust_capabilities(caps, config, naming)
+        adjusted.loader_parallelism_strategy = "sequential"
+        return adjusted
 
     @property
     def client_class(self) -> type[DuckLakeClient]:
@@ -81,6 +95,11 @@ def catalog_kind(credentials: DuckLakeCredentials) -> str:
     return "postgres" if kind.partition("+")[0] == "postgresql" else kind
 
 
+def is_ambiguous(schema: str, lake: str) -> bool:
+    """Whether DuckDB takes the name of a schema for that of a database."""
+    return schema.casefold() in {lake.casefold(), "system", "temp"}
+
+
 class LakeSqlClient(DuckLakeSqlClient):
     """dlt's client, which leaves it to the engine to detach the lake."""
 
@@ -90,6 +109,13 @@ class LakeSqlClient(DuckLakeSqlClient):
         pool: Any = self.credentials.conn_pool
         with pool.engine.lock:
             return super().open_connection()
+
+    def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:  # noqa: ARG002 - as overridden
+        """The lake, where DuckDB takes the name of the dataset for that of a database."""
+        name = self.credentials.ducklake_name
+        if not is_ambiguous(self.dataset_name, name):
+            return None
+        return self.capabilities.escape_identifier(name) if quote else name
 
     @property
     def attach_statement(self) -> str:
@@ -178,8 +204,10 @@ class _StagedMergeJob(SqlLoadJob):
         table = self.load_table_name
         with client.with_staging_dataset():
             name = client.make_qualified_table_name(table)
-        rows = rows_of(staged_files(self._file_path, table))
-        with client.begin_transaction():
-            client.execute_sql(f"DELETE FROM {name}")  # noqa: S608 - our own names
-            client.execute_sql(f"INSERT INTO {name} BY NAME SELECT * FROM {rows}")  # noqa: S608 - as above
-        super().run()
+        files = staged_files(self._file_path, table)
+        columns = len(job_client.schema.get_table_columns(table))
+        with limited_resources(client, files, columns=columns):
+            with client.begin_transaction():
+                client.execute_sql(f"DELETE FROM {name}")  # noqa: S608 - our own names
+                client.execute_sql(f"INSERT INTO {name} BY NAME SELECT * FROM {rows_of(files)}")  # noqa: S608 - as above
+            super().run()

@@ -64,14 +64,31 @@ class DuckLake(DuckDbSql):
         return f"ducklake {self._client.config.data_location()}"
 
     @property
+    def view_obstacle(self) -> str | None:
+        """DuckDB takes the name of the schema in a view for that of a database."""
+        from .client import is_ambiguous  # noqa: PLC0415 - as above
+
+        if not is_ambiguous(self.dataset_name, self._client.config.credentials.ducklake_name):
+            return None
+        return (
+            f"DuckDB creates no views of tables in the schema {self.dataset_name}, because a "
+            "database has that name too. Load into another dataset."
+        )
+
+    @property
     def exists(self) -> bool:
         """Whether the catalog exists; connecting would create it."""
         return self._file is None or self._file.exists()
 
     @property
     def refusal(self) -> str | None:
-        """The catalog cannot be locked for a job, or dlt would ignore where the files are to be."""
+        """What dlt alone would do or would ignore, and catalogs that no job can lock."""
         prefix = f"DESTINATION__{self._name.upper()}"
+        if not self.restores_schema:
+            return (
+                f"The pipeline to {self._name} was opened with dlt alone, which would download "
+                "extensions of DuckDB. Open it with open_pipeline('ducklake')."
+            )
         if self._catalog not in _CATALOGS:
             return (
                 f"{self._name} has a catalog in {self._catalog}. Give one in sqlite, duckdb or "
@@ -105,6 +122,12 @@ class DuckLake(DuckDbSql):
         if self._catalog == "duckdb":
             return explain(error, self._file)
         failure = find_failure(error)
+        if failure and "DATA_PATH" in failure.message:
+            return ConfigError(
+                f"The catalog {self._client.config.data_location()} is of a lake whose files are "
+                f"elsewhere. Set DESTINATION__{self._name.upper()}__CREDENTIALS__STORAGE__"
+                "BUCKET_URL to where they are, or give another catalog."
+            )
         says = f" DuckDB says: {failure}." if failure else ""
         return MixpanelError(
             f"The lake of destination {self._name} cannot be opened: its catalog is "
@@ -113,9 +136,9 @@ class DuckLake(DuckDbSql):
         )
 
     def acquire(self) -> ExclusiveAccess:
-        """Lock the catalog's file, or the dataset in the catalog's PostgreSQL, and open the lake.
+        """Lock the catalog's file, or the lake in the catalog's PostgreSQL, and open the lake.
 
-        The lock is taken without the lake: DuckLake locks its catalog only for a transaction.
+        All datasets are locked, because transactions on different tables conflict in the catalog.
         """
         access = self._lock()
         try:
@@ -157,13 +180,13 @@ class DuckLake(DuckDbSql):
             raise ConfigError(
                 f"A catalog in postgres needs a driver: pip install '{self.extra}'."
             ) from error
-        from ..postgres.session_lock import lock_dataset  # noqa: PLC0415 - as above
+        from ..postgres.session_lock import lock_in_session  # noqa: PLC0415 - as above
 
         credentials = self._client.config.credentials
         lake = credentials.metadata_schema or credentials.ducklake_name
         address = credentials.catalog.to_url().render_as_string(hide_password=False)
         try:
-            return lock_dataset(address, f"{self.dataset_name} of the lake {lake}")
+            return lock_in_session(address, lake, kind="lake")
         except psycopg2.OperationalError as error:
             raise self.connection_error(error) from error
 

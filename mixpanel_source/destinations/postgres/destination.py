@@ -131,10 +131,10 @@ class Postgres(Destination):
         """Lock the dataset, with an advisory lock that the session of a connection holds."""
         import psycopg2  # noqa: PLC0415 - an extra
 
-        from .session_lock import lock_dataset  # noqa: PLC0415 - as above
+        from .session_lock import lock_in_session  # noqa: PLC0415 - as above
 
         address = self._client.config.credentials.to_native_representation()
         try:
-            return lock_dataset(address, self._client.sql_client.dataset_name)
+            return lock_in_session(address, self._client.sql_client.dataset_name)
         except psycopg2.OperationalError as error:
             raise self.connection_error(error) from error

@@ -1,4 +1,4 @@
-"""Exclusive access to a dataset by an advisory lock of PostgreSQL, which a session holds."""
+"""Exclusive access to a dataset or a lake: an advisory lock of PostgreSQL, held by a session."""
 
 from __future__ import annotations
 
@@ -40,12 +40,13 @@ _HOLDER = (
 _IS_HELD = f"SELECT EXISTS (SELECT 1 {_LOCKS} AND l.pid = pg_backend_pid())"
 
 
-def lock_dataset(address: str, dataset: str) -> ExclusiveAccess:
+def lock_in_session(address: str, name: str, *, kind: str = "dataset") -> ExclusiveAccess:
     """Lock a dataset without waiting, for as long as a new connection lasts.
 
     Args:
         address: of the database, as libpq takes it.
-        dataset: its name, which tells it from others in the database.
+        name: of the dataset, which tells it from others in the database.
+        kind: of what is locked: a dataset, or a lake with all of its datasets.
 
     Raises:
         BusyError: another job has locked it.
@@ -53,7 +54,8 @@ def lock_dataset(address: str, dataset: str) -> ExclusiveAccess:
     """
     connection = _connect(address)
     try:
-        return _lock(connection, dataset)
+        key = name if kind == "dataset" else f"{kind} {name}"
+        return _lock(connection, advisory_key(f"mixpanel-source {key}"), f"the {kind} {name}")
     except BaseException:
         connection.close()
         raise
@@ -68,11 +70,10 @@ def _connect(address: str) -> Connection:
     return connection
 
 
-def _lock(connection: Connection, dataset: str) -> ExclusiveAccess:
-    key = advisory_key(f"mixpanel-source {dataset}")
+def _lock(connection: Connection, key: int, place: str) -> ExclusiveAccess:
     if not _select(connection, f"{_SESSION}; SELECT pg_try_advisory_lock(%(key)s)", key)[0]:
         raise BusyError(
-            f"Another job is loading into the dataset {dataset}"
+            f"Another job is loading into {place}"
             f"{_describe(_select(connection, _HOLDER, key))}. Wait until it has ended; if it "
             "hangs, kill its process."
         )
@@ -80,21 +81,21 @@ def _lock(connection: Connection, dataset: str) -> ExclusiveAccess:
         # a relative of PostgreSQL, or a pooler that gives each statement another session
         logger.warning(
             "This server keeps no session-level advisory locks: make sure that only one job at "
-            "a time loads into the dataset %s.",
-            dataset,
+            "a time loads into %s.",
+            place,
         )
         connection.close()
         return ExclusiveAccess()
-    return _SessionLock(connection, key, dataset)
+    return _SessionLock(connection, key, place)
 
 
 class _SessionLock(ExclusiveAccess):
     """An advisory lock, held as long as the connection lasts."""
 
-    def __init__(self, connection: Connection, key: int, dataset: str) -> None:
+    def __init__(self, connection: Connection, key: int, place: str) -> None:
         self._connection = connection
         self._key = key
-        self._dataset = dataset
+        self._place = place
         self._waits: WaitWatch | None = None
 
     @property
@@ -112,7 +113,7 @@ class _SessionLock(ExclusiveAccess):
         except psycopg2.Error as error:
             cause = error
         raise MixpanelError(
-            f"The connection to Postgres that locked the dataset {self._dataset} for this job was "
+            f"The connection to Postgres that locked {self._place} for this job was "
             "lost, so another job may be loading into it. This job loads nothing more; what it "
             "loaded before is safe. Check the database and the network, and run again."
         ) from cause
