@@ -23,6 +23,7 @@ from tests.support.dlt_speed import remember_answers
 from tests.support.lab import Lab, open_lab
 from tests.support.postgres import PostgresServer, execute
 from tests.support.projects import make_project
+from tests.support.s3 import make_bucket, run_server
 from tests.support.settings import UNLIMITED, set_environment, settings_for
 
 # dlt also looks settings up by their bare names, so a variable such as USERNAME or REGION of the
@@ -30,6 +31,7 @@ from tests.support.settings import UNLIMITED, set_environment, settings_for
 KEPT_VARIABLES = ("PATH", "LANG", "LC_", "TMPDIR", "TZ", "VIRTUAL_ENV", "PYTHON", "PYTEST", "COV")
 
 _database_numbers = count(1)
+_bucket_numbers = count(1)
 
 remember_answers()
 
@@ -100,6 +102,22 @@ def postgres(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
     yield url
     execute(f"{postgres_server}/postgres", f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """URL of an S3 server of this test process."""
+    with run_server() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of an empty bucket, which is in the environment for the lakes."""
+    name = f"bucket-{next(_bucket_numbers)}"
+    for variable, value in make_bucket(s3_server, name).items():
+        monkeypatch.setenv(variable, value)
+    return name
 
 
 @pytest.fixture

@@ -75,6 +75,12 @@ def is_locked(path: Path) -> bool:
     return False
 
 
+def describe_process() -> str:
+    """This process, as the holder of a lock from now on."""
+    since = datetime.now(timezone.utc)
+    return f"process {os.getpid()} on {platform.node()}, since {since:%Y-%m-%d %H:%M} UTC"
+
+
 def _lock_of(path: Path) -> FileLock:
     # jobs end on other threads than they begin on, and never wait inside the library; without the
     # operating system, a lock would outlive a process that is killed
@@ -83,8 +89,7 @@ def _lock_of(path: Path) -> FileLock:
 
 def _describe_holder(lock: FileLock) -> None:
     """Write into the locked file which process holds it, for the messages of others."""
-    since = datetime.now(timezone.utc)
-    text = f"process {os.getpid()} on {platform.node()}, since {since:%Y-%m-%d %H:%M} UTC"
+    text = describe_process()
     # through the descriptor of the lock: on network file systems, closing another one unlocks
     descriptor = lock._context.lock_file_fd
     if descriptor is not None:

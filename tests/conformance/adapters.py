@@ -43,6 +43,8 @@ def _lake(destination: str) -> Callable[[Path], Settings]:
     return lambda directory: {variable: str(directory / "lake")}
 
 
+S3_PACKAGES = ("moto", "s3fs")
+
 ADAPTERS = (
     Adapter("DuckDB", "duckdb", quick=frozenset({"changed days"})),
     Adapter("Postgres", "postgres", fixture="postgres"),
@@ -59,5 +61,7 @@ ADAPTERS = (
         packages=("deltalake",),
         quick=frozenset({"changed days", "history", "forget"}),
     ),
+    Adapter("Delta on S3", "delta", fixture="bucket", packages=("deltalake", *S3_PACKAGES)),
     Adapter("Parquet", "parquet", settings=_lake("parquet"), quick=frozenset({"changed days"})),
+    Adapter("Parquet on S3", "parquet", fixture="bucket", packages=S3_PACKAGES),
 )

@@ -12,6 +12,8 @@ from ..base import Destination
 from ..exclusive import ExclusiveAccess
 from ..file_lock import lock_file
 from .factory import LakeConfiguration, delta, parquet
+from .lease import Leases
+from .tables import LakeTables, Place
 
 
 class Lake(Destination):
@@ -44,16 +46,11 @@ class Lake(Destination):
         )
 
     def acquire(self) -> ExclusiveAccess:
-        """Lock a file beside the directory of the dataset."""
-        directory = Path(LakeConfiguration.make_local_path(self._config.bucket_url))
-        directory.mkdir(parents=True, exist_ok=True)
-        access = lock_file(
-            directory / f".{self.dataset_name}.lock",
-            subject=f"Another job that loads into {directory / self.dataset_name}",
-            remedy="Move the dataset to a directory on a local disk.",
-        )
+        """Lock a file beside the directory of the dataset; in object storage, create a lease."""
+        tables: LakeTables = self._client.sql_client.tables
+        access = _acquire(tables.place, self.dataset_name)
         try:
-            self._client.sql_client.tables.recover()
+            tables.recover()
         except BaseException:
             access.release()
             raise
@@ -63,6 +60,19 @@ class Lake(Destination):
     def _config(self) -> LakeConfiguration:
         config: LakeConfiguration = self._client.config
         return config
+
+
+def _acquire(place: Place, dataset: str) -> ExclusiveAccess:
+    beside = f"{place.path.removesuffix(dataset)}.{dataset}.lock"
+    if not place.is_local:
+        return Leases(place.filesystem, f"{beside}-", subject=place.url).acquire()
+    path = Path(beside)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return lock_file(
+        path,
+        subject=f"Another job that loads into {place.url}",
+        remedy="Move the dataset to a directory on a local disk.",
+    )
 
 
 class Delta(Lake):
