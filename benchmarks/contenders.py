@@ -24,7 +24,7 @@ from .data import Manifest
 ROOT = Path(__file__).parent.parent
 BINARIES = Path(sys.executable).parent
 DUCKDB_FILE = "bench.duckdb"
-LAKES = {"delta": "Delta", "parquet": "Parquet"}
+LAKES = {"delta": "Delta", "iceberg": "Iceberg", "parquet": "Parquet"}
 """Destination -> its label."""
 
 

@@ -13,7 +13,7 @@ from .base import Destination
 from .duckdb.destination import DuckDb, MotherDuck
 from .ducklake.destination import DuckLake
 from .files import Files
-from .lake.destination import Delta, Parquet
+from .lake.destination import Delta, Iceberg, Parquet
 from .lake.factory import delta
 from .postgres.destination import Postgres
 from .sqlalchemy import SqlAlchemy
@@ -32,6 +32,7 @@ DESTINATIONS: Mapping[str, type[Destination]] = {
     "duckdb": DuckDb,
     "ducklake": DuckLake,
     "filesystem": Files,
+    "iceberg": Iceberg,
     "motherduck": MotherDuck,
     "parquet": Parquet,
     "postgres": Postgres,

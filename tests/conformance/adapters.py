@@ -43,6 +43,11 @@ def _lake(destination: str) -> Callable[[Path], Settings]:
     return lambda directory: {variable: str(directory / "lake")}
 
 
+def _catalog(directory: Path) -> Settings:
+    """A catalog in a local file, for tables that are elsewhere."""
+    return {"DESTINATION__ICEBERG__CATALOG_URI": f"sqlite:///{directory}/catalog.db"}
+
+
 S3_PACKAGES = ("moto", "s3fs")
 
 ADAPTERS = (
@@ -62,6 +67,14 @@ ADAPTERS = (
         quick=frozenset({"changed days", "history", "forget"}),
     ),
     Adapter("Delta on S3", "delta", fixture="bucket", packages=("deltalake", *S3_PACKAGES)),
+    Adapter("Iceberg", "iceberg", settings=_lake("iceberg"), packages=("pyiceberg", "sqlalchemy")),
+    Adapter(
+        "Iceberg on S3",
+        "iceberg",
+        settings=_catalog,
+        fixture="bucket",
+        packages=("pyiceberg", "sqlalchemy", *S3_PACKAGES),
+    ),
     Adapter("Parquet", "parquet", settings=_lake("parquet"), quick=frozenset({"changed days"})),
     Adapter("Parquet on S3", "parquet", fixture="bucket", packages=S3_PACKAGES),
 )

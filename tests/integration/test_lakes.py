@@ -23,7 +23,7 @@ from tests.support.projects import EVENTS_PER_DAY, YESTERDAY, add_event
 
 deltalake = pytest.importorskip("deltalake")
 
-FORMATS = ("delta", "parquet")
+FORMATS = ("delta", "iceberg", "parquet")
 
 
 @pytest.fixture
@@ -151,14 +151,30 @@ def test_small_tables_stay_few_files(delta_lab: Lab, monkeypatch: pytest.MonkeyP
     assert len(delta_lab.rows("_mixpanel_loads")) == 5 * 2
 
 
+def test_iceberg_tables_are_read_without_us(delta_lab: Lab, lake: Path) -> None:
+    """By pyiceberg, through the catalog beside the datasets."""
+    catalogs = pytest.importorskip("pyiceberg.catalog.sql")
+    delta_lab.pipeline = open_pipeline("iceberg")
+    assert delta_lab.sync("export").failures == {}
+    catalog = catalogs.SqlCatalog("mixpanel", uri=f"sqlite:///{lake}/catalog.db")
+    table = catalog.load_table("mixpanel.export")
+    rows = table.scan(row_filter=f"event_date = '{FIRST}'").to_arrow()
+    assert len(rows) == EVENTS_PER_DAY
+    load_ids = [row["_dlt_load_id"] for row in delta_lab.rows("_mixpanel_loads")]
+    assert table.current_snapshot().summary[LOAD_ID] == max(load_ids)
+    catalog.close()
+
+
 @pytest.mark.slow
-def test_nothing_of_a_forgotten_person_stays(delta_lab: Lab, lake: Path) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_nothing_of_a_forgotten_person_stays(delta_lab: Lab, lake: Path, name: str) -> None:
     """Neither a file of an earlier version nor the log has the id."""
+    delta_lab.pipeline = open_pipeline(name)
     add_event(delta_lab.project, FIRST, 30, distinct_id="somebody@example.com")
     delta_lab.project.add_profile("somebody@example.com", {"$email": "somebody@example.com"})
     delta_lab.sync()
     delta_lab.sync()
-    mixpanel_source.forget(["somebody@example.com"], destination="delta", clock=delta_lab.clock)
+    mixpanel_source.forget(["somebody@example.com"], destination=name, clock=delta_lab.clock)
     for path in lake.rglob("*"):
         if path.suffix == ".parquet":
             assert "somebody" not in str(ds.dataset(path).to_table().to_pylist()), path
@@ -188,6 +204,18 @@ def test_settings_that_are_missing(lake: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ConfigError, match="set DESTINATION__DELTA__BUCKET_URL"):
         open_pipeline("delta")
     assert not lake.exists()
+
+
+def test_iceberg_in_a_bucket_needs_a_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file would not be found by the next machine."""
+    for package in ("pyiceberg", "s3fs"):
+        pytest.importorskip(package)
+    given = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "REGION_NAME": "us-east-1"}
+    for setting, value in given.items():
+        monkeypatch.setenv(f"DESTINATION__ICEBERG__CREDENTIALS__{setting}", value)
+    monkeypatch.setenv("DESTINATION__ICEBERG__BUCKET_URL", "s3://bucket/lake")
+    with pytest.raises(ConfigError, match="DESTINATION__ICEBERG__CATALOG_URI"):
+        open_pipeline("iceberg")
 
 
 @pytest.mark.parametrize(

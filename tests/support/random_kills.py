@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 PIPELINE = "mixpanel"
 LAKES: Mapping[str, Callable[[str], Any]] = {
     "delta": factory.delta,
+    "iceberg": factory.iceberg,
     "parquet": factory.parquet,
 }
 """Destination that is found by the URL of a bucket -> its factory."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.clock import wait_until
 
-LAKES = ("delta", "parquet")
+LAKES = ("delta", "iceberg", "parquet")
 KEY = "test"
 
 

@@ -100,7 +100,9 @@ class DeltaTables(LakeTables):
                 mode=mode,
                 predicate=predicate,
                 schema_mode="merge",
-                writer_properties=WriterProperties(max_row_group_size=ROW_GROUP_ROWS),
+                writer_properties=WriterProperties(
+                    max_row_group_size=ROW_GROUP_ROWS, compression="ZSTD", compression_level=1
+                ),
                 commit_properties=CommitProperties(
                     custom_metadata={LOAD_ID: load_id} if load_id else None,
                     max_commit_retries=_COMMIT_RETRIES,

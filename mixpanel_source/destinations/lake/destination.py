@@ -11,7 +11,7 @@ from ...errors import MixpanelError
 from ..base import Destination
 from ..exclusive import ExclusiveAccess
 from ..file_lock import lock_file
-from .factory import LakeConfiguration, delta, parquet
+from .factory import LakeConfiguration, delta, iceberg, parquet
 from .lease import Leases
 from .tables import LakeTables, Place
 
@@ -84,6 +84,17 @@ class Delta(Lake):
     def build(cls, name: str) -> TDestinationReferenceArg:  # noqa: ARG003 - there is only one
         """Delta tables with our own client."""
         return delta()
+
+
+class Iceberg(Lake):
+    """Iceberg tables."""
+
+    extra: ClassVar[str] = "mixpanel-source[iceberg]"
+
+    @classmethod
+    def build(cls, name: str) -> TDestinationReferenceArg:  # noqa: ARG003 - there is only one
+        """Iceberg tables with our own client."""
+        return iceberg()
 
 
 class Parquet(Lake):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from dlt.common.configuration import configspec, resolve_type
 from dlt.common.configuration.specs import CredentialsConfiguration
-from dlt.common.configuration.specs.mixins import WithObjectStoreRsCredentials
+from dlt.common.configuration.specs.mixins import WithObjectStoreRsCredentials, WithPyicebergConfig
 from dlt.common.destination import Destination as DltDestination
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.destination.reference import DestinationReference
@@ -18,12 +18,17 @@ from dlt.common.storages import fsspec_from_config
 from dlt.destinations.impl.duckdb.factory import duckdb
 from dlt.destinations.impl.filesystem.configuration import FilesystemDestinationClientConfiguration
 
+from ...errors import ConfigError
 from .tables import LakeTables, Place
 
 if TYPE_CHECKING:
     from .client import LakeClient
 
-_TABLES: Final = {"delta": ".delta DeltaTables", "parquet": ".parquet ParquetTables"}
+_TABLES: Final = {
+    "delta": ".delta DeltaTables",
+    "iceberg": ".iceberg IcebergTables",
+    "parquet": ".parquet ParquetTables",
+}
 """Format -> module and class, imported when needed: the packages of most formats are extras."""
 
 
@@ -36,6 +41,9 @@ class LakeConfiguration(FilesystemDestinationClientConfiguration):
     )
     lake_format: str = ""
     """Of the tables; the destination sets it."""
+    catalog_uri: str | None = None
+    """SQL database with the catalog of Iceberg tables, such as
+    `postgresql+psycopg2://user:password@host/db`; in a local lake by default `catalog.db`."""
 
     @resolve_type("credentials")
     def resolve_credentials_type(self) -> type[CredentialsConfiguration]:
@@ -100,13 +108,19 @@ class delta(_Lake):  # noqa: N801 - dlt's destinations have the names that users
     lake_format = "delta"
 
 
+class iceberg(_Lake):  # noqa: N801 - as above
+    """Iceberg tables."""
+
+    lake_format = "iceberg"
+
+
 class parquet(_Lake):  # noqa: N801 - as above
     """Parquet files."""
 
     lake_format = "parquet"
 
 
-for _factory in (delta, parquet):
+for _factory in (delta, iceberg, parquet):
     DestinationReference.register(_factory, _factory.lake_format)
 
 
@@ -132,7 +146,12 @@ def _place_of(config: LakeConfiguration, dataset: str) -> Place:
     filesystem, root = fsspec_from_config(config)
     path = f"{root.rstrip('/')}/{dataset}"
     if config.is_local_filesystem:
-        return Place(path, filesystem, path, is_local=True)
+        return Place(path, filesystem, path, is_local=True, catalog_uri=config.catalog_uri or "")
+    if config.lake_format == "iceberg" and not config.catalog_uri:
+        raise ConfigError(
+            "Iceberg tables in a bucket need a catalog in a SQL database: set catalog_uri of "
+            "[destination.iceberg], or DESTINATION__ICEBERG__CATALOG_URI, to its address."
+        )
     credentials: Any = config.credentials
     options = (
         credentials.to_object_store_rs_credentials()
@@ -145,5 +164,9 @@ def _place_of(config: LakeConfiguration, dataset: str) -> Place:
         filesystem,
         path,
         is_local=False,
+        iceberg_options=credentials.to_pyiceberg_fileio_config()
+        if isinstance(credentials, WithPyicebergConfig)
+        else {},
+        catalog_uri=config.catalog_uri or "",
         storage_options={**options, **(config.deltalake_storage_options or {})},
     )

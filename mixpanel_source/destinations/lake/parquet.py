@@ -160,7 +160,7 @@ class ParquetTables(LakeTables):
         whole = f"{self._path(name)}/{path}"
         if self.place.is_local:
             Path(whole).parent.mkdir(parents=True, exist_ok=True)
-        return pq.ParquetWriter(whole, schema, filesystem=self.place.arrow)
+        return pq.ParquetWriter(whole, schema, filesystem=self.place.arrow, compression="zstd")
 
     def _finish(self, name: str, path: str) -> int:
         """Make a written file durable; returns its size."""

@@ -36,6 +36,10 @@ class Place:
     is_local: bool
     storage_options: dict[str, str] = field(default_factory=dict)
     """Credentials for libraries that use Rust's object_store."""
+    iceberg_options: dict[str, str] = field(default_factory=dict)
+    """Credentials for pyiceberg."""
+    catalog_uri: str = ""
+    """SQL database with the catalog of Iceberg tables; a file beside them if empty."""
 
     @cached_property
     def arrow(self) -> FileSystem:
