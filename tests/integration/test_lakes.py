@@ -13,7 +13,7 @@ import pytest
 
 import mixpanel_source
 from mixpanel_source import open_pipeline
-from mixpanel_source.destinations.lake import jobs
+from mixpanel_source.destinations.lake import jobs, writes
 from mixpanel_source.destinations.lake.tables import LOAD_ID, CommitConflictError
 from mixpanel_source.destinations.registry import destination_of
 from mixpanel_source.errors import BusyError, ConfigError
@@ -142,12 +142,14 @@ def test_a_faster_writer_is_waited_for(delta_lab: Lab, monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_small_tables_stay_few_files(delta_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table that every load adds to is written anew before it has too many files."""
-    monkeypatch.setattr(jobs, "_MAX_FILES", 3)
+    for module in (jobs, writes):
+        monkeypatch.setattr(module, "MAX_FILES", 3)
     for _ in range(5):
         delta_lab.sync("export")
     tables = destination_of(delta_lab.pipeline)._client.sql_client.tables
     tables.refresh()
-    assert len(tables.files("_mixpanel_loads")) <= 3
+    for name in ("_mixpanel_loads", "_dlt_loads", "_dlt_pipeline_state"):
+        assert len(tables.files(name)) <= 3, name
     assert len(delta_lab.rows("_mixpanel_loads")) == 5 * 2
 
 

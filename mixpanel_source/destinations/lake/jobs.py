@@ -21,9 +21,7 @@ from ..replacement import Conditions
 from .arrow import PARTITION, Days
 from .changes import STAGED, STORED, History, history_of, replaced_rows, selects_days
 from .sql import LakeSqlClient
-
-_MAX_FILES = 32
-"""Files of a table without partitions, from which on a load writes all of its rows anew."""
+from .tables import MAX_FILES
 
 
 class KeepFileJob(RunnableLoadJob, HasFollowupJobs):
@@ -140,7 +138,7 @@ def _insert(client: LakeSqlClient, name: str, inserted: str) -> _Change | None:
     """Add rows; to a table of too many files by writing all of its rows anew."""
     if not client.has_any(inserted):
         return None
-    if client.is_partitioned(name) or len(client.tables.files(name)) < _MAX_FILES:
+    if client.is_partitioned(name) or len(client.tables.files(name)) < MAX_FILES:
         return _Change(inserted, [])
     client.show_rows(name, None)
     return _Change(f"SELECT * FROM {STORED} UNION ALL BY NAME ({inserted})", None)

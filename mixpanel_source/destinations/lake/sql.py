@@ -1,9 +1,6 @@
 """SQL over the tables of a lake, with a DuckDB in memory.
 
-Tables are views there, made when a statement names them. DuckDB cannot write what it shows, so a
-statement that changes a table runs on a copy of it without rows, or is turned into a query for the
-rows that remain; the result is one commit of the table. That is for small changes, such as those
-of dlt's own tables. How loads write is in `jobs`.
+Tables are views there, made when a query names them. What changes a table is in `writes`.
 """
 
 from __future__ import annotations
@@ -19,7 +16,7 @@ import duckdb
 import pyarrow as pa
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.destination.dataset import DBApiCursor
-from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseTransientException
+from dlt.destinations.exceptions import DatabaseTransientException
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.sql_client import raise_database_error, raise_open_connection_error
@@ -29,17 +26,17 @@ from typing_extensions import override
 
 from ... import constants
 from ...sql import quote_name, quote_text
-from .arrow import PARTITION, Days, plain_schema
+from .arrow import PARTITION, Days
 from .changes import STORED
-from .statements import Change, parse_change
+from .statements import parse_change
 from .tables import CommitConflictError, LakeTables
+from .writes import StatementWriter
 
 BATCH_ROWS = 20_000
 """Rows of a batch that is handed to a table; bounds memory."""
 _COMMIT_ATTEMPTS = 5
 _RESERVED = {"memory", "system", "temp"}
 """Schemas that DuckDB would take for databases."""
-_SCRATCH = "scratch_table"
 
 
 class LakeSqlClient(DuckDbSqlClient):
@@ -64,6 +61,7 @@ class LakeSqlClient(DuckDbSqlClient):
         )
         self.tables = tables
         self._shown: set[str] = set()
+        self._writer = StatementWriter(self)
         self._spill: TemporaryDirectory[str] | None = None
 
     @raise_open_connection_error
@@ -142,7 +140,7 @@ class LakeSqlClient(DuckDbSqlClient):
         results = []
         for table, group in groupby(statements, altered):
             if table:
-                self._alter(table, [*group])
+                self._writer.add_columns(table, [*group])
                 continue
             for statement in group:
                 result = self.execute_sql(statement, *args, **kwargs)
@@ -159,7 +157,7 @@ class LakeSqlClient(DuckDbSqlClient):
             raise TypeError(type(query))
         change = parse_change(query)
         if change is not None:
-            self._change(change, args)
+            self._writer.run(change, args)
             yield self.cursor_impl(_NoRows())  # type: ignore[arg-type]
             return
         self.show_tables(query)
@@ -247,82 +245,6 @@ class LakeSqlClient(DuckDbSqlClient):
             except CommitConflictError as error:
                 if attempt == _COMMIT_ATTEMPTS:
                     raise DatabaseTransientException(error) from error
-
-    def _change(self, change: Change, args: Sequence[Any]) -> None:
-        self.tables.refresh()
-        schema = self.tables.schema(change.table)
-        if change.verb == "CREATE TABLE":
-            self._create(change, exists=schema is not None)
-        elif schema is None:
-            if not change.if_exists:
-                raise duckdb.CatalogException(f"Table with name {change.table} does not exist!")
-        elif change.verb == "DROP TABLE":
-            self.tables.drop(change.table)
-        elif change.verb == "ALTER TABLE":
-            self._alter(change.table, [change.on(change.table)])
-        elif change.verb == "DELETE FROM":
-            self.commit(lambda: self._delete(change))
-        else:
-            self._insert(change, schema, args)
-
-    def _create(self, change: Change, *, exists: bool) -> None:
-        if exists:
-            if change.if_exists:
-                return
-            raise DatabaseTerminalException(
-                duckdb.CatalogException(f"Table with name {change.table} already exists!")
-            )
-        self._conn.execute(f"CREATE OR REPLACE TEMP TABLE {_SCRATCH} {change.rest}")
-        schema = self._scratch_schema()
-        try:
-            self.tables.create(change.table, schema)
-        except FileExistsError as error:
-            raise DatabaseTerminalException(error) from error
-
-    def _alter(self, table: str, statements: Sequence[str]) -> None:
-        schema = self.tables.schema(table)
-        if schema is None:
-            raise duckdb.CatalogException(f"Table with name {table} does not exist!")
-        self._make_scratch(schema)
-        for statement in statements:
-            change = parse_change(statement)
-            if change is not None:
-                self._conn.execute(change.on(_SCRATCH))
-        known = {*schema.names}
-        new = [field for field in self._scratch_schema() if field.name not in known]
-        if new:
-            self.tables.add_columns(table, new)
-
-    def _insert(self, change: Change, schema: pa.Schema, args: Sequence[Any]) -> None:
-        self._make_scratch(schema)
-        self.show_tables(change.rest)
-        self._conn.execute(change.on(_SCRATCH).replace("%s", "?"), [*args])
-        query = f"SELECT * FROM {_SCRATCH}"
-        self.commit(lambda: self.tables.write(change.table, self.read(query), days=[]))
-
-    def _delete(self, change: Change) -> None:
-        name, condition = change.table, change.condition
-        self.show_rows(name, None)
-        days: Days = None
-        if self.is_partitioned(name):
-            days = self.select_days(f"SELECT DISTINCT {PARTITION} FROM {STORED} WHERE {condition}")
-            self.show_rows(name, days)
-        if not self.has_rows(STORED, condition):
-            return
-        rest = f"SELECT * FROM {STORED} WHERE ({condition}) IS NOT TRUE"
-        self.tables.write(name, self.read(rest), days=days)
-        # who deletes rows means that they are gone, and not that an earlier version still has them
-        self.tables.purge(name)
-
-    def _make_scratch(self, schema: pa.Schema) -> None:
-        self._conn.register("scratch_schema", schema.empty_table())
-        self._conn.execute(
-            f"CREATE OR REPLACE TEMP TABLE {_SCRATCH} AS SELECT * FROM scratch_schema"
-        )
-
-    def _scratch_schema(self) -> pa.Schema:
-        relation = self._conn.sql(f"SELECT * FROM {_SCRATCH} LIMIT 0")
-        return plain_schema(relation.to_arrow_table().schema)
 
 
 class _NoRows:

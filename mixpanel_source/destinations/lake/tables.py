@@ -16,6 +16,8 @@ from .arrow import DataFile, Days, arrow_filesystem, scan
 
 LOAD_ID = "mixpanel_source.load_id"
 """Property of a commit: the load package that it belongs to."""
+MAX_FILES = 32
+"""Files of a table without partitions, from which on all of its rows are written anew as one."""
 ROW_GROUP_ROWS = 50_000
 """Rows of a row group; each day that is being written holds one in memory."""
 
