@@ -50,7 +50,7 @@ torture: $(VENV)/.dev-$(VERSION)  ## kill syncs and imports, cut their power and
 			$(BIN)/python -m tests.support.$$kind $$destination || exit 1; \
 		done; \
 	done
-	@for destination in duckdb ducklake delta; do \
+	@for destination in duckdb ducklake delta parquet; do \
 		$(BIN)/python -m tests.support.random_kills $$destination --kills 20 --days 20 --in-loads \
 			|| exit 1; \
 	done

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -273,8 +273,10 @@ def completes_within(process: subprocess.Popen[str], seconds: float) -> bool:
 def reaches_load(process: subprocess.Popen[str], place: Place) -> bool:
     """Wait for the next load of a sync; False if the sync completes before it."""
     while process.poll() is None:
-        if place.find_step() == "load":
-            return True
+        # the process removes files meanwhile
+        with suppress(FileNotFoundError):
+            if place.find_step() == "load":
+                return True
         time.sleep(0.002)
     assert process.returncode == 0
     return False

@@ -67,8 +67,14 @@ class LakeClient(DuckDbClient):
     def get_storage_tables(
         self, table_names: Iterable[str]
     ) -> Iterable[tuple[str, TTableSchemaColumns]]:
-        """The columns of tables; none if a table does not exist."""
-        for name in table_names:
+        """The columns of tables; none if a table does not exist.
+
+        Those of dlt come first. Missing tables are created in this order, one commit each, and a
+        process that is killed meanwhile must not leave tables of ours without those of dlt: they
+        would look as if somebody had dropped the latter.
+        """
+        own = {*self.schema.dlt_table_names()}
+        for name in sorted(table_names, key=lambda name: name not in own):
             fields = self._sql.tables.schema(name) or ()
             columns: Any = {
                 field.name: {
