@@ -30,13 +30,13 @@ notebook-setup: $(VENV)/.run-$(VERSION)
 test: $(VENV)/.dev-$(VERSION)  ## run the tests, without the slowest
 	@$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow' --durations=25
 
-test-all: $(VENV)/.dev-$(VERSION)  ## run all tests
+test-all: $(VENV)/.all-$(VERSION)  ## run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(COVERAGE)
 
 # requirements.txt pins the newest DuckDB with packages of its extensions; this takes the newest of all
 test-newest:  ## run the tests, without the slowest, with the newest version of every package
 	@$(PYTHON) -m venv --clear $(VENV)-newest
-	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[delta,postgres,dev]'
+	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[delta,iceberg,postgres,dev]'
 	@$(VENV)-newest/bin/python -m pytest -n $(WORKERS) -m 'not slow' --durations=25
 
 coverage: COVERAGE := --cov --cov-report=term
@@ -50,7 +50,7 @@ torture: $(VENV)/.dev-$(VERSION)  ## kill syncs and imports, cut their power and
 			$(BIN)/python -m tests.support.$$kind $$destination || exit 1; \
 		done; \
 	done
-	@for destination in duckdb ducklake delta parquet; do \
+	@for destination in duckdb ducklake delta iceberg parquet; do \
 		$(BIN)/python -m tests.support.random_kills $$destination --kills 20 --days 20 --in-loads \
 			|| exit 1; \
 	done
@@ -100,5 +100,10 @@ $(VENV)/.run-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VER
 
 $(VENV)/.dev-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VERSION)
 	@echo "setting up $(VENV) with what developing needs ..."
-	@$(PIP) --editable '.[delta,ducklake,postgres,dev]'
+	@$(PIP) --editable '.[delta,ducklake,iceberg,postgres,dev]'
 	@touch $(VENV)/.run-$(VERSION) $@
+
+$(VENV)/.all-$(VERSION): $(VENV)/.dev-$(VERSION)
+	@echo "setting up $(VENV) with what the slowest tests need ..."
+	@$(PIP) --editable '.[s3-tests]'
+	@touch $@

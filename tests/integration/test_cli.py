@@ -355,6 +355,7 @@ COMMANDS = [
     "sync",
     "backfill",
     "catch-up",
+    "archive",
     "check",
     "plan",
     "status",
