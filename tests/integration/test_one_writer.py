@@ -26,7 +26,7 @@ from tests.support.projects import make_project, make_recent_project
 from tests.support.settings import UNLIMITED, as_environment, settings_for
 
 PROGRAM = [sys.executable, "-m", "mixpanel_source.cli"]
-# this session inherits the name too, and the lock is only lost once the other one has ended
+# this connection inherits the name too, and the lock is lost only once the other one has ended
 TERMINATE = (
     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
     "WHERE application_name LIKE 'mixpanel-source%' AND pid <> pg_backend_pid()"
