@@ -57,9 +57,12 @@ def run_cancellable(
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         if cancelled.is_set():
-            before_exit()
-            # safe at any time: a package that is not loaded completely does not count
-            os._exit(INTERRUPTED)
+            try:
+                before_exit()
+            finally:
+                # Safe at any time: a package that is not loaded completely does not count. Whatever
+                # went wrong: the first signal may still be writing to the terminal.
+                os._exit(INTERRUPTED)
         cancelled.set()
         on_cancel()
 

@@ -113,6 +113,38 @@ def test_ctrl_c_loads_what_came_and_the_next_run_goes_on(sandbox: Sandbox) -> No
     assert len(sandbox.requests) == 2
 
 
+TWO_SIGNALS = """
+import signal, sys
+from mixpanel_source.cli.signals import run_cancellable
+
+def on_cancel():
+    print("first", flush=True)
+    signal.raise_signal(signal.SIGINT)
+
+def before_exit():
+    raise RuntimeError("reentrant call")
+
+def job(cancelled):
+    signal.raise_signal(signal.SIGINT)
+    sys.stdin.read()
+
+run_cancellable(job, on_cancel=on_cancel, before_exit=before_exit)
+"""
+
+
+def test_second_ctrl_c_ends_while_the_first_is_reported() -> None:
+    """Python refuses to write to the terminal within a write, which is no reason to go on."""
+    with subprocess.Popen(
+        [sys.executable, "-c", TWO_SIGNALS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.wait(20) == cli.INTERRUPTED
+        assert process.stdout is not None
+        assert process.stdout.read() == b"first\n"
+
+
 def test_second_ctrl_c_ends_at_once(sandbox: Sandbox) -> None:
     """Where a reply does not come, the first may take a while; the second does not."""
     sandbox.inject(Fault("slow", table="export", request=2, seconds=60))
@@ -121,7 +153,8 @@ def test_second_ctrl_c_ends_at_once(sandbox: Sandbox) -> None:
         terminal.process.send_signal(signal.SIGTERM)
         terminal.wait_for("Press Ctrl-C again")
         terminal.process.send_signal(signal.SIGINT)
-        assert terminal.process.wait(5) == cli.INTERRUPTED
+        code = terminal.process.wait(5)
+        assert code == cli.INTERRUPTED, terminal.text
     with on_terminal(*BACKFILL, "--progress", "off") as terminal:
         assert terminal.process.wait(10) == cli.DONE
         assert terminal.text == ""
