@@ -30,7 +30,7 @@ from .. import constants
 DIRECTORY = "parquet"
 """In the working directory of the pipeline, until the files are part of the package."""
 _TABLES_AHEAD = 2
-"""Tables that wait to be written; each takes tens of megabytes."""
+"""Tables that wait to be written; each takes several megabytes."""
 _GROUP_ROWS = 8_192
 """Minimum rows of a row group; with fewer, reading takes longer."""
 _PARQUET_FORMAT: Mapping[str, Any] = {
