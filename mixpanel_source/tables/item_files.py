@@ -121,7 +121,8 @@ def iter_as_files(items: Iterable[TDataItems], table: str) -> Iterator[TDataItem
     writer = FileWriter(directory, _stored_schema(table))
     hints = _Hints()
     pending: deque[Future[list[FinishedFile]]] = deque()
-    with ThreadPoolExecutor(1, "mixpanel-write") as pool, closing(writer):
+    # if the job ends early, the thread has ended before the file is closed
+    with closing(writer), ThreadPoolExecutor(1, "mixpanel-write") as pool:
         for item in items:
             rows, meta = _unpack(item)
             if not isinstance(rows, pa.Table) or (meta is not None and meta.create_table_variant):
