@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from dlt.common.destination.client import LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TColumnSchema, TSchemaTables
+from dlt.common.schema.typing import TColumnSchema
 from dlt.destinations import ducklake
 from dlt.destinations.impl.ducklake.configuration import (
     DuckLakeClientConfiguration,
@@ -27,6 +27,7 @@ from duckdb import DuckDBPyConnection
 
 from ..duckdb.replace import KeepFileJob, ReplacingClient, rows_of, staged_files
 from ..duckdb.resources import limited_resources
+from ..missing_tables import CreatesMissingTables
 from ..replacement import conditions_of
 from .engine import EnginePool
 from .extensions import needed_extensions
@@ -135,7 +136,7 @@ class LakeSqlClient(DuckLakeSqlClient):
         pool.return_conn(connection)
 
 
-class LakeClient(ReplacingClient, DuckLakeClient):
+class LakeClient(CreatesMissingTables, ReplacingClient, DuckLakeClient):
     """dlt's client with the merge of DuckDB, and with files by day."""
 
     def __init__(
@@ -154,17 +155,6 @@ class LakeClient(ReplacingClient, DuckLakeClient):
             override_data_path=config.override_data_path,
             automatic_migration=config.automatic_migration,
         )
-
-    def update_stored_schema(
-        self,
-        only_tables: Iterable[str] | None = None,
-        expected_update: TSchemaTables | None = None,
-        force: bool = False,  # noqa: ARG002 - always, as its docstring says
-    ) -> TSchemaTables | None:
-        """Create what is missing; dlt would look only if the schema has changed."""
-        update: Any = super().update_stored_schema  # its types do not allow None
-        applied: TSchemaTables | None = update(only_tables, expected_update, force=True)
-        return applied
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False

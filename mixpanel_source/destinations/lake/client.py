@@ -16,17 +16,18 @@ from dlt.common.destination.client import FollowupJobRequest, LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.libs.pyarrow import get_column_type_from_py_arrow
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TSchemaTables, TTableSchemaColumns
+from dlt.common.schema.typing import TTableSchemaColumns
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.insert_job_client import InsertValuesJobClient
 from typing_extensions import override
 
+from ..missing_tables import CreatesMissingTables
 from .factory import LakeConfiguration, open_tables
 from .jobs import CommitJob, CommitRequest, KeepFileJob
 from .sql import LakeSqlClient
 
 
-class LakeClient(DuckDbClient):
+class LakeClient(CreatesMissingTables, DuckDbClient):
     """Loads into the tables of a lake.
 
     Args:
@@ -52,16 +53,6 @@ class LakeClient(DuckDbClient):
         """Create the directory; the commit of a table replaces its rows."""
         if not self.is_storage_initialized():
             self._sql.create_dataset()
-
-    @override
-    def update_stored_schema(
-        self,
-        only_tables: Iterable[str] = None,  # type: ignore[assignment] # noqa: RUF013 - as overridden
-        expected_update: TSchemaTables = None,  # type: ignore[assignment]
-        force: bool = False,
-    ) -> TSchemaTables | None:
-        """Create what is missing; dlt would look only if the schema has changed."""
-        return super().update_stored_schema(only_tables, expected_update, force=True)
 
     @override
     def get_storage_tables(

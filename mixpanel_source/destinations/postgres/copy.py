@@ -16,7 +16,6 @@ from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TSchemaTables
 from dlt.common.storages.load_package import ParsedLoadJobFileName
 from dlt.destinations.exceptions import DatabaseTerminalException
 from dlt.destinations.impl.postgres.configuration import PostgresClientConfiguration
@@ -25,6 +24,7 @@ from dlt.destinations.insert_job_client import InsertValuesLoadJob
 from psycopg2.errors import UniqueViolation
 
 from ...sql import quote_text
+from ..missing_tables import CreatesMissingTables
 from .destination import ENCODING
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ RECEIPTS_TABLE = "_mixpanel_receipts"
 """Table of the staging dataset, with a row for each file of the package that was copied."""
 
 
-class CopyingClient(PostgresClient):
+class CopyingClient(CreatesMissingTables, PostgresClient):
     """dlt's client, with UTF-8 on the wire and with receipts for copied files."""
 
     def __init__(
@@ -56,17 +56,6 @@ class CopyingClient(PostgresClient):
                 f"CREATE TABLE IF NOT EXISTS {receipts} (file varchar PRIMARY KEY)"
             )
             self.sql_client.execute_sql(f"TRUNCATE {receipts}")
-
-    def update_stored_schema(
-        self,
-        only_tables: Iterable[str] | None = None,
-        expected_update: TSchemaTables | None = None,
-        force: bool = False,  # noqa: ARG002 - always, as its docstring says
-    ) -> TSchemaTables | None:
-        """Create what is missing; dlt would look only if the schema has changed."""
-        update: Any = super().update_stored_schema  # its types do not allow None
-        applied: TSchemaTables | None = update(only_tables, expected_update, force=True)
-        return applied
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
