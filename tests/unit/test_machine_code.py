@@ -154,13 +154,13 @@ def test_compiler_that_fails_leaves_the_work_to_us(
 ) -> None:
     """If no other process can compile, this one does it when it needs the scanner."""
     monkeypatch.setattr(compiling, "cache_directory", lambda: tmp_path)
-    monkeypatch.setattr(sys, "executable", "")
-    assert compiling.Compilation().is_ready()
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(compiling, "PROGRAM", "no.such.module")
     compilation = compiling.Compilation()
     compilation.is_ready()
     assert compilation._process is not None
     compilation._process.wait()
     assert compilation.is_ready()
+    monkeypatch.setattr(sys, "executable", "")
+    assert compiling.Compilation().is_ready()
     monkeypatch.setattr(compiling, "cache_directory", lambda: None)
     assert compiling.Compilation().is_ready()
