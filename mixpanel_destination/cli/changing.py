@@ -75,7 +75,7 @@ def run_change(options: argparse.Namespace, prepare: Callable[[Settings], Work])
             return Outcome(text="Nothing to do.", facts=plan.facts)
         return plan.send() if approval.ask(target, plan) else None
 
-    outcome = run_cancellable(job, on_cancel=_announce_cancel, before_exit=lambda: None)
+    outcome = run_cancellable(job, on_cancel=_announce_cancel)
     if outcome is None:
         return DONE if options.dry_run else FAILED
     _print(outcome, as_json=options.json)

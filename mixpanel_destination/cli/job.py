@@ -64,7 +64,7 @@ def run_import(
 
     started_at = time.monotonic()
     try:
-        result = run_cancellable(job, on_cancel=_announce_cancel, before_exit=lambda: None)
+        result = run_cancellable(job, on_cancel=_announce_cancel)
     except CancelledError as error:
         complain(error.reason)
         raise

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
+import select
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import CancelledError
+from ..errors import CancelledError, MixpanelError
 from .options import (
     add_accept_deletions,
     add_archive,
@@ -33,9 +35,25 @@ if TYPE_CHECKING:
 
     from ..config.model import Config
     from ..jobs.sync import JobResult
+    from ..tables.archive.archive import Archive
     from ..tables.context import LoadContext
+    from ..tables.package import TablePart
 
 COLUMNS = (Column("table"), Column("rows", unit="row"))
+
+_STDERR = 2
+"""File descriptor of standard error."""
+
+
+class Result(Protocol):
+    """What a job did."""
+
+    @property
+    def failures(self) -> Mapping[TablePart, MixpanelError]:
+        """Table, or part of one -> the error that ended it."""
+
+
+AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 def add_job_options(parser: Parser) -> None:
@@ -71,8 +89,6 @@ def run_job(
     from ..config.tables import select_tables
     from ..jobs.pipeline import open_pipeline
     from ..tables.archive.archive import archive_settings, read_archive
-    from ..tables.context import LoadContext
-    from ..tables.package import Checkpoint
 
     archive = None if from_archive is None else read_archive(from_archive)
     if options.accept_deletions:
@@ -82,11 +98,46 @@ def run_job(
     pipeline = open_pipeline(options.destination, dataset=options.dataset, name=options.pipeline)
     config = load_config({**settings, **archive_settings(archive)})
     selected = select_tables(tables, config)
+    result = run_shown(
+        lambda context: job(context, pipeline),
+        config,
+        options,
+        tables=selected,
+        catches_up=catches_up,
+        from_archive=archive,
+    )
+    print_result(result, as_json=options.json, debug=options.debug)
+    announce_cancelled(result.failures, "loaded")
+    return result.exit_code
+
+
+def run_shown(
+    job: Callable[[LoadContext], AnyResult],
+    config: Config,
+    options: argparse.Namespace,
+    *,
+    tables: Sequence[str],
+    catches_up: bool = False,
+    from_archive: Archive | None = None,
+) -> AnyResult:
+    """Run a job until it ends or is cancelled; on a terminal, show the progress of its tables.
+
+    Args:
+        job: what to run.
+        config: all settings.
+        options: those of `add_job_options`.
+        tables: the tables that it reads.
+        catches_up: see `LoadContext`.
+        from_archive: see `LoadContext`.
+    """
+    from ..tables.context import LoadContext
+    from ..tables.package import Checkpoint
+
     board = None
     if options.progress == "auto" and sys.stderr.isatty():
-        board = Board(selected, now=time.time, forecast=forecast_of(config))
+        board = Board(tables, now=time.time, forecast=forecast_of(config))
 
-    def run(cancelled: Event) -> JobResult:
+    def run(cancelled: Event) -> AnyResult:
         context = LoadContext(
             config,
             checkpoint=Checkpoint(),
@@ -95,19 +146,26 @@ def run_job(
             progress=board,
             cancelled=cancelled,
             catches_up=catches_up,
-            from_archive=archive,
+            from_archive=from_archive,
         )
-        result = job(context, pipeline)
+        result = job(context)
         if board is not None:
             board.job_ended(result.failures)
         return result
 
     with shown(board, logging.getLogger("mixpanel_source")) if board else nullcontext():
-        result = run_cancellable(run, on_cancel=announce_cancel, before_exit=show_cursor)
-    print_result(result, as_json=options.json, debug=options.debug)
-    if any(isinstance(error, CancelledError) for error in result.failures.values()):
-        complain("Cancelled. What is loaded stays. Run the same command to continue.")
-    return result.exit_code
+        return run_cancellable(run, on_cancel=announce_cancel, before_exit=show_cursor)
+
+
+def announce_cancelled(failures: Mapping[TablePart, MixpanelError], done: str) -> None:
+    """Say that a job was cancelled, if it was, and that nothing is lost.
+
+    Args:
+        failures: of the job.
+        done: what happened to the rows: "loaded", for example.
+    """
+    if any(isinstance(error, CancelledError) for error in failures.values()):
+        complain(f"Cancelled. What is {done} stays. Run the same command to continue.")
 
 
 def forecast_of(config: Config) -> Callable[[str, int], float]:
@@ -132,10 +190,13 @@ def announce_cancel() -> None:
 
 
 def show_cursor() -> None:
-    """Undo what the live view did to the terminal."""
-    if sys.stderr.isatty():
-        sys.stderr.write("\033[?25h\n")
-        sys.stderr.flush()
+    """Undo what the live view did to the terminal, without waiting for anything.
+
+    `sys.stderr` is out of the question: the live view replaces it, and both take locks that the
+    interrupted code may hold.
+    """
+    if _STDERR in select.select([], [_STDERR], [], 0)[1] and os.isatty(_STDERR):
+        os.write(_STDERR, b"\033[?25h\n")
 
 
 def print_result(result: JobResult, *, as_json: bool = False, debug: bool = False) -> None:

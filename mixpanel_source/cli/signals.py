@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from threading import Event, current_thread, main_thread
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..decode.parallel import Task
 from .exit_codes import INTERRUPTED
@@ -39,7 +39,7 @@ def run_cancellable(
     job: Callable[[Event], T],
     *,
     on_cancel: Callable[[], None],
-    before_exit: Callable[[], None],
+    before_exit: Callable[[], None] = lambda: None,
 ) -> T:
     """Run a job on its own thread, and cancel it on Ctrl-C or SIGTERM.
 
@@ -48,30 +48,37 @@ def run_cancellable(
 
     Args:
         job: what to run; it ends soon after the event is set.
-        on_cancel: called when the first signal arrives.
-        before_exit: called before a second signal ends the process, to restore the terminal.
+        on_cancel: called after the first signal, on a thread of its own.
+        before_exit: called before a second signal ends the process, to restore the terminal. It
+            must not wait for a lock: the code that the signal interrupted may hold it.
     """
     cancelled = Event()
     if current_thread() is not main_thread():
         return job(cancelled)
+    signals = 0
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        if cancelled.is_set():
-            try:
-                before_exit()
-            finally:
-                # Safe at any time: a package that is not loaded completely does not count. Whatever
-                # went wrong: the first signal may still be writing to the terminal.
-                os._exit(INTERRUPTED)
-        cancelled.set()
-        on_cancel()
+        nonlocal signals
+        signals += 1
+        if signals == 1:
+            cancelled.set()
+            return
+        try:
+            before_exit()
+        finally:
+            # Safe at any time: a package that is not loaded completely does not count.
+            os._exit(INTERRUPTED)
 
     handlers = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
+        # The main thread does nothing but wait, as Python handles signals between its waits only:
+        # were it to write to a terminal that is stopped, there would be no second signal.
         task = Task(lambda: job(cancelled), name="mixpanel-job")
-        while task.is_alive():
-            # Python handles signals only between waits of the main thread
-            task.join(POLL_SECONDS)
+        tasks: list[Task[Any]] = [task]
+        while running := [task for task in tasks if task.is_alive()]:
+            running[0].join(POLL_SECONDS)
+            if signals and len(tasks) == 1:
+                tasks.append(Task(on_cancel, name="mixpanel-cancel"))
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -33,7 +33,7 @@ from ..tables.events.ledger import Ledger
 from ..tables.events.planning import check_range
 from ..tables.events.served_days import ServedDays
 from ..tables.load_log import date_in_utc
-from ..tables.package import Checkpoint, LoadPackage
+from ..tables.package import Checkpoint, LoadPackage, TablePart
 from ..tables.profiles.dump import take_dump
 from ..tables.profiles.users import full_query
 from ..tables.spool import Spool
@@ -53,7 +53,7 @@ class ArchiveResult:
     """Table -> files written or confirmed."""
     rows: Counter[str] = field(default_factory=Counter)
     """Table -> their rows."""
-    failures: dict[str, MixpanelError] = field(default_factory=dict)
+    failures: dict[TablePart, MixpanelError] = field(default_factory=dict)
     """Table -> why it could not be archived completely; everything before is."""
     requests: int = 0
     """Requests made, failed and unmetered ones included."""
@@ -155,7 +155,7 @@ def run_archive(tables: Sequence[str], context: LoadContext) -> ArchiveResult:
             except (AuthError, ConfigError):
                 raise
             except MixpanelError as failure:
-                result.failures[table] = failure
+                result.failures[TablePart(table)] = failure
                 context.window_requests.cancel_prefetch()
                 if isinstance(failure, CancelledError):
                     break

@@ -127,7 +127,7 @@ def test_continues_where_it_stopped(lab: Lab, directory: Path) -> None:
     """What is archived and final, or read today, is not requested again."""
     lab.sandbox.inject(Fault("502", day=date(2026, 11, 17)))
     result = run(lab, directory, retries=0)
-    assert isinstance(result.failures["export"], ServerError)
+    assert isinstance(result.failures[EXPORT], ServerError)
     assert result.exit_code == 1
     assert run(lab, directory).failures == {}
     assert lab.exported == ALL_DAYS[4:]

@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +18,7 @@ import pytest
 
 from mixpanel_sandbox import Fault, Sandbox, made_up_project
 from mixpanel_source import cli, open_pipeline
-from mixpanel_source.cli.progress_view import Board
+from mixpanel_source.cli.progress_view import REFRESHES_PER_SECOND, Board
 from mixpanel_source.destinations.registry import target_of
 from mixpanel_source.jobs.history import STOPPED, read_last_run
 from mixpanel_source.paths import data_directory
@@ -25,6 +26,7 @@ from tests.support.clock import NOON, wait_until
 from tests.support.lab import open_lab
 from tests.support.projects import ALL_DAYS, YESTERDAY
 
+CTRL_S = b"\x13"
 PROGRAM = [sys.executable, "-m", "mixpanel_source.cli"]
 BACKFILL = ["backfill", "--range", f"{ALL_DAYS[0]},{ALL_DAYS[3]}"]
 
@@ -54,6 +56,10 @@ class Terminal:
             except OSError:  # the other end is closed
                 break
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._written.decode(errors="replace"))
+
+    def press(self, key: bytes) -> None:
+        """Press a key."""
+        os.write(self._screen, key)
 
     def wait_for(self, text: str) -> None:
         """Wait until that was written."""
@@ -159,6 +165,18 @@ def test_second_ctrl_c_ends_at_once(sandbox: Sandbox) -> None:
         assert terminal.process.wait(10) == cli.DONE
         assert terminal.text == ""
     assert days_loaded() == ALL_DAYS[:4]
+
+
+def test_second_ctrl_c_ends_although_the_terminal_is_stopped(sandbox: Sandbox) -> None:
+    """After Ctrl-S nothing can be written, and whoever tries to holds the lock of the output."""
+    sandbox.inject(Fault("slow", table="export", request=2, seconds=60))
+    with on_terminal(*BACKFILL) as terminal:
+        wait_until(lambda: len(sandbox.requests) == 2)
+        terminal.press(CTRL_S)
+        time.sleep(2 / REFRESHES_PER_SECOND)  # so that the live view waits
+        terminal.process.send_signal(signal.SIGTERM)
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.process.wait(5) == cli.INTERRUPTED
 
 
 class Recorder(Board):

@@ -158,7 +158,7 @@ def run(options: argparse.Namespace) -> int:
         approve = _Approve(is_dry=options.dry_run, is_confirmed=options.yes)
         return migration.run(confirm, approve)
 
-    result = run_cancellable(job, on_cancel=_announce_cancel, before_exit=lambda: None)
+    result = run_cancellable(job, on_cancel=_announce_cancel)
     _print(result, as_json=options.json)
     is_refused = any(send.refused or send.skipped for send in result.sends)
     code = 65 if is_refused else 0

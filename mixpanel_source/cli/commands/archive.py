@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import sys
-import time
-from contextlib import nullcontext
-from threading import Event
 from typing import TYPE_CHECKING
 
 from ...catalog.tables import DEFAULT_TABLES
-from ...errors import CancelledError
-from ..job import announce_cancel, forecast_of, show_cursor
+from ..job import announce_cancelled, run_shown
 from ..options import (
     add_accept_deletions,
     add_json,
@@ -22,10 +16,8 @@ from ..options import (
     add_range,
     parse_names,
 )
-from ..output import Column, complain, print_errors, print_table
+from ..output import Column, print_errors, print_table
 from ..parser import Commands, add_command
-from ..progress_view import Board, shown
-from ..signals import CancellableClock, run_cancellable
 from ..startup import fast_imports
 from ..text import count
 
@@ -66,31 +58,14 @@ def run(options: argparse.Namespace) -> int:
     check_tables(options.tables)
     with fast_imports():
         from ...jobs.archive import archive_config, run_archive
-        from ...tables.context import LoadContext
-        from ...tables.package import Checkpoint
 
     settings = {"accept_deletions": "true"} if options.accept_deletions else {}
     config = archive_config(options.to, options.range, settings)
-    board = None
-    if options.progress == "auto" and sys.stderr.isatty():
-        board = Board(options.tables, now=time.time, forecast=forecast_of(config))
-
-    def archive(cancelled: Event) -> ArchiveResult:
-        context = LoadContext(
-            config,
-            checkpoint=Checkpoint(),
-            max_wait_s=options.max_wait,
-            clock=CancellableClock(cancelled),
-            progress=board,
-            cancelled=cancelled,
-        )
-        return run_archive(options.tables, context)
-
-    with shown(board, logging.getLogger("mixpanel_source")) if board else nullcontext():
-        result = run_cancellable(archive, on_cancel=announce_cancel, before_exit=show_cursor)
+    result = run_shown(
+        lambda context: run_archive(options.tables, context), config, options, tables=options.tables
+    )
     _print(result, as_json=options.json, debug=options.debug)
-    if any(isinstance(error, CancelledError) for error in result.failures.values()):
-        complain("Cancelled. What is archived stays. Run the same command to continue.")
+    announce_cancelled(result.failures, "archived")
     return result.exit_code
 
 
@@ -102,7 +77,7 @@ def _print(result: ArchiveResult, *, as_json: bool, debug: bool) -> None:
             "requests": result.requests,
             "requests_left": dict(result.requests_left),
             "archive": result.location,
-            "failures": {table: str(error) for table, error in result.failures.items()},
+            "failures": {str(table): str(error) for table, error in result.failures.items()},
         }
         print(json.dumps(summary))
     else:
