@@ -105,5 +105,5 @@ $(VENV)/.dev-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VER
 
 $(VENV)/.all-$(VERSION): $(VENV)/.dev-$(VERSION)
 	@echo "setting up $(VENV) with what the slowest tests need ..."
-	@$(PIP) --editable '.[s3-tests]'
+	@$(PIP) --editable '.[lake-tests]'
 	@touch $@

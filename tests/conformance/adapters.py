@@ -60,6 +60,12 @@ ADAPTERS = (
         quick=frozenset({"changed days"}),
     ),
     Adapter(
+        "DuckLake on S3",
+        "ducklake",
+        fixture="bucket",
+        packages=("duckdb_extension_ducklake", *S3_PACKAGES),
+    ),
+    Adapter(
         "Delta",
         "delta",
         settings=_lake("delta"),

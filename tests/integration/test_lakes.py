@@ -230,7 +230,7 @@ def test_settings_that_are_missing(lake: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.slow
 def test_iceberg_in_a_bucket_needs_a_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file would not be found by the next machine. Needs the extra `s3-tests`."""
+    """A file would not be found by the next machine. Needs the extra `lake-tests`."""
     given = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "REGION_NAME": "us-east-1"}
     for setting, value in given.items():
         monkeypatch.setenv(f"DESTINATION__ICEBERG__CREDENTIALS__{setting}", value)

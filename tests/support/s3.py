@@ -11,7 +11,13 @@ from typing import Any
 
 from tests.support.clock import wait_until
 
-LAKES = ("delta", "iceberg", "parquet")
+PREFIXES = (
+    "DESTINATION__DELTA",
+    "DESTINATION__DUCKLAKE__CREDENTIALS__STORAGE",
+    "DESTINATION__ICEBERG",
+    "DESTINATION__PARQUET",
+)
+"""Of the environment variables with the place of a lake."""
 KEY = "test"
 
 
@@ -44,9 +50,7 @@ def make_bucket(server: str, name: str) -> Mapping[str, str]:
         "CREDENTIALS__ENDPOINT_URL": server,
     }
     return {
-        f"DESTINATION__{lake.upper()}__{setting}": value
-        for lake in LAKES
-        for setting, value in settings.items()
+        f"{prefix}__{setting}": value for prefix in PREFIXES for setting, value in settings.items()
     }
 
 
