@@ -24,6 +24,7 @@ from tests.support.random_kills import (
     kill,
     open_database,
     serve,
+    stop,
     time_sync,
 )
 
@@ -62,7 +63,8 @@ def cut_power_at_random(
             process = start(place)
             if completes_within(process, rng.uniform(0, longest_s)):
                 raise RuntimeError("a sync completed before its power was cut: load more days")
-            step = kill(process, place)
+            step = stop(process, place)
+            kill(process)
             damaged = damage_files(place.directory / "data", since=began, rng=rng)
             assert start(place).wait() == 0, f"seed {seed}, {dataset}: {step}, {damaged}"
             tables = place.read_tables()

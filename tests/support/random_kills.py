@@ -200,12 +200,14 @@ def kill_at_random(
             place = Place(directory / dataset, destination, url, dataset)
             while outcome.kills.total() < kills:
                 process = start(place)
-                longest = LONGEST_LOAD_S if in_loads else longest_s
-                if in_loads and not reaches_load(process, place):
+                step = (
+                    kill_in_load(process, place, rng)
+                    if in_loads
+                    else kill_within(process, place, rng.uniform(0, longest_s))
+                )
+                if not step:
                     break
-                if completes_within(process, rng.uniform(0, longest)):
-                    break
-                outcome.kills[kill(process, place)] += 1
+                outcome.kills[step] += 1
             else:
                 assert start(place).wait() == 0
             assert_same(expected, place.read_tables())
@@ -282,13 +284,37 @@ def reaches_load(process: subprocess.Popen[str], place: Place) -> bool:
     return False
 
 
-def kill(process: subprocess.Popen[str], place: Place) -> str:
-    """Kill a process with SIGKILL and return what it was doing."""
+def kill_within(process: subprocess.Popen[str], place: Place, seconds: float) -> str:
+    """Kill a sync after some time; what it was doing, or an empty text if it completed."""
+    if completes_within(process, seconds):
+        return ""
+    step = stop(process, place)
+    kill(process)
+    return step
+
+
+def kill_in_load(process: subprocess.Popen[str], place: Place, rng: random.Random) -> str:
+    """Kill a sync in one of its loads; "load", or an empty text if it completed before."""
+    while reaches_load(process, place):
+        if completes_within(process, rng.uniform(0, LONGEST_LOAD_S)):
+            break
+        if stop(process, place) == "load":
+            kill(process)
+            return "load"
+        process.send_signal(signal.SIGCONT)
+    return ""
+
+
+def stop(process: subprocess.Popen[str], place: Place) -> str:
+    """Stop a process, and return what it was doing."""
     process.send_signal(signal.SIGSTOP)
-    step = place.find_step()
+    return place.find_step()
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process with SIGKILL."""
     process.kill()
     process.wait()
-    return step
 
 
 def assert_same(expected: Tables, actual: Tables) -> None:
