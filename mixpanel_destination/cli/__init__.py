@@ -1,5 +1,5 @@
 """The command line: `mixpanel-destination COMMAND`."""
 
-from .app import build_parser, main
+from .app import build_parser, main, run
 
-__all__ = ["build_parser", "main"]
+__all__ = ["build_parser", "main", "run"]

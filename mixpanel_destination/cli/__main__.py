@@ -1,7 +1,5 @@
 """`python -m mixpanel_destination.cli` is `mixpanel-destination`."""
 
-import sys
+from .app import run
 
-from .app import main
-
-sys.exit(main())
+run()

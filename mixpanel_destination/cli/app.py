@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from mixpanel_source.cli.parser import HelpFormatter, Parser, VersionAction
+from mixpanel_source.cli.process import end_process
 from mixpanel_source.cli.program import run_program
 
 from . import commands
 
 PROGRAM = "mixpanel-destination"
 SUMMARY = "Write events, profiles and groups to a Mixpanel project, and check what arrived."
+
+
+def run() -> NoReturn:
+    """Run the command of this process, and end the process with its exit code."""
+    end_process(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 from .endpoint import Endpoint
 from .endpoints import endpoint
 
+EXPORT: Final = "export"
+"""Name of the table of events."""
 WHOLE: Final = "replaced as a whole"
 PARTS: Final = "replaced part by part"
 BUCKETS: Final = "report by report; the requested days are replaced"
@@ -60,7 +62,7 @@ def _report(
 
 TABLES: Final = (
     Table(
-        "export",
+        EXPORT,
         "raw events",
         "day by day; a day that is read again replaces the day",
         "1 for each window of `window_days`",

@@ -1,7 +1,5 @@
 """`python -m mixpanel_source.cli` is `mixpanel-source`."""
 
-import sys
+from .app import run
 
-from .app import main
-
-sys.exit(main())
+run()

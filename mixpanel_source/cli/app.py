@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from . import commands
 from .parser import HelpFormatter, Parser, VersionAction
+from .process import end_process
 from .program import run_program
 
 SUMMARY = (
     "Load Mixpanel events, profiles, cohorts and reports into DuckDB, Postgres or any other "
     "destination of dlt."
 )
+
+
+def run() -> NoReturn:
+    """Run the command of this process, and end the process with its exit code."""
+    end_process(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from dlt.destinations.exceptions import DatabaseException, DestinationConnection
 
 from .. import constants
 from ..api.clock import Clock
-from ..destinations.registry import DESTINATIONS, destination_of
+from ..destinations.registry import destination_of, find_names
 from ..errors import ConfigError, MixpanelError
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.lock import dataset_lock
@@ -92,7 +92,7 @@ def _is_storable(person_id: str) -> bool:
 def _check_destination(pipeline: dlt.Pipeline) -> None:
     target = destination_of(pipeline)
     if not target.deletes_rows:
-        supported = [name for name, kind in DESTINATIONS.items() if kind.deletes_rows]
+        supported = find_names(lambda kind: kind.deletes_rows)
         raise ConfigError(
             f"destination {pipeline.destination.destination_name} does not support forget, which "
             f"deletes rows with SQL. Supported are {', '.join(supported)}. Delete the person with "

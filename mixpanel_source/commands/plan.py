@@ -15,13 +15,12 @@ from .. import constants
 from ..api.clock import Clock
 from ..api.rate_limit import minimum_seconds
 from ..api.request_log import open_request_log
-from ..catalog.tables import DEFAULT_TABLES, find_table
+from ..catalog.tables import DEFAULT_TABLES, EXPORT, find_table
 from ..config.model import Config
 from ..config.providers import load_config
 from ..config.settings import Settings
 from ..config.tables import select_tables
 from ..paths import data_directory
-from ..tables.events.downloads import NAME as EXPORT
 from ..tables.events.ledger import Ledger
 from ..tables.events.planning import plan_days
 from ..tables.registry import RESOURCES

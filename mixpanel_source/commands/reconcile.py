@@ -23,6 +23,7 @@ from ..api.projects import read_projects
 from ..api.reply import Reply
 from ..api.request import Request
 from ..catalog.endpoints import endpoint
+from ..catalog.tables import EXPORT
 from ..config.model import Config
 from ..config.parsers import number_from, parse_range, parse_zone
 from ..config.providers import load_config
@@ -30,7 +31,6 @@ from ..config.settings import Settings
 from ..decode.reply_values import unexpected
 from ..errors import ConfigError
 from ..paths import data_directory
-from ..tables.events.downloads import NAME as EXPORT
 from ..tables.load_log import REJECTED_TABLE
 from ..windows import DAY, Window, newest_day
 from .event_counts import Calendar, Comparison, Counts, compare, days_to_compare, group_names

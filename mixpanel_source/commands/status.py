@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 from .. import constants
 from ..api.clock import Clock
 from ..api.request_log import open_request_log
-from ..catalog.tables import TABLE_NAMES
+from ..catalog.tables import EXPORT, TABLE_NAMES
 from ..config.model import Config
 from ..config.providers import load_config
 from ..config.settings import Settings
@@ -21,7 +21,6 @@ from ..errors import ConfigError
 from ..jobs.history import RUNNING, LastRun, read_last_run
 from ..jobs.lock import is_job_running
 from ..paths import data_directory
-from ..tables.events.downloads import NAME as EXPORT
 from ..tables.events.ledger import Ledger
 from ..tables.load_log import LOADS_TABLE, KeptDay
 from ..windows import DAY, Window, iter_days

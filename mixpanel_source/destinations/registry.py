@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib import import_module
 
 import dlt
 from dlt.common.destination.reference import AnyDestination
 
 from ..paths import LoadTarget
 from .base import Destination
-from .duckdb.destination import DuckDb, MotherDuck
-from .ducklake.destination import DuckLake
-from .files import Files
-from .lake.destination import Delta, Iceberg, Parquet
-from .lake.factory import delta
-from .postgres.destination import Postgres
-from .sqlalchemy import SqlAlchemy
-from .warehouses import BigQuery, ClickHouse, Databricks
 
 _BUILT_IN = "dlt.destinations."
 """How dlt prefixes the names of its own destinations."""
-_OWN = f"{delta.__module__}."
+_OWN = f"{__package__}.lake.factory."
 """How dlt prefixes the names of ours."""
 
-DESTINATIONS: Mapping[str, type[Destination]] = {
-    "bigquery": BigQuery,
-    "clickhouse": ClickHouse,
-    "databricks": Databricks,
-    "delta": Delta,
-    "duckdb": DuckDb,
-    "ducklake": DuckLake,
-    "filesystem": Files,
-    "iceberg": Iceberg,
-    "motherduck": MotherDuck,
-    "parquet": Parquet,
-    "postgres": Postgres,
-    "sqlalchemy": SqlAlchemy,
+DESTINATIONS: Mapping[str, str] = {
+    "bigquery": ".warehouses BigQuery",
+    "clickhouse": ".warehouses ClickHouse",
+    "databricks": ".warehouses Databricks",
+    "delta": ".lake.destination Delta",
+    "duckdb": ".duckdb.destination DuckDb",
+    "ducklake": ".ducklake.destination DuckLake",
+    "filesystem": ".files Files",
+    "iceberg": ".lake.destination Iceberg",
+    "motherduck": ".duckdb.destination MotherDuck",
+    "parquet": ".lake.destination Parquet",
+    "postgres": ".postgres.destination Postgres",
+    "sqlalchemy": ".sqlalchemy SqlAlchemy",
 }
-"""dlt's name of a destination -> what we know of it."""
+"""dlt's name of a destination -> module and class with what we know of it.
+
+Imported when needed: importing all takes as long as everything else that `status` imports.
+"""
 
 
 def find_destination(name: str) -> type[Destination]:
     """What is known of a destination by its name; `Destination` itself if nothing special is."""
-    return DESTINATIONS.get(name.removeprefix(_BUILT_IN).removeprefix(_OWN), Destination)
+    place = DESTINATIONS.get(name.removeprefix(_BUILT_IN).removeprefix(_OWN))
+    if place is None:
+        return Destination
+    module, class_name = place.split()
+    found: type[Destination] = getattr(import_module(module, __package__), class_name)
+    return found
+
+
+def find_names(has: Callable[[type[Destination]], bool]) -> list[str]:
+    """The names of the destinations with an ability, for messages."""
+    return [name for name in DESTINATIONS if has(find_destination(name))]
 
 
 def destination_of(pipeline: dlt.Pipeline) -> Destination:

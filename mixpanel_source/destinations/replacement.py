@@ -8,8 +8,7 @@ one transaction. A condition decides what goes, never a key: dlt's delete by key
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, NamedTuple
@@ -23,9 +22,6 @@ _COMPARISONS = {None: ("IS NOT NULL", "IS NULL"), "": ("<> ''", "= ''"), 0: ("> 
 _BLANKS = {pa.string(): "", pa.int64(): 0}
 """What a tombstone has in a column that may not be null."""
 
-
-_COLUMNS_IN = re.compile(r"(\(\w+(?:, \w+)+\)) IN \(SELECT \w+(?:, \w+)+ FROM")
-"""Compares several columns with those of a subquery."""
 _MARK = b"mixpanel.tombstones"
 """Metadata of a schema: the column `keep` as JSON, and what tombstones have there."""
 
@@ -149,39 +145,6 @@ class Replacement:
     def _kept_values(self) -> str:
         values = self.kept.values if self.kept else ()
         return ", ".join(f"CAST('{value}' AS date)" for value in values)
-
-
-class Conditions(NamedTuple):
-    """A replacement as dlt hands it to a destination: two SQL conditions."""
-
-    scope: str
-    """Which stored rows to delete; has the placeholders `{table}` and `{staging_table}`."""
-    keep: str
-    """Which staged rows to insert."""
-
-
-def conditions_of(table: Mapping[str, Any]) -> Conditions | None:
-    """The conditions of a table that a `Replacement` declared.
-
-    Args:
-        table: a table schema that dlt has prepared for a load.
-
-    Returns:
-        None if the table is merged by a key or keeps a history: dlt's own merge handles these.
-    """
-    scope, keep = table.get("x-merge-destination-scope"), table.get("x-merge-source-filter")
-    if scope is None or keep is None or table.get("x-merge-strategy") != "delete-insert":
-        return None
-    return Conditions(scope, keep)
-
-
-def with_structs(scope: str) -> str:
-    """A scope for databases that compare only one column with a subquery, but also a struct.
-
-    Args:
-        scope: of a `Replacement`.
-    """
-    return _COLUMNS_IN.sub(r"STRUCT\1 IN (SELECT STRUCT\1 FROM", scope)
 
 
 def without_tombstones(rows: pa.Table) -> pa.Table:

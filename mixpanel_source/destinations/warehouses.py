@@ -9,7 +9,7 @@ from dlt.common.destination.typing import PreparedTableSchema
 from dlt.destinations import bigquery, databricks
 
 from .base import Destination
-from .replacement import with_structs
+from .conditions import with_structs
 
 if TYPE_CHECKING:
     from dlt.common.destination.client import JobClientBase as _Client

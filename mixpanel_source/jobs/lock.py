@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dlt
 
@@ -15,8 +16,10 @@ from ..destinations.file_lock import LockedFile, is_locked, lock_file
 from ..destinations.registry import destination_of, target_of
 from ..errors import BusyError, CancelledError, MixpanelError
 from ..paths import LoadTarget
-from ..tables.context import LoadContext
 from .working_directory import make_target_directory
+
+if TYPE_CHECKING:
+    from ..tables.context import LoadContext
 
 logger = logging.getLogger("mixpanel_source")
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..catalog.tables import EXPORT
 from ..config.model import Config
-from ..tables.events.downloads import NAME as EXPORT
 from ..tables.load_log import WindowLoad
 
 FILTERS = {

@@ -20,13 +20,12 @@ import dlt
 from dlt.common.destination.exceptions import DestinationException
 
 from ..api.clock import Clock
-from ..catalog.tables import find_table
+from ..catalog.tables import EXPORT, find_table
 from ..destinations.exclusive import ExclusiveAccess
 from ..destinations.registry import destination_of, target_of
 from ..errors import AuthError, BusyError, CancelledError, ConfigError, MixpanelError, PausedError
 from ..tables.context import LoadContext, pipeline_spool
 from ..tables.events.archive_guard import count_held
-from ..tables.events.downloads import NAME as EXPORT
 from ..tables.events.loading import DAY_COLUMN
 from ..tables.load_log import KeptDay, WindowLoad, describe_rejected
 from ..tables.ownership import release_claim

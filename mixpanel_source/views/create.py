@@ -8,7 +8,7 @@ from typing import Any
 import dlt
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from ..destinations.registry import DESTINATIONS, destination_of
+from ..destinations.registry import destination_of, find_names
 from ..errors import ConfigError
 from ..jobs.pipeline import open_pipeline
 from ..sql import quote_text
@@ -43,7 +43,7 @@ def create_views(
     pipeline = pipeline or open_pipeline()
     destination = destination_of(pipeline)
     if not destination.takes_views:
-        supported = [name for name, kind in DESTINATIONS.items() if kind.takes_views]
+        supported = find_names(lambda kind: kind.takes_views)
         raise ConfigError(
             f"The views are for {', '.join(supported)}; "
             f"this pipeline loads to {pipeline.destination.destination_name}."

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from mixpanel_source.destinations.conditions import Conditions
 from mixpanel_source.destinations.lake.changes import history_of, replaced_rows, selects_days
 from mixpanel_source.destinations.lake.statements import parse_change
-from mixpanel_source.destinations.replacement import Conditions, Replacement
+from mixpanel_source.destinations.replacement import Replacement
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from dlt.common.schema.typing import MERGE_DISPOSITION_HINTS
 
-from mixpanel_source.destinations.replacement import Conditions, Replacement, conditions_of
+from mixpanel_source.destinations.conditions import Conditions, conditions_of
+from mixpanel_source.destinations.replacement import Replacement
 
 SCHEMA = pa.schema(
     [

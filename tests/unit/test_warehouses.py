@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import sqlglot
 
-from mixpanel_source.destinations.replacement import with_structs
+from mixpanel_source.destinations.conditions import with_structs
 from mixpanel_source.tables.rejected import REPLACE_DAYS
 from tests.support import warehouse_sql
 

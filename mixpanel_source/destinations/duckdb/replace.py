@@ -26,7 +26,7 @@ from dlt.common.storages.load_package import PackageStorage, ParsedLoadJobFileNa
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.job_impl import FollowupJobRequestImpl
 
-from ..replacement import Conditions, conditions_of
+from ..conditions import Conditions, conditions_of
 from .resources import limited_resources
 
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.sql_client import SqlClientBase
-from pyarrow import parquet as pq
 
 from ... import constants
 from ...decode.parallel import available_processors
@@ -71,6 +70,9 @@ def limited_resources(
 
 def resources_for(files: Iterable[str], *, columns: int) -> Resources:
     """The resources for inserting the rows of parquet files into a table."""
+    # only where rows are loaded: Arrow takes long to import
+    from pyarrow import parquet as pq  # noqa: PLC0415
+
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     memory = min(constants.DUCKDB_BYTES_MAX, max(_THREAD_BYTES, machine_bytes() // _SHARE))
     threads = min(available_processors(), memory // _THREAD_BYTES, rows // _THREAD_ROWS)

@@ -25,10 +25,10 @@ from dlt.destinations.job_client_impl import SqlLoadJob
 from dlt.destinations.sql_client import raise_open_connection_error
 from duckdb import DuckDBPyConnection
 
+from ..conditions import conditions_of
 from ..duckdb.replace import KeepFileJob, ReplacingClient, rows_of, staged_files
 from ..duckdb.resources import limited_resources
 from ..missing_tables import CreatesMissingTables
-from ..replacement import conditions_of
 from .engine import EnginePool
 from .extensions import needed_extensions
 

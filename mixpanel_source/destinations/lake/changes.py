@@ -16,7 +16,7 @@ from dlt.common.schema.utils import (
 )
 
 from ...sql import quote_name
-from ..replacement import Conditions, conditions_of
+from ..conditions import Conditions, conditions_of
 from .arrow import PARTITION
 
 STORED = "stored_rows"

@@ -17,7 +17,7 @@ from dlt.common.time import ensure_datetime_in_tz
 from dlt.destinations.job_impl import FollowupJobRequestImpl
 
 from ...sql import quote_name, quote_text
-from ..replacement import Conditions
+from ..conditions import Conditions
 from .arrow import PARTITION, Days
 from .changes import STAGED, STORED, History, history_of, replaced_rows, selects_days
 from .sql import LakeSqlClient

@@ -15,6 +15,7 @@ import orjson
 from ...api.reply import Reply
 from ...api.request import Request
 from ...catalog.endpoints import endpoint
+from ...catalog.tables import EXPORT
 from ...config.model import Config
 from ...decode.blocks import BlockReader
 from ...decode.framing import iter_row_blocks
@@ -32,7 +33,7 @@ from ..spool import Spool, Spooled, spool_name
 from ..spooled_window import SpooledWindow, find_verified
 from .ledger import Ledger
 
-NAME = "export"
+NAME = EXPORT
 MAX_SPOOL_AGE_S = 24 * 3_600.0
 """Maximum age of a window that a crash left in the spool and that is still loaded."""
 
