@@ -60,6 +60,7 @@ torture: $(VENV)/.dev-$(VERSION)  ## kill syncs and imports, cut their power and
 	done
 	@$(BIN)/python -m tests.support.commit_cuts
 	@$(BIN)/python -m tests.support.archive_kills
+	@$(BIN)/python -m tests.support.twenty_projects
 	@$(BIN)/python -m tests.support.killed_sends
 	@$(BIN)/python -m tests.support.write_acceptance
 

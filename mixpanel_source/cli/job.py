@@ -16,17 +16,20 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import CancelledError, MixpanelError
+from .exit_codes import INTERRUPTED
 from .options import (
     add_accept_deletions,
     add_archive,
     add_json,
     add_max_wait,
     add_progress,
+    add_projects,
     add_target,
 )
-from .output import Column, complain, print_errors, print_table
+from .output import Cell, Column, complain, print_errors, print_table
 from .parser import Parser
 from .progress_view import Board, shown
+from .projects import check_options, print_error, print_results, target_of
 from .signals import CancellableClock, run_cancellable
 from .text import MINUTE_S, count, duration
 
@@ -34,12 +37,21 @@ if TYPE_CHECKING:
     import dlt
 
     from ..config.model import Config
+    from ..config.projects import ProjectSettings
+    from ..jobs.projects import ProjectResult
     from ..jobs.sync import JobResult
     from ..tables.archive.archive import Archive
     from ..tables.context import LoadContext
     from ..tables.package import TablePart
 
 COLUMNS = (Column("table"), Column("rows", unit="row"))
+PROJECT_COLUMNS = (
+    Column("dataset", "dataset {}"),
+    Column("rows", unit="row"),
+    Column("requests", unit="request"),
+    Column("left this hour", "left this hour: {}", wraps=True),
+    Column("took"),
+)
 
 _STDERR = 2
 """File descriptor of standard error."""
@@ -54,10 +66,13 @@ class Result(Protocol):
 
 
 AnyResult = TypeVar("AnyResult", bound=Result)
+Job = Callable[[Sequence[str], "LoadContext", "dlt.Pipeline"], "JobResult"]
+"""Loads tables, in a context, through a pipeline."""
 
 
 def add_job_options(parser: Parser) -> None:
     """Add the options that all these commands have."""
+    add_projects(parser)
     add_target(parser)
     add_accept_deletions(parser)
     add_archive(parser)
@@ -67,10 +82,10 @@ def add_job_options(parser: Parser) -> None:
 
 
 def run_job(
-    job: Callable[[LoadContext, dlt.Pipeline], JobResult],
+    job: Job,
     options: argparse.Namespace,
     *,
-    tables: Sequence[str],
+    tables: Callable[[ProjectSettings], Sequence[str]],
     catches_up: bool = False,
     from_archive: str | None = None,
     **settings: str,
@@ -78,37 +93,84 @@ def run_job(
     """Run a job with its progress shown, print what it did and return the exit code.
 
     Args:
-        job: loads.
+        job: loads tables; without `--projects` into one dataset, else once for each project.
         options: those of `add_job_options`.
-        tables: names of the tables that it loads.
+        tables: names of the tables that it loads, for a project.
         catches_up: see `LoadContext`.
         from_archive: directory of an archive to load from.
         settings: take precedence over those configured.
     """
-    from ..config.providers import load_config
-    from ..config.tables import select_tables
-    from ..jobs.pipeline import open_pipeline
-    from ..tables.archive.archive import archive_settings, read_archive
-
-    archive = None if from_archive is None else read_archive(from_archive)
     if options.accept_deletions:
         settings["accept_deletions"] = "true"
     if options.archive:
         settings["archive"] = options.archive
-    pipeline = open_pipeline(options.destination, dataset=options.dataset, name=options.pipeline)
-    config = load_config({**settings, **archive_settings(archive)})
-    selected = select_tables(tables, config)
-    result = run_shown(
-        lambda context: job(context, pipeline),
-        config,
-        options,
-        tables=selected,
-        catches_up=catches_up,
-        from_archive=archive,
-    )
+
+    def run(project: ProjectSettings, cancelled: Event | None = None) -> JobResult:
+        from ..config.providers import load_config
+        from ..config.tables import select_tables
+        from ..jobs.pipeline import open_pipeline
+        from ..tables.archive.archive import archive_settings, read_archive
+
+        archive = None if from_archive is None else read_archive(from_archive)
+        pipeline = open_pipeline(
+            options.destination, dataset=project.dataset, name=project.pipeline
+        )
+        given = {**project.settings, **settings, **archive_settings(archive)}
+        config = load_config(given)
+        selected = tables(project)
+        return run_shown(
+            lambda context: job(selected, context, pipeline),
+            config,
+            options,
+            tables=select_tables(selected, config),
+            catches_up=catches_up,
+            from_archive=archive,
+            cancelled=cancelled,
+        )
+
+    if options.projects is not None:
+        return _run_projects(run, options)
+    result = run(target_of(options))
     print_result(result, as_json=options.json, debug=options.debug)
     announce_cancelled(result.failures, "loaded")
     return result.exit_code
+
+
+def _run_projects(
+    run: Callable[[ProjectSettings, Event], JobResult], options: argparse.Namespace
+) -> int:
+    from ..jobs.projects import for_each_project
+
+    check_options(options)
+    results = run_cancellable(
+        lambda cancelled: for_each_project(
+            lambda project: run(project, cancelled),
+            options.projects,
+            cancelled=cancelled,
+            on_end=lambda ended: _print_failures(ended, options),
+        ),
+        on_cancel=announce_cancel,
+        before_exit=show_cursor,
+    )
+    code = print_results(
+        results, options, as_json=_summary, columns=PROJECT_COLUMNS, cells=_project_cells
+    )
+    if code == INTERRUPTED:
+        complain("Cancelled. What is loaded stays. Run the same command to continue.")
+    return code
+
+
+def _print_failures(ended: ProjectResult[JobResult], options: argparse.Namespace) -> None:
+    """Print what failed of a project as soon as it has ended: others may take hours."""
+    print_error(ended, options)
+    if ended.result is not None:
+        print_errors(ended.result.failures.values(), debug=options.debug, about=ended.project)
+
+
+def _project_cells(result: JobResult) -> Sequence[Cell]:
+    left = ", ".join(f"{number} {quota}" for quota, number in result.requests_left.items())
+    dataset: str = result.pipeline.dataset_name
+    return dataset, result.rows.total(), result.requests, left, f"{result.seconds:.1f} s"
 
 
 def run_shown(
@@ -119,6 +181,7 @@ def run_shown(
     tables: Sequence[str],
     catches_up: bool = False,
     from_archive: Archive | None = None,
+    cancelled: Event | None = None,
 ) -> AnyResult:
     """Run a job until it ends or is cancelled; on a terminal, show the progress of its tables.
 
@@ -129,6 +192,7 @@ def run_shown(
         tables: the tables that it reads.
         catches_up: see `LoadContext`.
         from_archive: see `LoadContext`.
+        cancelled: cancels the job; by default Ctrl-C does.
     """
     from ..tables.context import LoadContext
     from ..tables.package import Checkpoint
@@ -154,6 +218,8 @@ def run_shown(
         return result
 
     with shown(board, logging.getLogger("mixpanel_source")) if board else nullcontext():
+        if cancelled is not None:
+            return run(cancelled)
         return run_cancellable(run, on_cancel=announce_cancel, before_exit=show_cursor)
 
 

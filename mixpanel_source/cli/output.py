@@ -104,12 +104,13 @@ def complain(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def print_errors(errors: Iterable[MixpanelError], *, debug: bool = False) -> None:
+def print_errors(errors: Iterable[MixpanelError], *, debug: bool = False, about: str = "") -> None:
     """Print one line per reason, with everything that failed for it; cancellations are no errors.
 
     Args:
         errors: what went wrong.
         debug: whether to print tracebacks, too.
+        about: the project that they are of, in a run over several.
     """
     subjects: dict[str, list[str]] = {}
     for error in errors:
@@ -120,7 +121,7 @@ def print_errors(errors: Iterable[MixpanelError], *, debug: bool = False) -> Non
             subjects.setdefault(error.reason, []).append(error.subject)
     for reason, failed in subjects.items():
         named = ", ".join(filter(None, failed))
-        complain(f"error: {named}: {reason}" if named else f"error: {reason}")
+        complain(": ".join(filter(None, ("error", about, named, reason))))
 
 
 def print_answer(error: MixpanelError) -> None:

@@ -45,8 +45,8 @@ logger = logging.getLogger("mixpanel_source")
 LEXICON = TablePart("lexicon")
 UNCHANGED = 3
 """Exit code of a backfill that changed nothing, because Mixpanel no longer serves the days."""
-_EXIT_CODES = (130, 1, 2, 75)
-"""Exit codes of failures, the one that matters most first."""
+_EXIT_CODES = (130, 1, 2, 75, UNCHANGED, 0)
+"""Exit codes, the worst first."""
 _STOPS = (BusyError, CancelledError, PausedError)
 
 
@@ -95,8 +95,13 @@ class JobResult:
 
 def exit_code_of(failures: Iterable[MixpanelError]) -> int:
     """The exit code of a command with these failures; 0 without any."""
-    codes = {error.exit_code for error in failures}
-    return next((code for code in _EXIT_CODES if code in codes), 0)
+    return worst_exit_code(error.exit_code for error in failures)
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """The exit code for all of several results; 0 without any."""
+    given = {*codes}
+    return next((code for code in _EXIT_CODES if code in given), 0)
 
 
 def run_job(
