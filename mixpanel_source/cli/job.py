@@ -22,6 +22,7 @@ from .options import (
     add_archive,
     add_json,
     add_max_wait,
+    add_metrics_file,
     add_progress,
     add_projects,
     add_target,
@@ -77,6 +78,7 @@ def add_job_options(parser: Parser) -> None:
     add_accept_deletions(parser)
     add_archive(parser)
     add_max_wait(parser)
+    add_metrics_file(parser)
     add_progress(parser)
     add_json(parser)
 
@@ -85,6 +87,7 @@ def run_job(
     job: Job,
     options: argparse.Namespace,
     *,
+    name: str,
     tables: Callable[[ProjectSettings], Sequence[str]],
     catches_up: bool = False,
     from_archive: str | None = None,
@@ -95,6 +98,7 @@ def run_job(
     Args:
         job: loads tables; without `--projects` into one dataset, else once for each project.
         options: those of `add_job_options`.
+        name: of the job, in reports.
         tables: names of the tables that it loads, for a project.
         catches_up: see `LoadContext`.
         from_archive: directory of an archive to load from.
@@ -104,29 +108,38 @@ def run_job(
         settings["accept_deletions"] = "true"
     if options.archive:
         settings["archive"] = options.archive
+    if options.metrics_file:
+        settings["metrics_file"] = options.metrics_file
 
     def run(project: ProjectSettings, cancelled: Event | None = None) -> JobResult:
         from ..config.providers import load_config
         from ..config.tables import select_tables
         from ..jobs.pipeline import open_pipeline
+        from ..jobs.reporting import reported
         from ..tables.archive.archive import archive_settings, read_archive
 
-        archive = None if from_archive is None else read_archive(from_archive)
-        pipeline = open_pipeline(
-            options.destination, dataset=project.dataset, name=project.pipeline
-        )
-        given = {**project.settings, **settings, **archive_settings(archive)}
-        config = load_config(given)
-        selected = tables(project)
-        return run_shown(
-            lambda context: job(selected, context, pipeline),
-            config,
-            options,
-            tables=select_tables(selected, config),
-            catches_up=catches_up,
-            from_archive=archive,
-            cancelled=cancelled,
-        )
+        given = {**project.settings, **settings}
+        with reported(name, given) as report:
+            archive = None if from_archive is None else read_archive(from_archive)
+            pipeline = open_pipeline(
+                options.destination, dataset=project.dataset, name=project.pipeline
+            )
+            config = load_config({**given, **archive_settings(archive)})
+            selected = tables(project)
+
+            def load(context: LoadContext) -> JobResult:
+                report.start(select_tables(selected, config), context)
+                return report.end(job(selected, context, pipeline))
+
+            return run_shown(
+                load,
+                config,
+                options,
+                tables=select_tables(selected, config),
+                catches_up=catches_up,
+                from_archive=archive,
+                cancelled=cancelled,
+            )
 
     if options.projects is not None:
         return _run_projects(run, options)
@@ -198,7 +211,7 @@ def run_shown(
     from ..tables.package import Checkpoint
 
     board = None
-    if options.progress == "auto" and sys.stderr.isatty():
+    if options.progress == "auto" and options.log_format == "text" and sys.stderr.isatty():
         board = Board(tables, now=time.time, forecast=forecast_of(config))
 
     def run(cancelled: Event) -> AnyResult:

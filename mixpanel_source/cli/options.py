@@ -159,6 +159,16 @@ def add_max_wait(parser: Parser) -> None:
     )
 
 
+def add_metrics_file(parser: Parser) -> None:
+    """Add `--metrics-file`."""
+    parser.add_argument(
+        "--metrics-file",
+        metavar="PATH",
+        help="file for Prometheus' textfile collector, written when the command ends, also if it "
+        "fails",
+    )
+
+
 def add_progress(parser: Parser) -> None:
     """Add `--progress`."""
     parser.add_argument(

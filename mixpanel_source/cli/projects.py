@@ -110,7 +110,7 @@ def print_error(ended: ProjectResult[Any], options: argparse.Namespace) -> None:
         print_traceback(error)
         print_answer(error)
     if not isinstance(error, CancelledError):
-        complain(f"error: {ended.project}: {error}")
+        complain(f"error: {ended.project}: {error}", error=type(error).__name__)
 
 
 def print_results(

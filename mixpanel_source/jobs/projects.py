@@ -22,6 +22,7 @@ from ..config.settings import Settings
 from ..errors import CancelledError, MixpanelError
 from ..progress import Progress
 from .pipeline import open_pipeline
+from .reporting import CURRENT_PROJECT
 from .runner import JobResult, worst_exit_code
 from .sync import Checkpoint, sync
 
@@ -150,6 +151,7 @@ def for_each_project(
 def _run(
     job: Callable[[ProjectSettings], T], name: str, exit_code: Callable[[T], int]
 ) -> ProjectResult[T]:
+    token = CURRENT_PROJECT.set(name)
     try:
         result = job(read_project(name))
     except MixpanelError as error:
@@ -162,4 +164,6 @@ def _run(
         )
         failure.__cause__ = error
         return ProjectResult(name, None, failure, failure.exit_code)
+    finally:
+        CURRENT_PROJECT.reset(token)
     return ProjectResult(name, result, None, exit_code(result))

@@ -27,8 +27,9 @@ from ..errors import AuthError, BusyError, CancelledError, ConfigError, Mixpanel
 from ..tables.context import LoadContext, pipeline_spool
 from ..tables.events.archive_guard import count_held
 from ..tables.events.downloads import NAME as EXPORT
+from ..tables.events.ledger import Ledger
 from ..tables.events.loading import DAY_COLUMN
-from ..tables.load_log import KeptDay, WindowLoad, describe_rejected
+from ..tables.load_log import SOURCE_NAME, KeptDay, WindowLoad, describe_rejected
 from ..tables.ownership import release_claim
 from ..tables.package import TablePart
 from .column_comments import write_comments
@@ -226,11 +227,18 @@ def _load_table(
             pipeline.load()
         remove_loaded_packages(Path(pipeline.working_dir))
         package = context.finish_package()
+        if table == EXPORT:
+            context.record.synced_through = _synced_through(pipeline)
         context.progress.package_loaded(table)
         if package.failure is not None:
             raise package.failure
         if not package.has_more:
             return
+
+
+def _synced_through(pipeline: dlt.Pipeline) -> date | None:
+    source = pipeline.state.get("sources", {}).get(SOURCE_NAME, {})
+    return Ledger(source.get("resources", {}).get(EXPORT, {})).synced_through
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     return run_job(
         lambda _, context, pipeline: run_backfill(context, pipeline),
         options,
+        name="backfill",
         tables=lambda _: ["export"],
         from_archive=options.from_archive,
         range=options.range,

@@ -26,6 +26,7 @@ def run(options: argparse.Namespace) -> int:
     return run_job(
         lambda _, context, pipeline: run_catch_up(context, pipeline),
         options,
+        name="catch-up",
         tables=lambda _: ["export"],
         catches_up=True,
     )

@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     return run_job(
         run_sync,
         options,
+        name="sync",
         tables=partial(tables_of, options),
         from_archive=options.from_archive,
     )
