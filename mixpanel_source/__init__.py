@@ -1,6 +1,7 @@
 """Load Mixpanel events, profiles, cohorts and reports with dlt: complete, exact, once.
 
-The public API is what `__all__` names, and `mixpanel_source.errors`; everything else is private.
+The public API is what `__all__` names, `mixpanel_source.errors`, and for orchestrators
+`mixpanel_source.dagster` and `mixpanel_source.airflow`; everything else is private.
 
 Names are imported on first use: dlt takes half a second to load, and neither
 `mixpanel-source --help` nor a process that only decodes needs it.

@@ -9,7 +9,6 @@ import os
 import select
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from threading import Event
@@ -290,26 +289,9 @@ def print_result(result: JobResult, *, as_json: bool = False, debug: bool = Fals
 
 
 def _summary(result: JobResult) -> dict[str, Any]:
-    from ..jobs.pipeline import location
+    from ..jobs.summary import summarize
 
-    repairs: Counter[str] = Counter()
-    for window in result.windows:
-        repairs.update(window.repairs)
-    return {
-        "rows": dict(result.rows),
-        "requests": result.requests,
-        "requests_left": result.requests_left,
-        "duplicates_dropped": sum(window.duplicates_dropped for window in result.windows),
-        "values_repaired": repairs.total(),
-        "rows_rejected": sum(window.rows_rejected for window in result.windows),
-        "rows_kept": sum(day.held - day.served for day in result.kept_days.values()),
-        "days_kept": {str(day): kept._asdict() for day, kept in result.kept_days.items()},
-        "repairs": dict(repairs),
-        "seconds": round(result.seconds, 1),
-        "destination": location(result.pipeline),
-        "dataset": result.pipeline.dataset_name,
-        "failures": {str(part): str(error) for part, error in result.failures.items()},
-    }
+    return summarize(result)
 
 
 def _summary_lines(result: JobResult, summary: dict[str, Any]) -> list[str]:
