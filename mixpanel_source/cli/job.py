@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import select
@@ -12,10 +11,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from threading import Event
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..errors import CancelledError, MixpanelError
 from .exit_codes import INTERRUPTED
+from .job_output import PROJECT_COLUMNS, print_result, project_cells, summarize_result
 from .options import (
     add_accept_deletions,
     add_archive,
@@ -26,12 +26,11 @@ from .options import (
     add_projects,
     add_target,
 )
-from .output import Cell, Column, complain, print_errors, print_table
+from .output import complain, print_errors
 from .parser import Parser
 from .progress_view import Board, shown
 from .projects import check_options, print_error, print_results, target_of
 from .signals import CancellableClock, run_cancellable
-from .text import MINUTE_S, count, duration
 
 if TYPE_CHECKING:
     import dlt
@@ -43,15 +42,6 @@ if TYPE_CHECKING:
     from ..tables.archive.archive import Archive
     from ..tables.context import LoadContext
     from ..tables.package import TablePart
-
-COLUMNS = (Column("table"), Column("rows", unit="row"))
-PROJECT_COLUMNS = (
-    Column("dataset", "dataset {}"),
-    Column("rows", unit="row"),
-    Column("requests", unit="request"),
-    Column("left this hour", "left this hour: {}", wraps=True),
-    Column("took"),
-)
 
 _STDERR = 2
 """File descriptor of standard error."""
@@ -165,7 +155,7 @@ def _run_projects(
         before_exit=show_cursor,
     )
     code = print_results(
-        results, options, as_json=_summary, columns=PROJECT_COLUMNS, cells=_project_cells
+        results, options, as_json=summarize_result, columns=PROJECT_COLUMNS, cells=project_cells
     )
     if code == INTERRUPTED:
         complain("Cancelled. What is loaded stays. Run the same command to continue.")
@@ -177,12 +167,6 @@ def _print_failures(ended: ProjectResult[JobResult], options: argparse.Namespace
     print_error(ended, options)
     if ended.result is not None:
         print_errors(ended.result.failures.values(), debug=options.debug, about=ended.project)
-
-
-def _project_cells(result: JobResult) -> Sequence[Cell]:
-    left = ", ".join(f"{number} {quota}" for quota, number in result.requests_left.items())
-    dataset: str = result.pipeline.dataset_name
-    return dataset, result.rows.total(), result.requests, left, f"{result.seconds:.1f} s"
 
 
 def run_shown(
@@ -275,42 +259,3 @@ def show_cursor() -> None:
     """
     if _STDERR in select.select([], [_STDERR], [], 0)[1] and os.isatty(_STDERR):
         os.write(_STDERR, b"\033[?25h\n")
-
-
-def print_result(result: JobResult, *, as_json: bool = False, debug: bool = False) -> None:
-    """Print what a job loaded, and what failed."""
-    summary = _summary(result)
-    if as_json:
-        print(json.dumps(summary))
-    else:
-        print_table(COLUMNS, [*result.rows.items()])
-        print("\n".join(_summary_lines(result, summary)))
-    print_errors(result.failures.values(), debug=debug)
-
-
-def _summary(result: JobResult) -> dict[str, Any]:
-    from ..jobs.summary import summarize
-
-    return summarize(result)
-
-
-def _summary_lines(result: JobResult, summary: dict[str, Any]) -> list[str]:
-    rows, seconds = result.rows.total(), result.seconds
-    rate = f" ({rows / seconds:,.0f} rows/s)" if seconds >= 1 else ""
-    took = f"{seconds:.1f} s" if seconds < MINUTE_S else duration(seconds)
-    left = ", ".join(f"{number} {quota}" for quota, number in result.requests_left.items())
-    requests = count(result.requests, "request") + (f"; left this hour: {left}" if left else "")
-    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(summary["repairs"].items()))
-    repaired = count(summary["values_repaired"], "value")
-    days = count(len(result.kept_days), "day")
-    kept = [
-        f"{count(summary['rows_kept'], 'row')} of {days} kept that Mixpanel no longer serves; to "
-        "delete them: --accept-deletions"
-    ]
-    return [
-        *(kept if result.kept_days else []),
-        f"{count(rows, 'row')} in {took}{rate}; {requests}",
-        f"{count(summary['duplicates_dropped'], 'duplicate')} dropped; "
-        f"{repaired} repaired{f': {kinds}' if kinds else ''}",
-        f"in {summary['destination']}",
-    ]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -177,6 +180,32 @@ def test_cancelling_ends_all(served: Sandbox) -> None:
         CancelledError,
     ]
     assert {record.params["project_id"] for record in served.requests} == {"1001"}
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_all(served: Sandbox) -> None:
+    """While the second project waits: the first stays loaded, the third does not begin."""
+    served.inject(Fault("429", table="export", request=3, seconds=1800))
+    command = [sys.executable, "-m", "mixpanel_source.cli", "sync", "--projects", "all"]
+    with subprocess.Popen(
+        [*command, "--tables", "export"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert any("Next try at" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert process.returncode == cli.INTERRUPTED, err
+    assert [line.rpartition(", ")[2].rpartition(": ")[2] for line in out.splitlines()] == [
+        "done",
+        "cancelled",
+        "cancelled",
+    ]
+    assert "What is loaded stays" in err
+    assert events_in("mixpanel_shop") == {"mixpanel_shop": [("Event of 1001", 6)]}
+    assert {record.params["project_id"] for record in served.requests} == {"1001", "1002"}
 
 
 def test_options_of_one_project_are_refused(
