@@ -104,7 +104,7 @@ def run_job(
         from ..config.providers import load_config
         from ..config.tables import select_tables
         from ..jobs.pipeline import open_pipeline
-        from ..jobs.reporting import reported
+        from ..jobs.reporting.report import reported
         from ..tables.archive.archive import archive_settings, read_archive
 
         given = {**project.settings, **settings}

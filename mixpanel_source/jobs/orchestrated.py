@@ -14,7 +14,7 @@ from ..decode.parallel import Task
 from ..errors import MixpanelError
 from ..tables.events.downloads import NAME as EXPORT
 from .pipeline import open_pipeline
-from .reporting import CURRENT_PROJECT
+from .reporting.report import CURRENT_PROJECT
 from .runner import JobResult
 from .summary import summarize
 from .sync import backfill, sync

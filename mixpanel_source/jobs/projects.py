@@ -22,7 +22,7 @@ from ..config.settings import Settings
 from ..errors import CancelledError, MixpanelError
 from ..progress import Progress
 from .pipeline import open_pipeline
-from .reporting import CURRENT_PROJECT
+from .reporting.report import CURRENT_PROJECT
 from .runner import JobResult, worst_exit_code
 from .sync import Checkpoint, sync
 

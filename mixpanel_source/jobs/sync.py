@@ -28,7 +28,7 @@ from ..tables.events.downloads import NAME as EXPORT
 from ..tables.events.planning import check_range
 from ..tables.package import Checkpoint
 from .pipeline import open_pipeline
-from .reporting import reported
+from .reporting.report import reported
 from .runner import JobResult, run_job
 
 __all__ = ["Checkpoint", "JobResult", "backfill", "catch_up", "run_catch_up", "run_sync", "sync"]

@@ -272,9 +272,8 @@ def load_with_properties(pipeline: dlt.Pipeline, number: int, **properties: Any)
     load(project, pipeline, "export")
 
 
-@pytest.mark.parametrize(
-    "destination", ["duckdb", pytest.param("postgres", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("destination", ["duckdb", "postgres"])
 def test_union_views(destination: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A view has the rows of all projects and follows new columns when it is created again."""
     if destination == "postgres":

@@ -17,7 +17,7 @@ from mixpanel_sandbox import Fault, Sandbox
 from mixpanel_source import cli, sync
 from mixpanel_source.api import webhook
 from mixpanel_source.errors import ConfigError
-from mixpanel_source.jobs.metrics import parse
+from mixpanel_source.jobs.reporting.metrics import parse
 from tests.support.lab import Lab
 from tests.support.raw_server import raw_server
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from mixpanel_source.jobs.metrics import HELP, PREFIX, Sample, merge, parse, render
+from mixpanel_source.jobs.reporting.metrics import HELP, PREFIX, Sample, merge, parse, render
 
 
 def sample(
