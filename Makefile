@@ -5,6 +5,9 @@ PYTHON  ?= python3
 VENV    ?= .venv
 # tests also wait, for servers and disks: on two cores a third worker is well used
 WORKERS ?= 3
+# each orchestrator is tested in an environment of its own
+DAGSTER ?= 1.13.27
+AIRFLOW ?= 3.3.2
 
 BIN     := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -13,7 +16,7 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo notebook notebook-setup test test-all test-newest coverage check torture fmt lint types imports build package clean
+.PHONY: help demo notebook notebook-setup orchestrators test test-all test-newest coverage check torture fmt lint types imports build package clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,7 +33,9 @@ notebook-setup: $(VENV)/.run-$(VERSION)
 test: $(VENV)/.dev-$(VERSION)  ## run the tests, without the slowest
 	@$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow' --durations=25 $(COVERAGE)
 
-test-all: $(VENV)/.all-$(VERSION)  ## run all tests
+orchestrators: $(VENV)-dagster/.ready-$(DAGSTER) $(VENV)-airflow/.ready-$(AIRFLOW)  ## set up the environments in which Dagster and Airflow are tested
+
+test-all: $(VENV)/.all-$(VERSION) orchestrators  ## run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(COVERAGE)
 
 # requirements.txt pins the newest DuckDB with packages of its extensions; this takes the newest of all
@@ -60,6 +65,7 @@ torture: $(VENV)/.dev-$(VERSION)  ## kill syncs and imports, cut their power and
 	done
 	@$(BIN)/python -m tests.support.commit_cuts
 	@$(BIN)/python -m tests.support.archive_kills
+	@$(BIN)/python -m tests.support.twenty_projects
 	@$(BIN)/python -m tests.support.killed_sends
 	@$(BIN)/python -m tests.support.write_acceptance
 
@@ -88,7 +94,7 @@ package: build  ## install the wheel alone, in an empty environment, and run the
 		venv/bin/python -c 'from mixpanel_source import create_views; print(create_views())'
 
 clean:  ## remove the environment, caches and built files; loaded data stays
-	rm -rf $(VENV) $(VENV)-newest dist build *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-newest $(VENV)-dagster $(VENV)-airflow dist build *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.python-$(VERSION):
@@ -110,4 +116,16 @@ $(VENV)/.dev-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VER
 $(VENV)/.all-$(VERSION): $(VENV)/.dev-$(VERSION)
 	@echo "setting up $(VENV) with what the slowest tests need ..."
 	@$(PIP) --editable '.[lake-tests]'
+	@touch $@
+
+$(VENV)-dagster/.ready-$(DAGSTER): requirements.txt pyproject.toml
+	@echo "setting up $(VENV)-dagster for the tests of Dagster ..."
+	@$(PYTHON) -m venv --clear $(VENV)-dagster
+	@$(VENV)-dagster/bin/python -m pip install --quiet --disable-pip-version-check --editable . dagster==$(DAGSTER)
+	@touch $@
+
+$(VENV)-airflow/.ready-$(AIRFLOW): requirements.txt pyproject.toml
+	@echo "setting up $(VENV)-airflow for the tests of Airflow ..."
+	@$(PYTHON) -m venv --clear $(VENV)-airflow
+	@$(VENV)-airflow/bin/python -m pip install --quiet --disable-pip-version-check --editable . apache-airflow==$(AIRFLOW)
 	@touch $@

@@ -28,6 +28,7 @@ from .parsers import (
     parse_store,
     parse_text,
     parse_url,
+    parse_webhook,
     parse_zone,
 )
 from .report_parsing import parse_reports
@@ -251,6 +252,21 @@ class Config:
         default=None,
         default_text="`auto`",
         example="auto",
+    )
+
+    metrics_file: str | None = setting(
+        parse_text,
+        "File for Prometheus' textfile collector, written at the end of each job; see "
+        "docs/observability.md",
+        heading="Observability",
+        default=None,
+        example="/var/lib/node_exporter/mixpanel.prom",
+    )
+    on_failure_url: str | None = setting(
+        parse_webhook,
+        "Address that receives a POST when a job fails; a secret, if it contains a token",
+        default=None,
+        example="https://hooks.example.com/mixpanel",
     )
 
     # last, because in a TOML file each report may be a table of its own, after all other settings

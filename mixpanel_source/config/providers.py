@@ -39,13 +39,19 @@ def load_config(settings: Mapping[str, object]) -> Config:
     check_dlt_settings()
     configured = _configured_names()
     check_names(configured, places=configured)
-    looked_up = {name: _look_up(name) for name in SETTING_NAMES if settings.get(name) is None}
+    looked_up = {name: look_up(name) for name in SETTING_NAMES if settings.get(name) is None}
     return build_config({**settings, **looked_up})
 
 
-def _look_up(name: str) -> Any:  # noqa: ANN401 - a provider holds values of any type
+def look_up(name: str, sections: Sequence[Sequence[str]] = SECTIONS) -> Any:  # noqa: ANN401 - a provider holds values of any type
+    """The value configured for a name; None if there is none.
+
+    Args:
+        name: of a setting.
+        sections: where to look, the first that has the setting counts.
+    """
     # not through dlt.config: dlt writes what is read there, secrets too, into the trace of the run
-    for section in SECTIONS:
+    for section in sections:
         for provider in settings_providers():
             value, _ = provider.get_value(name, AnyType, None, *section)
             if value is not None:
@@ -67,12 +73,12 @@ def _configured_names() -> dict[str, str]:
             if provider.name == ENVIRONMENT:
                 continue
             place = f"[{'.'.join(section)}] of {provider.name}"
-            values = _section(provider, section, place)
+            values = read_section(provider, section, place)
             places |= {name: place for name in values if not isinstance(values[name], dict)}
     return places
 
 
-def _section(provider: ConfigProvider, section: Sequence[str], place: str) -> Mapping[str, Any]:
+def read_section(provider: ConfigProvider, section: Sequence[str], place: str) -> Mapping[str, Any]:
     """What a section holds; empty if it is absent.
 
     Raises:

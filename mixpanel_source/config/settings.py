@@ -49,4 +49,6 @@ class Settings(TypedDict, total=False):
     retries: int | str | None
     retry_base_seconds: float | str | None
     workers: int | str | None
+    metrics_file: str | None
+    on_failure_url: str | None
     reports: Sequence[Mapping[str, Any]] | str | None

@@ -57,6 +57,8 @@ def mixpanel_source(
     retries: int | str | None = None,
     retry_base_seconds: float | str | None = None,
     workers: int | str | None = None,
+    metrics_file: str | None = None,
+    on_failure_url: str | None = None,
     reports: Sequence[Mapping[str, Any]] | str | None = None,
 ) -> Iterable[DltResource]:
     """The tables of one Mixpanel project: `export`, `engage` and those that are selected.
@@ -128,6 +130,10 @@ def mixpanel_source(
             from 0 to 3,600; default: `10`).
         workers: Threads that decode; `auto`: one less than there are processors, up to 4 (auto or a
             whole number from 1 to 64; default: `auto`).
+        metrics_file: File for Prometheus' textfile collector, written at the end of each job; see
+            docs/observability.md (text; default: none).
+        on_failure_url: Address that receives a POST when a job fails; a secret, if it contains a
+            token (an https address; default: none).
         reports: Reports to load, each a table `[[sources.mixpanel.reports]]`; see docs/reports.md
             (a list of tables; default: none).
 

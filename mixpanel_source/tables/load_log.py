@@ -98,6 +98,21 @@ class WindowLoad:
             "fetched_at": datetime.fromtimestamp(self.fetched_at, timezone.utc),
         }
 
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """Fields for a log that has more than text."""
+        return {
+            "table": self.table_name,
+            **({"part": self.part} if self.part else {}),
+            "window": f"{self.first_day}..{self.last_day}",
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "requests": self.requests,
+            "duplicates_dropped": self.duplicates_dropped,
+            "rows_rejected": self.rows_rejected,
+            "values_repaired": self.repairs.total(),
+        }
+
     def __str__(self) -> str:
         """One line for the log."""
         days = str(self.first_day)

@@ -41,15 +41,7 @@ def create_views(
             funnel has a single step, or a step twice.
     """
     pipeline = pipeline or open_pipeline()
-    destination = destination_of(pipeline)
-    if not destination.takes_views:
-        supported = find_names(lambda kind: kind.takes_views)
-        raise ConfigError(
-            f"The views are for {', '.join(supported)}; "
-            f"this pipeline loads to {pipeline.destination.destination_name}."
-        )
-    if destination.view_obstacle is not None:
-        raise ConfigError(destination.view_obstacle)
+    check_destination(pipeline)
     with pipeline.sql_client() as client:
         # only where DuckDB needs it with the database name, which changes when a file is renamed
         tables = client.fully_qualified_dataset_name()
@@ -67,6 +59,23 @@ def create_views(
         for name, query in views.items():
             client.execute_sql(f"CREATE OR REPLACE VIEW {target}.{name} AS\n{query}")
     return list(views)
+
+
+def check_destination(pipeline: dlt.Pipeline) -> None:
+    """Check that views can be created of the tables of a pipeline.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    destination = destination_of(pipeline)
+    if not destination.takes_views:
+        supported = find_names(lambda kind: kind.takes_views)
+        raise ConfigError(
+            f"The views are for {', '.join(supported)}; "
+            f"this pipeline loads to {pipeline.destination.destination_name}."
+        )
+    if destination.view_obstacle is not None:
+        raise ConfigError(destination.view_obstacle)
 
 
 def _read_properties(client: Any, tables: str) -> list[Property]:  # noqa: ANN401 - SQL clients have no common public type

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
-from ..exit_codes import DONE
-from ..options import add_json, add_range, add_tables, add_target
+from ..options import add_json, add_projects, add_range, add_tables, add_target
 from ..output import Cell, Column, print_table
 from ..parser import Commands, add_command
+from ..projects import run_reading, tables_of
 from ..startup import fast_imports
 from ..text import count, duration, instant
 
 if TYPE_CHECKING:
     from ...commands.plan import Plan, TablePlan
+    from ...config.projects import ProjectSettings
 
 COLUMNS = (
     Column("table"),
@@ -35,6 +35,7 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(commands, "plan", run, summary=summary)
     add_tables(parser)
     add_range(parser, "days of a backfill to plan")
+    add_projects(parser)
     add_target(parser)
     add_json(parser)
 
@@ -44,22 +45,24 @@ def run(options: argparse.Namespace) -> int:
     with fast_imports():
         from ...commands.plan import plan as make_plan
 
-    plan = make_plan(
-        options.tables if options.range is None else ["export"],
-        destination=options.destination,
-        dataset=options.dataset,
-        name=options.pipeline,
-        range=options.range,
-    )
-    if options.json:
-        print(json.dumps(_as_json(plan)))
-        return DONE
+    def read(project: ProjectSettings) -> Plan:
+        return make_plan(
+            tables_of(options, project) if options.range is None else ["export"],
+            destination=options.destination,
+            dataset=project.dataset,
+            name=project.pipeline,
+            **{**project.settings, "range": options.range},
+        )
+
+    return run_reading(options, read, as_json=_as_json, show=_print)
+
+
+def _print(plan: Plan) -> None:
     config = plan.config
     window_days = config.window_days or "auto"
     print(f"project {config.project_id}, {config.export_base_url}, window_days = {window_days}")
     print_table(COLUMNS, [_row(table, config.window_days) for table in plan.tables])
     print("\n".join(_summary_lines(plan)))
-    return DONE
 
 
 def _as_json(plan: Plan) -> dict[str, Any]:
