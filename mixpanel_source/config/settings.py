@@ -35,6 +35,8 @@ class Settings(TypedDict, total=False):
     limit: int | str | None
     properties: str | None
     max_columns: int | str | None
+    mask: Mapping[str, str] | str | None
+    mask_key: str | None
     engage_page_size: int | str | None
     engage_where: str | None
     engage_output_properties: Sequence[str] | str | None

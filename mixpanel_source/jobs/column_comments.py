@@ -86,7 +86,9 @@ def _read_descriptions(client: Any) -> dict[ColumnName, str]:  # noqa: ANN401 - 
         f"FROM {schema}.lexicon",
     )
     columns = _rows(
-        client, f"SELECT table_name, property, column_name FROM {schema}._mixpanel_columns"
+        client,
+        f"SELECT table_name, property, column_name FROM {schema}._mixpanel_columns "
+        "WHERE column_name <> ''",
     )
     return describe_columns((Description(*row) for row in lexicon), columns)
 

@@ -127,7 +127,7 @@ def run_job(
     with (
         job_access(pipeline, context) as access,
         _recorded(run, result, context.clock),
-        _cleaned_up(pipeline, result),
+        _cleaned_up(pipeline, context, result),
         closing(context),
     ):
         try:
@@ -228,10 +228,11 @@ def _load_table(
 
 
 @contextmanager
-def _cleaned_up(pipeline: dlt.Pipeline, result: JobResult) -> Iterator[None]:
+def _cleaned_up(pipeline: dlt.Pipeline, context: LoadContext, result: JobResult) -> Iterator[None]:
     """Leave no events or profiles in dlt's working directory after a failure.
 
     The next job would not use them. Local state goes with them, because it is that of the packages.
+    With `mask` the spool goes too, because it has values as Mixpanel served them.
     """
     failed = True
     try:
@@ -241,6 +242,8 @@ def _cleaned_up(pipeline: dlt.Pipeline, result: JobResult) -> Iterator[None]:
         if failed:
             with suppress(OSError):
                 reset_local_state(pipeline)
+            if context.config.mask:
+                pipeline_spool(pipeline).clear()
 
 
 @contextmanager

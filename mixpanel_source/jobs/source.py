@@ -43,6 +43,8 @@ def mixpanel_source(
     limit: int | str | None = None,
     properties: str | None = None,
     max_columns: int | str | None = None,
+    mask: Mapping[str, str] | str | None = None,
+    mask_key: str | None = None,
     engage_page_size: int | str | None = None,
     engage_where: str | None = None,
     engage_output_properties: Sequence[str] | str | None = None,
@@ -102,6 +104,10 @@ def mixpanel_source(
             `properties`; `both` (one of columns, json, both; default: `columns`).
         max_columns: Maximum columns of a table; further properties go to the JSON column
             `other_properties` (a whole number from 10 to 10,000; default: `1000`).
+        mask: Properties of events and profiles that are stored masked or left out; see
+            docs/privacy.md (a table of properties and rules; default: none).
+        mask_key: Key of the hashes, needed by `mask`; with another key hashes of the same value
+            differ (text of 16 characters or more; default: none).
         engage_page_size: Profiles per page (a whole number from 1 to 1,000,000; default:
             Mixpanel's).
         engage_where: Mixpanel expression that profiles must match (text; default: none).

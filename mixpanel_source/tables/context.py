@@ -15,6 +15,7 @@ import dlt
 from .. import constants
 from ..api.client import Client
 from ..api.clock import Clock
+from ..config.masking import check_mask
 from ..config.model import Config
 from ..decode.forgotten import ForgottenIds
 from ..destinations.registry import destination_of, target_of
@@ -63,6 +64,7 @@ class LoadContext:
                 those that a sync loads.
             from_archive: to load from instead of Mixpanel.
         """
+        check_mask(config.mask, config.mask_key, config.archive)
         if from_archive is not None:
             from_archive.check_filters(config, from_archive.tables)
             config = _for_archive(config, from_archive)

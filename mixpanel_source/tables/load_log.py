@@ -131,7 +131,7 @@ def describe_rejected(loads: Iterable[WindowLoad]) -> str:
     rows = ", ".join(f"{number:,} of {table}" for table, number in counts.items() if number)
     return (
         f"Rows that do not have the expected shape: {rows}. They are in the table "
-        f"{REJECTED_TABLE}, as they came; everything else was loaded."
+        f"{REJECTED_TABLE}; everything else was loaded."
     )
 
 

@@ -73,6 +73,8 @@ def _read_properties(client: Any, tables: str) -> list[Property]:  # noqa: ANN40
     query = (
         "SELECT property, column_name, data_type "
         f"FROM {tables}._mixpanel_columns WHERE table_name = 'export' "
+        # a property that the mask leaves out has no column
+        "AND column_name <> '' "
         "ORDER BY property, column_name"
     )
     try:

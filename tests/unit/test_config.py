@@ -81,6 +81,9 @@ VALID: list[tuple[str, Any, Any]] = [
     ("events", [], ()),
     ("where", ' properties["a"] == 1 ', 'properties["a"] == 1'),
     ("limit", "100000", 100_000),
+    ("mask", '{"b": "hash", "a": "truncate:3"}', (("a", "truncate:3"), ("b", "hash"))),
+    ("mask", {"$email": "drop"}, (("$email", "drop"),)),
+    ("mask_key", f" {'k' * 16} ", "k" * 16),
     ("properties", "json", "json"),
     ("properties", "both", "both"),
     ("max_columns", 10, 10),
@@ -113,6 +116,10 @@ VALID: list[tuple[str, Any, Any]] = [
 
 INVALID: list[tuple[str, Any, str]] = [
     ("username", 5, "must be text"),
+    ("mask", "$email", "the rules are drop, hash"),
+    ("mask", '["$email"]', "a table of properties and rules"),
+    ("mask_key", "short", "text of 16 characters or more"),
+    ("mask_key", 10**20, "text of 16 characters or more"),
     ("secret", 5_550_123, "must be text"),
     ("project_id", "my project", "a whole number of 1 or more"),
     ("project_id", 0, "a whole number of 1 or more"),

@@ -60,7 +60,7 @@ def iter_list(context: LoadContext, name: str) -> Iterator[TDataItems]:
             entries=entries,
             columns=columns[table],
         )
-    yield from closing_items(package, {})
+    yield from closing_items(package)
 
 
 def _is_expected(refusal: RequestError, table: Table) -> bool:
