@@ -254,6 +254,8 @@ TABLES: Final = (
     ),
     _report("funnels", "saved funnels, step by step and day by day", asks="funnel_steps"),
     _report("insights", "a saved report"),
+    _report("insights_queries", "a report declared by its parameters, without being saved"),
+    _report("flows", "a flows report declared by its parameters", PARTS),
     _report("segmentation", "counts of an event, whole or by a property"),
     _report("segmentation_numeric", "counts of an event by ranges of a number"),
     _report("segmentation_sum", "the sum of a numeric property"),

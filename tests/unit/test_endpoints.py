@@ -134,6 +134,10 @@ def test_catalog_is_consistent() -> None:
         ("GET", "/api/2.0/engage", "engage", "query"),
         ("GET", "/api/2.0/events/names", "event_names", "query"),
         ("POST", "/api/query/jql", "jql", "query"),
+        ("GET", "/api/query/insights", "insights", "query"),
+        ("POST", "/api/query/insights", "insights_queries", "query"),
+        ("POST", "/api/query/arb_funnels", "flows", "query"),
+        ("GET", "/api/query/arb_funnels", "flows", "query"),
         ("GET", "/api/app/projects/{project_id}/annotations", "annotations", None),
         ("GET", "/api/app/projects/12/annotations/34", "annotation", None),
         ("GET", "/api/app/projects/12/annotations/tags", "annotation_tags", None),
@@ -152,7 +156,7 @@ def test_known_endpoints_are_found(method: str, path: str, name: str, quota: str
 @pytest.mark.parametrize(
     ("path", "host", "quota"),
     [
-        ("/api/query/arb_funnels", "query", "query"),
+        ("/api/query/formulas", "query", "query"),
         ("/api/2.0/metrics/list", "query", "query"),
         ("/api/query/custom_events", "query", None),
         ("/api/2.0/annotations", "query", None),

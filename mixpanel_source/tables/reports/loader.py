@@ -209,6 +209,13 @@ def _read_report(request: Request, query: ReportQuery, reply: Reply) -> _Read:
 
 
 def _warn_of_limits(request: Request, facts: ReplyFacts) -> None:
+    if facts.sampling < 1:
+        logger.warning(
+            "%s: Mixpanel estimated the numbers from a share of %g of the users. Turn off sampling "
+            "in the report.",
+            request.label,
+            facts.sampling,
+        )
     if facts.limits:
         logger.warning(
             "%s: Mixpanel left out segments, because there are more than it returns (%s). %s",

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 
 import orjson
 
+from ...config.report_params import OBJECTS
 from ...config.reports import Report
 from ...decode.json_values import dump_json
 from ...decode.masking import ID, Mask
@@ -79,5 +80,7 @@ def _named_properties(report: Report) -> set[str]:
     if report.table in _SUMMARIES:
         return set()
     texts = [value for name, value in report.params if name in _NAMING]
+    # the texts of a JSON object are quoted as well; it may name the property anywhere
+    texts += [value for name, value in report.params if name in OBJECTS]
     quoted = {found[1] for text in texts for found in _QUOTED.findall(text)}
     return {*texts, *quoted}

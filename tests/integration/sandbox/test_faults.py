@@ -321,7 +321,7 @@ def test_faults_of_report_tables(project: Project) -> None:
     names = (
         "activity annotation_changes annotations bookmarks cohort_definitions cohorts "
         "data_pipelines engage event_counts event_names event_properties experiments export "
-        "feature_flags frequency funnels gdpr gdpr_jobs group_updates import insights jql "
+        "feature_flags flows frequency funnels gdpr gdpr_jobs group_updates import insights jql "
         "lexicon lexicon_changes lookup_table lookup_tables pipeline_changes "
         "profile_updates projects property_values retention segmentation "
         "segmentation_average segmentation_numeric segmentation_sum service_accounts "
