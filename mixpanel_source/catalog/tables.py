@@ -40,6 +40,8 @@ class Table(NamedTuple):
 
     has_properties: bool = False
     """Whether it holds properties of events or profiles."""
+    may_keep_history: bool = False
+    """Whether the setting `history` may name it: people change its rows, and there are few."""
     warning: str = ""
     """Logged by each run that loads it."""
 
@@ -82,6 +84,7 @@ TABLES: Final = (
                 "is_visible bigint, created timestamp, data_group_id text",
             ),
         ),
+        may_keep_history=True,
     ),
     Table(
         "cohort_members",
@@ -123,6 +126,7 @@ TABLES: Final = (
                 "display_name text, is_hidden bool, is_dropped bool, tags json, definition json",
             ),
         ),
+        may_keep_history=True,
     ),
     Table(
         "projects",
@@ -176,6 +180,7 @@ TABLES: Final = (
                 "created timestamp, modified timestamp, enabled_at timestamp, deleted timestamp",
             ),
         ),
+        may_keep_history=True,
     ),
     Table(
         "experiments",
@@ -191,6 +196,7 @@ TABLES: Final = (
                 "end_date timestamp, created timestamp, modified timestamp, deleted timestamp",
             ),
         ),
+        may_keep_history=True,
     ),
     Table(
         "service_accounts",
@@ -244,6 +250,7 @@ TABLES: Final = (
         WHOLE,
         "none",
         columns=(("bookmarks", "id bigint"),),
+        may_keep_history=True,
     ),
     Table(
         "cohort_definitions",
@@ -251,6 +258,7 @@ TABLES: Final = (
         WHOLE,
         "none",
         columns=(("cohort_definitions", "id bigint"),),
+        may_keep_history=True,
     ),
     _report("funnels", "saved funnels, step by step and day by day", asks="funnel_steps"),
     _report("insights", "a saved report"),
@@ -277,6 +285,7 @@ TABLES: Final = (
 )
 """Every table that can be selected, in the order of the documentation."""
 
+HISTORY_TABLES: Final = tuple(table.name for table in TABLES if table.may_keep_history)
 TABLE_NAMES: Final = tuple(table.name for table in TABLES)
 DEFAULT_TABLES: Final = tuple(table.name for table in TABLES if table.is_default)
 REPORT_TABLES: Final = tuple(table.name for table in TABLES if table.is_report)

@@ -13,6 +13,7 @@ from typing import Any
 from .. import constants
 from ..windows import DAY, Window
 from .declaration import setting, setting_of
+from .history import parse_history
 from .masking import MaskRules, describe_mask, parse_mask, parse_mask_key
 from .parsers import (
     auto_or,
@@ -231,6 +232,14 @@ class Config:
         "Group types to load the profiles of; see Project settings > Group Keys",
         default=(),
         example=[-1405123841946871899],
+    )
+
+    history: tuple[str, ...] = setting(
+        parse_history,
+        "Tables of which each row keeps its earlier versions, with the time of each",
+        heading="Lists",
+        default=(),
+        example=["feature_flags", "lexicon"],
     )
 
     requests_per_second: float = setting(

@@ -45,6 +45,7 @@ class Settings(TypedDict, total=False):
     engage_full_days: int | str | None
     cohort_ids: Sequence[int | str] | int | str | None
     data_group_ids: Sequence[int | str] | int | str | None
+    history: Sequence[str] | str | None
     requests_per_second: float | str | None
     requests_per_hour: int | str | None
     quota_store: str | None

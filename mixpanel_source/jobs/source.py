@@ -53,6 +53,7 @@ def mixpanel_source(
     engage_full_days: int | str | None = None,
     cohort_ids: Sequence[int | str] | int | str | None = None,
     data_group_ids: Sequence[int | str] | int | str | None = None,
+    history: Sequence[str] | str | None = None,
     requests_per_second: float | str | None = None,
     requests_per_hour: int | str | None = None,
     quota_store: str | None = None,
@@ -122,6 +123,8 @@ def mixpanel_source(
         cohort_ids: Numbers of the cohorts to load the members of (whole numbers; default: all).
         data_group_ids: Group types to load the profiles of; see Project settings > Group Keys
             (whole numbers; default: none).
+        history: Tables of which each row keeps its earlier versions, with the time of each (a list
+            of table names; default: none).
         requests_per_second: Maximum requests per second (a number from 0.001 to 1,000; default:
             `1`).
         requests_per_hour: Maximum requests per hour to each host; 0: no limit (a whole number from

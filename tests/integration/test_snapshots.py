@@ -267,3 +267,54 @@ def test_free_plan_has_all_but_cohorts() -> None:
         assert {table: type(error) for table, error in report.failures.items()} == {
             TablePart("cohorts"): PlanError
         }
+
+
+HISTORY = ("cohorts", "lexicon", "feature_flags", "experiments", "bookmarks", "cohort_definitions")
+
+
+def versions(lab: Lab, table: str, key: str = "name") -> dict[Any, list[bool]]:
+    """Value of a column -> for each row that has it whether it is current."""
+    found: dict[Any, list[bool]] = {}
+    for row in lab.rows(table):
+        found.setdefault(row[key], []).append(row["_dlt_valid_to"] is None)
+    return found
+
+
+def test_history(any_lab: Lab) -> None:
+    """A changed row is closed and opened anew, a deleted one closed, an unchanged one kept."""
+    any_lab.overrides = {"history": HISTORY}
+    assert any_lab.sync(*HISTORY).failures == {}
+    before = {table: len(any_lab.rows(table)) for table in HISTORY}
+    any_lab.sync(*HISTORY)
+    assert {table: len(any_lab.rows(table)) for table in HISTORY} == before
+    changed, *others = any_lab.project.feature_flags
+    any_lab.project.feature_flags = [{**changed, "name": "Renamed", "ruleset": {"a": [1]}}]
+    any_lab.project.cohorts = []
+    result = any_lab.sync(*HISTORY)
+    assert result.rows["feature_flags"] == 1
+    assert versions(any_lab, "feature_flags") == {
+        **{flag["name"]: [False] for flag in [changed, *others]},
+        "Renamed": [True],
+    }
+    assert {*map(tuple, versions(any_lab, "cohorts", "id").values())} == {(False,)}
+    assert {*map(tuple, versions(any_lab, "cohort_definitions", "id").values())} == {(False,)}
+    any_lab.project.feature_flags = [changed, *others]
+    any_lab.sync("feature_flags")
+    assert versions(any_lab, "feature_flags")[changed["name"]] == [False, True]
+
+
+def test_history_that_begins_and_ends_later(any_lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    """What was loaded before is the first version; a history is kept until the table is dropped."""
+    any_lab.sync("feature_flags")
+    number = len(any_lab.rows("feature_flags"))
+    any_lab.sync("feature_flags", history=["feature_flags"])
+    assert {*map(tuple, versions(any_lab, "feature_flags").values())} == {(True,)}
+    changed, *others = any_lab.project.feature_flags
+    any_lab.project.feature_flags = [{**changed, "name": "Renamed"}, *others]
+    any_lab.sync("feature_flags", history=["feature_flags"])
+    any_lab.project.feature_flags = others
+    any_lab.sync("feature_flags")
+    assert "it keeps its history, although history no longer names it" in caplog.text
+    found = versions(any_lab, "feature_flags")
+    assert (found[changed["name"]], found["Renamed"]) == ([False], [False])
+    assert len(any_lab.rows("feature_flags")) == number + 1

@@ -81,6 +81,7 @@ VALID: list[tuple[str, Any, Any]] = [
     ("events", [], ()),
     ("where", ' properties["a"] == 1 ', 'properties["a"] == 1'),
     ("limit", "100000", 100_000),
+    ("history", "lexicon, feature_flags, lexicon", ("lexicon", "feature_flags")),
     ("mask", '{"b": "hash", "a": "truncate:3"}', (("a", "truncate:3"), ("b", "hash"))),
     ("mask", {"$email": "drop"}, (("$email", "drop"),)),
     ("mask_key", f" {'k' * 16} ", "k" * 16),
@@ -116,6 +117,9 @@ VALID: list[tuple[str, Any, Any]] = [
 
 INVALID: list[tuple[str, Any, str]] = [
     ("username", 5, "must be text"),
+    ("history", "feature_flag", "did you mean feature_flags? the tables that can keep a history"),
+    ("history", ["export"], "the tables that can keep a history are cohorts,"),
+    ("history", 5, "a list of table names"),
     ("mask", "$email", "the rules are drop, hash"),
     ("mask", '["$email"]', "a table of properties and rules"),
     ("mask_key", "short", "text of 16 characters or more"),
