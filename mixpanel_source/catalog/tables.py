@@ -62,6 +62,12 @@ def _report(
     return Table(name, holds, loaded, "1 for each report", asks=asks, has_properties=has_properties)
 
 
+def _undocumented(name: str, holds: str, columns: str, *, asks: str = "") -> Table:
+    """A list whose other columns are loaded as they come."""
+    listed = ((name, columns),)
+    return Table(name, holds, WHOLE, "none", asks=asks, columns=listed, may_keep_history=True)
+
+
 TABLES: Final = (
     Table(
         EXPORT,
@@ -259,6 +265,30 @@ TABLES: Final = (
         "none",
         columns=(("cohort_definitions", "id bigint"),),
         may_keep_history=True,
+    ),
+    _undocumented("dashboards", "boards of saved reports", "id bigint, title text"),
+    _undocumented("alerts", "alerts on saved reports", "id bigint, name text"),
+    _undocumented(
+        "custom_events",
+        "custom events, with their definitions",
+        "name text, id bigint, custom_event_id bigint",
+        asks="event_definitions",
+    ),
+    _undocumented(
+        "custom_properties",
+        "custom properties, with their formulas",
+        "custom_property_id bigint, name text",
+    ),
+    _undocumented("drop_filters", "filters that drop events", "id bigint, event_name text"),
+    _undocumented(
+        "event_definitions",
+        "how events are named, tagged and hidden",
+        "name text, display_name text, description text, hidden bool, dropped bool",
+    ),
+    _undocumented(
+        "property_definitions",
+        "how properties are named and hidden",
+        "name text, resource_type text, description text, hidden bool, dropped bool",
     ),
     _report("funnels", "saved funnels, step by step and day by day", asks="funnel_steps"),
     _report("insights", "a saved report"),

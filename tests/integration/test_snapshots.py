@@ -32,6 +32,13 @@ MANAGED = (
     "workspaces",
     "bookmarks",
     "cohort_definitions",
+    "dashboards",
+    "alerts",
+    "custom_events",
+    "custom_properties",
+    "drop_filters",
+    "event_definitions",
+    "property_definitions",
 )
 
 
@@ -76,6 +83,13 @@ def test_all_in_one_sync(any_lab: Lab) -> None:
         ("service_accounts", project.service_accounts),
         ("bookmarks", project.bookmarks),
         ("workspaces", [1]),
+        ("dashboards", project.dashboards),
+        ("alerts", project.alerts),
+        ("custom_properties", project.custom_properties),
+        ("drop_filters", project.drop_filters),
+        ("event_definitions", project.event_definitions),
+        ("property_definitions", project.property_definitions),
+        ("custom_events", project.event_definitions[2:]),
     ):
         assert len(any_lab.rows(table)) == len(served), table
     check_managed_objects(any_lab)
@@ -104,6 +118,11 @@ def check_managed_objects(lab: Lab) -> None:
         1200,
         "FAILED",
     )
+    (formula,) = lab.rows("custom_properties")
+    assert (formula["custom_property_id"], formula["display_formula"]) == (91, "A - B")
+    (drop,) = sorted_rows(lab, "drop_filters", "filters")
+    assert (drop["event_name"], drop["filters"]) == ("Debug", [{"property": "x"}])
+    assert [row["custom_event_id"] for row in lab.rows("custom_events")] == [52]
     account = sorted_rows(lab, "service_accounts")[1]
     assert (account["id"], account["has_sensitive_access"]) == (902, True)
 
