@@ -193,6 +193,14 @@ def test_mask_that_is_set_later(masked: Lab, caplog: pytest.LogCaptureFixture) -
     assert "were loaded with no mask" not in caplog.text
 
 
+def test_plain_run_leaves_no_spool(lab: Lab) -> None:
+    """Without a job around it nothing tells when the load is over."""
+    lab.overrides = {"mask": MASK, "mask_key": KEY}
+    lab.pipeline.run(lab.source("export", "engage"), loader_file_format="parquet")
+    assert lab.rows("export")
+    assert lab.spooled_files() == []
+
+
 def test_spool_is_cleared_after_a_failure(lab: Lab) -> None:
     """Without a mask it stays, so that the next job need not fetch it again."""
     for mask, spooled in (({}, True), (MASK, False)):
