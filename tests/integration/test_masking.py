@@ -108,7 +108,6 @@ def assert_nowhere(lab: Lab, directory: Path, log: str) -> None:
         assert [path for path in files if value.encode() in path.read_bytes()] == [], value
 
 
-@pytest.mark.every_destination
 def test_no_original_value_is_left(
     masked: Lab, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,6 +122,7 @@ def test_no_original_value_is_left(
     assert {"event": None, "properties": outline} in rejected
 
 
+@pytest.mark.slow
 def test_what_is_built_on_ids_keeps_working(masked: Lab) -> None:
     """Joins, the record of columns, reconcile, and forget, which takes the original id."""
     masked.sync(*TABLES)
@@ -151,6 +151,7 @@ def test_what_is_built_on_ids_keeps_working(masked: Lab) -> None:
     assert not [row for row in masked.rows("export") if row["mp_user_id"] == person]
 
 
+@pytest.mark.slow
 def test_key_of_the_dataset_is_needed_to_forget(
     masked: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -264,7 +264,6 @@ def micros(day: date, minute: int) -> int:
     return int((midnight + timedelta(minutes=minute)).timestamp()) * 1_000_000
 
 
-@pytest.mark.every_destination
 def test_experiments_and_identities(any_lab: Lab) -> None:
     """Who saw which variant since when, what users did on a day, and whose device it was."""
     project, day = any_lab.project, YESTERDAY
