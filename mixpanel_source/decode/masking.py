@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
 from hashlib import blake2b, sha256
@@ -68,6 +68,8 @@ class Mask:
     """Property -> rule, see `config.masking`."""
     key: bytes
     """Of the hashes."""
+    seen: set[str] = field(default_factory=set, compare=False)
+    """The masked properties that rows had, so that a misspelled rule is noticed."""
 
     def __bool__(self) -> bool:
         return bool(self.rules)
@@ -113,6 +115,8 @@ class Mask:
         ids, raw, digests = decoded.names, decoded.raw_properties, decoded.digests
         if kind is PROFILE and ID in self.names:
             ids = _map_texts(ids, self.mask_id)
+            self.seen.add(ID)
+        self.seen.update(self.names.intersection(typed.name for typed in decoded.properties))
         return replace(
             decoded,
             names=ids,
@@ -178,7 +182,9 @@ class Mask:
             members = {name: dump_json(value) for name, value in json.loads(text).items()}
         if self.names.isdisjoint(members):
             return text
-        for name in self.names.intersection(members):
+        found = self.names.intersection(members)
+        self.seen.update(found)
+        for name in found:
             if self.rule_of(name) == DROP:
                 del members[name]
             else:

@@ -129,6 +129,7 @@ def iter_items(
     index = rows.verified.index
     if comparison is not None:
         window.duplicates_differing = comparison.count_differing()
+    window.masked = frozenset(decoder.mask.seen)
     window.rows_forgotten += len(index) - len(index.dropped) - window.rows
 
 

@@ -58,6 +58,8 @@ class WindowLoad:
     """Settled days whose rows stay although Mixpanel serves fewer events, see `archive_guard`."""
     replaces_days: bool = True
     """Whether it replaces or adds any day other than these."""
+    masked: frozenset[str] = frozenset()
+    """Properties that were masked in its rows."""
 
     @classmethod
     def of_reading(

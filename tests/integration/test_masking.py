@@ -116,6 +116,7 @@ def test_no_original_value_is_left(
     caplog.set_level("DEBUG", "mixpanel_source")
     assert masked.sync(*TABLES).failures == {}
     assert_nowhere(masked, tmp_path, caplog.text)
+    assert "mask: no event or profile" not in caplog.text
     rejected = [json.loads(row["row"]) for row in masked.rows("_mixpanel_rejected")]
     assert ["text"] in rejected
     outline = {"distinct_id": "text", **dict.fromkeys(VALUES, "text"), "tags": ["text"]}
