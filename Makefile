@@ -35,8 +35,8 @@ test: $(VENV)/.dev-$(VERSION)  ## run the tests, without the slowest
 
 orchestrators: $(VENV)-dagster/.ready-$(DAGSTER) $(VENV)-airflow/.ready-$(AIRFLOW)  ## set up the environments in which Dagster and Airflow are tested
 
-test-all: $(VENV)/.all-$(VERSION) orchestrators  ## run all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(COVERAGE)
+test-all: $(VENV)/.all-$(VERSION) $(VENV)-dbt/.ready orchestrators  ## run all tests
+	@DBT=$(abspath $(VENV)-dbt/bin/dbt) $(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(COVERAGE)
 
 # requirements.txt pins the newest DuckDB with packages of its extensions; this takes the newest of all
 test-newest:  ## run the tests, without the slowest, with the newest version of every package
@@ -94,7 +94,7 @@ package: build  ## install the wheel alone, in an empty environment, and run the
 		venv/bin/python -c 'from mixpanel_source import create_views; print(create_views())'
 
 clean:  ## remove the environment, caches and built files; loaded data stays
-	rm -rf $(VENV) $(VENV)-newest $(VENV)-dagster $(VENV)-airflow dist build *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-dbt $(VENV)-newest $(VENV)-dagster $(VENV)-airflow dist build *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.python-$(VERSION):
@@ -112,6 +112,14 @@ $(VENV)/.dev-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VER
 	@echo "setting up $(VENV) with what developing needs ..."
 	@$(PIP) --editable '.[delta,ducklake,iceberg,postgres,dev]'
 	@touch $(VENV)/.run-$(VERSION) $@
+
+# the DuckDB of the pipeline, whose files dbt writes to
+$(VENV)-dbt/.ready: dbt/requirements.txt requirements.txt
+	@echo "setting up $(VENV)-dbt with what the tests of the dbt package need ..."
+	@$(PYTHON) -m venv --clear $(VENV)-dbt
+	@$(VENV)-dbt/bin/python -m pip install --quiet --disable-pip-version-check --requirement dbt/requirements.txt \
+		"$$(grep -oE "^duckdb==[0-9.]+" requirements.txt)"
+	@touch $@
 
 $(VENV)/.all-$(VERSION): $(VENV)/.dev-$(VERSION)
 	@echo "setting up $(VENV) with what the slowest tests need ..."

@@ -13,6 +13,8 @@ from typing import Any
 from .. import constants
 from ..windows import DAY, Window
 from .declaration import setting, setting_of
+from .history import parse_history
+from .masking import MaskRules, describe_mask, parse_mask, parse_mask_key
 from .parsers import (
     auto_or,
     choice_of,
@@ -165,6 +167,21 @@ class Config:
         default=constants.MAX_COLUMNS,
     )
 
+    mask: MaskRules = setting(
+        parse_mask,
+        "Properties of events and profiles that are stored masked or left out; see docs/privacy.md",
+        heading="Masking",
+        default=(),
+        example={"$email": "hash", "$city": "drop", "referrer": "domain"},
+    )
+    mask_key: str | None = setting(
+        parse_mask_key,
+        "Key of the hashes, needed by `mask`; with another key hashes of the same value differ",
+        default=None,
+        example="random text, such as openssl rand -hex 32 prints",
+        file="secrets.toml",
+    )
+
     engage_page_size: int | None = setting(
         number_from(int, 1, 1_000_000),
         "Profiles per page",
@@ -216,6 +233,14 @@ class Config:
         "Group types to load the profiles of; see Project settings > Group Keys",
         default=(),
         example=[-1405123841946871899],
+    )
+
+    history: tuple[str, ...] = setting(
+        parse_history,
+        "Tables of which each row keeps its earlier versions, with the time of each",
+        heading="Lists",
+        default=(),
+        example=["feature_flags", "lexicon"],
     )
 
     requests_per_second: float = setting(
@@ -286,6 +311,11 @@ class Config:
     def local_time(self) -> bool:
         """Whether `time` is the project's wall clock rather than UTC (projects before 2023)."""
         return self.project_timezone != "UTC"
+
+    @property
+    def mask_version(self) -> str:
+        """Identifies `mask` and `mask_key` without revealing the key."""
+        return describe_mask(self.mask, self.mask_key)
 
     @property
     def filters(self) -> dict[str, Any]:

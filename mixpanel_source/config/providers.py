@@ -20,7 +20,9 @@ from dlt.common.typing import AnyType
 from ..errors import ConfigError
 from .build import build_config, check_names
 from .dlt_settings import check_dlt_settings, settings_providers
+from .masking import MaskRules, check_mask, parse_mask, parse_mask_key
 from .model import SETTING_NAMES, Config
+from .parsers import is_given
 from .settings_errors import ENVIRONMENT
 
 SECTIONS = (("sources", "mixpanel"), ("sources", "mixpanel_source"))
@@ -41,6 +43,19 @@ def load_config(settings: Mapping[str, object]) -> Config:
     check_names(configured, places=configured)
     looked_up = {name: look_up(name) for name in SETTING_NAMES if settings.get(name) is None}
     return build_config({**settings, **looked_up})
+
+
+def load_mask() -> tuple[MaskRules, str | None]:
+    """The settings `mask` and `mask_key` alone, for commands that need no account.
+
+    Raises:
+        ConfigError: one of them is malformed, or the key is missing.
+    """
+    rules, key = look_up("mask"), look_up("mask_key")
+    mask = parse_mask("mask", rules) if is_given(rules) else ()
+    mask_key = parse_mask_key("mask_key", key) if is_given(key) else None
+    check_mask(mask, mask_key, None)
+    return mask, mask_key
 
 
 def look_up(name: str, sections: Sequence[Sequence[str]] = SECTIONS) -> Any:  # noqa: ANN401 - a provider holds values of any type

@@ -133,7 +133,7 @@ def run_job(
     with (
         job_access(pipeline, context) as access,
         _recorded(run, result, context.clock),
-        _cleaned_up(pipeline, result),
+        _cleaned_up(pipeline, context, result),
         closing(context),
     ):
         try:
@@ -241,10 +241,11 @@ def _synced_through(pipeline: dlt.Pipeline) -> date | None:
 
 
 @contextmanager
-def _cleaned_up(pipeline: dlt.Pipeline, result: JobResult) -> Iterator[None]:
+def _cleaned_up(pipeline: dlt.Pipeline, context: LoadContext, result: JobResult) -> Iterator[None]:
     """Leave no events or profiles in dlt's working directory after a failure.
 
     The next job would not use them. Local state goes with them, because it is that of the packages.
+    With `mask` the spool goes too, because it has values as Mixpanel served them.
     """
     failed = True
     try:
@@ -254,6 +255,8 @@ def _cleaned_up(pipeline: dlt.Pipeline, result: JobResult) -> Iterator[None]:
         if failed:
             with suppress(OSError):
                 reset_local_state(pipeline)
+            if context.config.mask:
+                pipeline_spool(pipeline).clear()
 
 
 @contextmanager

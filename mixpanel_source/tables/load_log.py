@@ -58,6 +58,8 @@ class WindowLoad:
     """Settled days whose rows stay although Mixpanel serves fewer events, see `archive_guard`."""
     replaces_days: bool = True
     """Whether it replaces or adds any day other than these."""
+    masked: frozenset[str] = frozenset()
+    """Properties that were masked in its rows."""
 
     @classmethod
     def of_reading(
@@ -146,7 +148,7 @@ def describe_rejected(loads: Iterable[WindowLoad]) -> str:
     rows = ", ".join(f"{number:,} of {table}" for table, number in counts.items() if number)
     return (
         f"Rows that do not have the expected shape: {rows}. They are in the table "
-        f"{REJECTED_TABLE}, as they came; everything else was loaded."
+        f"{REJECTED_TABLE}; everything else was loaded."
     )
 
 

@@ -24,6 +24,7 @@ def create_views(
     schema: str | None = None,
     funnel: Sequence[str] = (),
     funnel_days: int = FUNNEL_DAYS,
+    sums: Sequence[str] = (),
 ) -> list[str]:
     """Create or replace the views and return their names.
 
@@ -35,10 +36,11 @@ def create_views(
         schema: Schema to create the views in, created if missing; that of the tables by default.
         funnel: The events of the view `funnel`, in order; empty for no such view.
         funnel_days: Maximum days from the first step of the funnel to the last.
+        sums: Properties of events whose numbers `metrics_by_user_day` adds up.
 
     Raises:
         ConfigError: Nothing is loaded yet, the destination does not take the views, or the
-            funnel has a single step, or a step twice.
+            funnel has a single step, or a step twice, or a property of `sums` has no numbers.
     """
     pipeline = pipeline or open_pipeline()
     check_destination(pipeline)
@@ -52,6 +54,7 @@ def create_views(
             _read_properties(client, tables),
             funnel=funnel,
             funnel_days=funnel_days,
+            sums=sums,
             raw=_has_raw_column(client),
         )
         if schema:
@@ -82,6 +85,8 @@ def _read_properties(client: Any, tables: str) -> list[Property]:  # noqa: ANN40
     query = (
         "SELECT property, column_name, data_type "
         f"FROM {tables}._mixpanel_columns WHERE table_name = 'export' "
+        # a property that the mask leaves out has no column
+        "AND column_name <> '' "
         "ORDER BY property, column_name"
     )
     try:
