@@ -13,6 +13,7 @@ from dlt.destinations.exceptions import DatabaseException, DestinationConnection
 from .. import constants
 from ..api.clock import Clock
 from ..config.masking import hash_text
+from ..config.projects import project_of
 from ..config.providers import load_mask
 from ..decode.masking import HASH, ID, Mask
 from ..destinations.registry import destination_of, find_names
@@ -93,13 +94,19 @@ def _is_storable(person_id: str) -> bool:
     return person_id != "" and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in person_id)
 
 
-def _with_hashes(persons: list[str], hashed_by: set[str]) -> list[str]:
+def _with_hashes(persons: list[str], hashed_by: set[str], pipeline: str) -> list[str]:
     """The ids as the dataset may have them: as they are, and hashed as `mask` says.
+
+    Args:
+        persons: the ids.
+        hashed_by: the keys of hashes in the dataset, hashed.
+        pipeline: name of the pipeline, whose project may have a mask of its own.
 
     Raises:
         ConfigError: the dataset has ids that are hashed with another key.
     """
-    rules, key = load_mask()
+    project = project_of(pipeline)
+    rules, key = load_mask({} if project is None else project.settings)
     if hashed_by - {hash_text(key)}:
         raise ConfigError(
             "mask_key is not the one that ids in the dataset are hashed with, so persons cannot be "
@@ -139,7 +146,7 @@ def _forget(pipeline: dlt.Pipeline, persons: list[str], now: datetime) -> Forget
             rows = PersonRows(client, json_member=target.json_member, table_type=target.table_type)
             if not rows.has_table(LOADS_TABLE):
                 raise _nothing_loaded(pipeline)
-            stored = _with_hashes(persons, rows.hashed_by())
+            stored = _with_hashes(persons, rows.hashed_by(), pipeline.pipeline_name)
             with client.begin_transaction():
                 removed = rows.delete(stored)
                 remembered = remember_forgotten(client, persons, now=now)

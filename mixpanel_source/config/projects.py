@@ -91,11 +91,13 @@ def select_projects(selection: str | Sequence[str]) -> list[str]:
     return [*dict.fromkeys(known[name.casefold()] for name in wanted)]
 
 
-def is_project_pipeline(pipeline: str) -> bool:
-    """Whether a configured project is loaded by a pipeline of this name."""
+def project_of(pipeline: str) -> ProjectSettings | None:
+    """The configured project that a pipeline of this name loads; None if there is none."""
     with suppress(ConfigError):  # reported where projects are read
-        return any(_own(name, "pipeline") == pipeline for name in project_names())
-    return False
+        for name in project_names():
+            if _own(name, "pipeline") == pipeline:
+                return _project(name)
+    return None
 
 
 def read_project(name: str) -> ProjectSettings:

@@ -45,13 +45,16 @@ def load_config(settings: Mapping[str, object]) -> Config:
     return build_config({**settings, **looked_up})
 
 
-def load_mask() -> tuple[MaskRules, str | None]:
+def load_mask(settings: Mapping[str, object]) -> tuple[MaskRules, str | None]:
     """The settings `mask` and `mask_key` alone, for commands that need no account.
+
+    Args:
+        settings: take precedence over those configured.
 
     Raises:
         ConfigError: one of them is malformed, or the key is missing.
     """
-    rules, key = look_up("mask"), look_up("mask_key")
+    rules, key = (settings.get(name) or look_up(name) for name in ("mask", "mask_key"))
     mask = parse_mask("mask", rules) if is_given(rules) else ()
     mask_key = parse_mask_key("mask_key", key) if is_given(key) else None
     check_mask(mask, mask_key, None)

@@ -15,7 +15,7 @@ from .. import constants
 from ..config.dlt_settings import check_dlt_settings
 from ..config.model import Config
 from ..config.names import check_names
-from ..config.projects import is_project_pipeline
+from ..config.projects import project_of
 from ..destinations.registry import destination_of, find_destination
 from ..errors import BusyError, ConfigError, MixpanelError
 from ..files import make_private
@@ -86,7 +86,7 @@ def make_pipeline(
     # configures one. Paths are relative to the current directory, because the draft is new; the
     # real pipeline may have been made from another directory.
     # dlt names a DuckDB file after the pipeline, but all projects are loaded into the same file.
-    draft_name = constants.PIPELINE_NAME if is_project_pipeline(name) else name
+    draft_name = name if project_of(name) is None else constants.PIPELINE_NAME
     with TemporaryDirectory(prefix="mixpanel-draft-") as directory:
         draft = _make_pipeline(
             draft_name, find_destination(destination).build(destination), dataset, directory

@@ -22,6 +22,7 @@ from mixpanel_source import (
     cli,
     create_union_views,
     for_each_project,
+    forget,
     open_pipeline,
     sync_projects,
 )
@@ -305,3 +306,16 @@ def select(pipeline: dlt.Pipeline, query: str) -> list[tuple[Any, ...]]:
     """The rows of a query."""
     with pipeline.sql_client() as client:
         return [tuple(row) for row in client.execute_sql(query) or ()]
+
+
+@pytest.mark.usefixtures("served")
+def test_person_is_forgotten_by_the_mask_of_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ids in the dataset are hashes, with a key that only this project has."""
+    monkeypatch.setenv(f"{PROJECTS}SHOP__MASK", '{"distinct_id": "hash"}')
+    monkeypatch.setenv(f"{PROJECTS}SHOP__MASK_KEY", "a key of sixteen characters or more")
+    assert sync_projects("shop").exit_code == cli.DONE
+    with duckdb.connect("mixpanel.duckdb", read_only=True) as connection:
+        query = "SELECT distinct_id FROM mixpanel_shop.export"
+        assert {"u0", "u1"}.isdisjoint(*zip(*connection.execute(query).fetchall(), strict=True))
+    forgotten = forget("u0", dataset="mixpanel_shop", name="mixpanel_shop")
+    assert forgotten.rows["export"] > 0
