@@ -41,7 +41,7 @@ test-all: $(VENV)/.all-$(VERSION) orchestrators  ## run all tests
 # requirements.txt pins the newest DuckDB with packages of its extensions; this takes the newest of all
 test-newest:  ## run the tests, without the slowest, with the newest version of every package
 	@$(PYTHON) -m venv --clear $(VENV)-newest
-	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[delta,iceberg,postgres,dev]'
+	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[delta,fast,iceberg,postgres,dev]'
 	@$(VENV)-newest/bin/python -m pytest -n $(WORKERS) -m 'not slow' --durations=25
 
 coverage: COVERAGE := --cov --cov-branch --cov-report=term
@@ -110,7 +110,7 @@ $(VENV)/.run-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VER
 
 $(VENV)/.dev-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VERSION)
 	@echo "setting up $(VENV) with what developing needs ..."
-	@$(PIP) --editable '.[delta,ducklake,iceberg,postgres,dev]'
+	@$(PIP) --editable '.[delta,ducklake,fast,iceberg,postgres,dev]'
 	@touch $(VENV)/.run-$(VERSION) $@
 
 $(VENV)/.all-$(VERSION): $(VENV)/.dev-$(VERSION)
