@@ -120,7 +120,7 @@ def test_workflow_checks_every_python() -> None:
     declared = re.findall(r"Python :: (3\.\d+)", (root / "pyproject.toml").read_text())
     assert jobs["check"]["strategy"]["matrix"]["python"] == declared
     steps = [step for job in jobs.values() for step in job["steps"]]
-    made = {step["run"].split()[1] for step in steps if "run" in step}
+    made = {step["run"].split()[1] for step in steps if step.get("run", "").startswith("make ")}
     targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.MULTILINE))
     assert made == {"check", "package", "test-newest"}
     assert made <= targets

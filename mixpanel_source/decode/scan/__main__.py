@@ -38,7 +38,7 @@ def compile_scanner() -> None:
             "'mixpanel-source[fast]'."
         )
     directory = cache_directory()
-    if directory is None:
+    if directory is None or (directory / COMPLETE).exists():
         return
     with FileLock(directory / "lock", timeout=_LOCK_S):
         if (directory / COMPLETE).exists():
