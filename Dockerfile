@@ -13,7 +13,7 @@ ENV NUMBA_CACHE_DIR=/opt/mixpanel/numba \
     PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv /opt/mixpanel
-COPY LICENSE README.md pyproject.toml requirements.txt ./
+COPY LICENSE README.md hatch_build.py pyproject.toml requirements.txt ./
 COPY mixpanel_destination mixpanel_destination
 COPY mixpanel_sandbox mixpanel_sandbox
 COPY mixpanel_source mixpanel_source
