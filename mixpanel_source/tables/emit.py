@@ -30,13 +30,12 @@ from ..decode.verify import VerifiedWindow
 from ..destinations.replacement import Replacement
 from ..errors import TruncatedError
 from .dlt_items import rows_for, with_hints, with_schema
-from .load_log import LOADS_KEY, LOADS_TABLE, WindowLoad, describe_rejected
+from .load_log import COLUMNS_TABLE, LOADS_KEY, LOADS_TABLE, WindowLoad, describe_rejected
 from .package import LoadPackage
 from .spool import Spooled
 
 logger = logging.getLogger("mixpanel_source")
 
-COLUMNS_TABLE = "_mixpanel_columns"
 COLUMNS_KEY = ["table_name", "property", "column_name"]
 COLUMNS_STATE = "columns"
 TOLD_STATE = "columns_told"
@@ -249,7 +248,7 @@ def closing_items(
         fixed: columns of properties that every row has a column for.
     """
     columns = [*fixed, *(StoredColumn(*column) for column in state.get(COLUMNS_STATE, ()))]
-    are_lost = package.loss is not None and COLUMNS_TABLE in package.loss.tables
+    are_lost = package.loss is not None and not package.loss.is_described
     new = columns if are_lost else columns[state.get(TOLD_STATE, 0) :]
     if new:
         state[TOLD_STATE] = len(columns)
