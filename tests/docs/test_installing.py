@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/installing.md").read_text()
 PROJECT = (ROOT / "pyproject.toml").read_text()
-FOR_DEVELOPERS = {"bench", "dev", "docs", "s3-tests"}
+FOR_DEVELOPERS = {"bench", "dev", "docs", "pictures", "lake-tests"}
 
 
 def test_extras_are_listed() -> None:
