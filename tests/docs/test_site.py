@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mkdocs.config import load_config
 
-from docs.site import OUTSIDE, ROOT, SETTINGS, moved, on_config, settings_page
+from docs.site_pages import OUTSIDE, ROOT, SETTINGS, moved, on_config, settings_page
 
 CONFIG = str(ROOT / "mkdocs.yml")
 

@@ -45,6 +45,7 @@ def test_large_window_loads_without_numba(capsys: pytest.CaptureFixture[str]) ->
     assert lines[-1].endswith("pip install 'mixpanel-source[fast]'")
 
 
+@pytest.mark.slow
 def test_extra_is_not_suggested_if_installed(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
