@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 
@@ -31,7 +31,7 @@ class Compilation:
         self._is_ready = False
         self._process: subprocess.Popen[bytes] | None = None
         self.lacks_numba = False
-        """Whether the scanner was wanted, and numba is not installed."""
+        """Whether the scanner was wanted, and numba cannot be imported."""
 
     def is_ready(self) -> bool:
         """Whether the machine code is there; starts compiling it if it is not."""
@@ -41,7 +41,9 @@ class Compilation:
         return self._is_ready
 
     def _look(self) -> bool:
-        if find_spec("numba") is None:
+        try:
+            import_module("numba")
+        except ImportError:  # not installed, or not for these versions of Python and NumPy
             self.lacks_numba = True
             return False
         directory = cache_directory()
