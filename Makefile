@@ -16,7 +16,7 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo notebook notebook-setup orchestrators test test-all test-newest coverage check torture fmt lint types imports build package clean
+.PHONY: help demo notebook notebook-setup orchestrators test test-all test-newest coverage check torture fmt lint types imports site build package clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,7 +41,7 @@ test-all: $(VENV)/.all-$(VERSION) $(VENV)-dbt/.ready orchestrators  ## run all t
 # requirements.txt pins the newest DuckDB with packages of its extensions; this takes the newest of all
 test-newest:  ## run the tests, without the slowest, with the newest version of every package
 	@$(PYTHON) -m venv --clear $(VENV)-newest
-	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[delta,iceberg,postgres,dev]'
+	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[delta,fast,iceberg,postgres,dev,docs]'
 	@$(VENV)-newest/bin/python -m pytest -n $(WORKERS) -m 'not slow' --durations=25
 
 coverage: COVERAGE := --cov --cov-branch --cov-report=term
@@ -51,7 +51,7 @@ coverage: test-all  ## run all tests and measure which lines and branches they r
 # as long again
 check: export COVERAGE_CORE := sysmon
 check: COVERAGE := $(shell $(PYTHON) -c 'import sys; sys.version_info < (3, 12) or print("--cov --cov-report=term:skip-covered")')
-check: lint types imports test  ## everything a change has to pass
+check: lint types imports site test  ## everything a change has to pass
 
 torture: $(VENV)/.dev-$(VERSION)  ## kill syncs and imports, cut their power and connections, run several at once
 	@for destination in duckdb postgres; do \
@@ -83,6 +83,9 @@ types: $(VENV)/.dev-$(VERSION)  ## check types
 imports: $(VENV)/.dev-$(VERSION)  ## check that the layers hold
 	@$(BIN)/lint-imports
 
+site: $(VENV)/.dev-$(VERSION)  ## build the site of the documentation in site/; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 build: $(VENV)/.dev-$(VERSION)  ## make the wheel and the source archive in dist/
 	@$(BIN)/python -m build --outdir dist
 
@@ -94,7 +97,7 @@ package: build  ## install the wheel alone, in an empty environment, and run the
 		venv/bin/python -c 'from mixpanel_source import create_views; print(create_views())'
 
 clean:  ## remove the environment, caches and built files; loaded data stays
-	rm -rf $(VENV) $(VENV)-dbt $(VENV)-newest $(VENV)-dagster $(VENV)-airflow dist build *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-dbt $(VENV)-newest $(VENV)-dagster $(VENV)-airflow dist build site *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.python-$(VERSION):
@@ -110,7 +113,7 @@ $(VENV)/.run-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VER
 
 $(VENV)/.dev-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VERSION)
 	@echo "setting up $(VENV) with what developing needs ..."
-	@$(PIP) --editable '.[delta,ducklake,iceberg,postgres,dev]'
+	@$(PIP) --editable '.[delta,ducklake,fast,iceberg,postgres,dev,docs]'
 	@touch $(VENV)/.run-$(VERSION) $@
 
 # the DuckDB of the pipeline, whose files dbt writes to

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ..jobs.sync import JobResult
 
 COLUMNS = (Column("table"), Column("rows", unit="row"))
+SLOW = (
+    "Large windows were decoded without compiled code, at less than half the speed. For more: "
+    "pip install 'mixpanel-source[fast]'"
+)
 PROJECT_COLUMNS = (
     Column("dataset", "dataset {}"),
     Column("rows", unit="row"),
@@ -41,6 +45,8 @@ def summarize_result(result: JobResult) -> dict[str, Any]:
 
 
 def _summary_lines(result: JobResult, summary: dict[str, Any]) -> list[str]:
+    from ..decode.scan.compiling import compilation
+
     rows, seconds = result.rows.total(), result.seconds
     rate = f" ({rows / seconds:,.0f} rows/s)" if seconds >= 1 else ""
     took = f"{seconds:.1f} s" if seconds < MINUTE_S else duration(seconds)
@@ -59,6 +65,7 @@ def _summary_lines(result: JobResult, summary: dict[str, Any]) -> list[str]:
         f"{count(summary['duplicates_dropped'], 'duplicate')} dropped; "
         f"{repaired} repaired{f': {kinds}' if kinds else ''}",
         f"in {summary['destination']}",
+        *([SLOW] if compilation.lacks_numba else []),
     ]
 
 

@@ -15,7 +15,7 @@ from ..decode.columns import OVERFLOW
 from ..decode.forgotten import PERSON_PROPERTIES
 from ..decode.json_values import dump_json
 from ..sql import quote_name, quote_text
-from ..tables.emit import COLUMNS_TABLE
+from ..tables.load_log import COLUMNS_TABLE
 from ..tables.masked_columns import MASKED_BY
 from ..tables.rejected import PERSON_IDS
 

@@ -30,14 +30,13 @@ from ..decode.verify import VerifiedWindow
 from ..destinations.replacement import Replacement
 from ..errors import TruncatedError
 from .dlt_items import rows_for, with_hints, with_schema
-from .load_log import LOADS_KEY, LOADS_TABLE, WindowLoad, describe_rejected
+from .load_log import COLUMNS_TABLE, LOADS_KEY, LOADS_TABLE, WindowLoad, describe_rejected
 from .masked_columns import build_mask, describe_columns, is_recorded
 from .package import LoadPackage
 from .spool import Spooled
 
 logger = logging.getLogger("mixpanel_source")
 
-COLUMNS_TABLE = "_mixpanel_columns"
 COLUMNS_KEY = ["table_name", "property", "column_name"]
 COLUMNS_STATE = "columns"
 TOLD_STATE = "columns_told"
@@ -255,7 +254,7 @@ def column_items(
         fixed: columns of properties that every row has a column for.
     """
     columns = [*fixed, *(StoredColumn(*column) for column in state.get(COLUMNS_STATE, ()))]
-    are_lost = package.loss is not None and COLUMNS_TABLE in package.loss.tables
+    are_lost = package.loss is not None and not package.loss.is_described
     is_known = is_recorded(config, state) and not are_lost
     new = columns[state.get(TOLD_STATE, 0) :] if is_known else columns
     rows = describe_columns(new, config, state)

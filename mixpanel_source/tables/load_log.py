@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ..decode.json_values import Repairs
 
 LOADS_TABLE = "_mixpanel_loads"
+COLUMNS_TABLE = "_mixpanel_columns"
 REJECTED_TABLE = "_mixpanel_rejected"
 SOURCE_NAME = "mixpanel"
 """Name of the source, under which dlt keeps its schema and its state."""

@@ -18,5 +18,6 @@ MODULES = (
     "request",
     "sandbox",
     "demo",
+    "completion",
 )
 """The modules, in the order of `--help`."""
