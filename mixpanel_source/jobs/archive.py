@@ -38,6 +38,7 @@ from ..tables.profiles.dump import take_dump
 from ..tables.profiles.users import full_query
 from ..tables.spool import Spool
 from ..windows import DAY, WindowQueue, iter_days, newest_day
+from .reporting.report import ARCHIVE, reported
 from .runner import exit_code_of
 
 logger = logging.getLogger("mixpanel_source")
@@ -110,15 +111,17 @@ def archive(
         BusyError: another job writes the archive.
         MixpanelError: the archive cannot be written.
     """
-    context = LoadContext(
-        archive_config(to, days, settings),
-        checkpoint=Checkpoint(),
-        max_wait_s=max_wait_s,
-        clock=clock,
-        progress=progress,
-        cancelled=cancelled,
-    )
-    return run_archive(tables, context)
+    with reported(ARCHIVE, settings, clock=clock) as report:
+        context = LoadContext(
+            archive_config(to, days, settings),
+            checkpoint=Checkpoint(),
+            max_wait_s=max_wait_s,
+            clock=clock,
+            progress=progress,
+            cancelled=cancelled,
+        )
+        report.start(select_tables(tables, context.config), context)
+        return report.end(run_archive(tables, context))
 
 
 def archive_config(to: str | Path, days: str | None, settings: Mapping[str, object]) -> Config:

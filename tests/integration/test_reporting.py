@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mixpanel_sandbox import Fault, Sandbox
-from mixpanel_source import cli, sync
+from mixpanel_source import archive, cli, sync
 from mixpanel_source.api import webhook
 from mixpanel_source.errors import ConfigError
 from mixpanel_source.jobs.reporting.metrics import parse
@@ -120,6 +120,19 @@ def test_command_reports_each_project(
         "shop": 2.0,
     }
     assert sandbox.requests
+
+
+def test_archive_is_reported(lab: Lab, tmp_path: Path) -> None:
+    """A job that loads nothing has rows and failures, too."""
+    path = tmp_path / "archive.prom"
+    lab.sandbox.inject(Fault("402", table="engage"))
+    job = lab._next_job({"metrics_file": str(path)})
+    del job["pipeline"]
+    archive(tmp_path / "archive", ("export", "engage"), **job)
+    kept = metrics(path)
+    assert (kept["rows export"], kept["rows engage"], kept["table_failed engage"]) == (24, 0, 1)
+    assert kept["exit_code"] == 1
+    assert "bytes export" not in kept
 
 
 def test_unusable_places_change_nothing(

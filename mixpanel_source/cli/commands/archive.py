@@ -12,6 +12,7 @@ from ..options import (
     add_accept_deletions,
     add_json,
     add_max_wait,
+    add_metrics_file,
     add_progress,
     add_range,
     parse_names,
@@ -23,6 +24,7 @@ from ..text import count
 
 if TYPE_CHECKING:
     from ...jobs.archive import ArchiveResult
+    from ...tables.context import LoadContext
 
 COLUMNS = (Column("table"), Column("files", unit="file"), Column("rows", unit="row"))
 
@@ -47,6 +49,7 @@ def add_parser(commands: Commands) -> None:
     add_range(parser, "days to archive; from anchor_date to yesterday without it")
     add_accept_deletions(parser)
     add_max_wait(parser)
+    add_metrics_file(parser)
     add_progress(parser)
     add_json(parser)
 
@@ -58,12 +61,19 @@ def run(options: argparse.Namespace) -> int:
     check_tables(options.tables)
     with fast_imports():
         from ...jobs.archive import archive_config, run_archive
+        from ...jobs.reporting.report import ARCHIVE, reported
 
     settings = {"accept_deletions": "true"} if options.accept_deletions else {}
-    config = archive_config(options.to, options.range, settings)
-    result = run_shown(
-        lambda context: run_archive(options.tables, context), config, options, tables=options.tables
-    )
+    if options.metrics_file:
+        settings["metrics_file"] = options.metrics_file
+    with reported(ARCHIVE, settings) as report:
+
+        def keep(context: LoadContext) -> ArchiveResult:
+            report.start(options.tables, context)
+            return report.end(run_archive(options.tables, context))
+
+        config = archive_config(options.to, options.range, settings)
+        result = run_shown(keep, config, options, tables=options.tables)
     _print(result, as_json=options.json, debug=options.debug)
     announce_cancelled(result.failures, "archived")
     return result.exit_code

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
@@ -30,17 +30,37 @@ from ...tables.context import LoadContext
 from ...tables.events.downloads import NAME as EXPORT
 from ...tables.package import TablePart
 from ...windows import newest_day
-from ..runner import JobResult
 from .metrics import Sample, merge, parse, render
 
 logger = logging.getLogger("mixpanel_source")
 
 CURRENT_PROJECT: ContextVar[str] = ContextVar("mixpanel_source_project", default="")
 """Name of the configured project that is run; empty outside a run over projects."""
+ARCHIVE: Final = "archive"
+"""Name of the job that archives, which loads no windows."""
 DONE: Final = 0
 FAILED: Final = (1, 2)
 """Exit codes for which the webhook is called."""
 _LOCK_SECONDS: Final = 10.0
+
+
+class Result(Protocol):
+    """What a job did."""
+
+    @property
+    def rows(self) -> Counter[str]:
+        """Table -> rows."""
+
+    @property
+    def failures(self) -> Mapping[TablePart, MixpanelError]:
+        """Table, or part of one -> the error that ended it."""
+
+    @property
+    def exit_code(self) -> int:
+        """Of a command with this result."""
+
+
+AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 @dataclass
@@ -48,7 +68,7 @@ class RunReport:
     """One run of a job, as far as it came."""
 
     job: str
-    """`sync`, `backfill` or `catch-up`."""
+    """`sync`, `backfill`, `catch-up` or `archive`."""
     began_at: float
     """Seconds since the epoch."""
     project: str = ""
@@ -62,15 +82,18 @@ class RunReport:
     exit_code: int = DONE
     ended_at: float = 0.0
     """Seconds since the epoch."""
+    _rows: Counter[str] | None = None
+    """Those of the result, if there is one."""
 
     def start(self, tables: Sequence[str], context: LoadContext) -> None:
         """Note what is loaded, and in which context."""
         self.tables, self.context = tables, context
 
-    def end(self, result: JobResult) -> JobResult:
+    def end(self, result: AnyResult) -> AnyResult:
         """Note how the run ended, and return the result."""
         self.failures |= result.failures
         self.exit_code = result.exit_code
+        self._rows = result.rows
         return result
 
     def fail(self, error: BaseException) -> None:
@@ -85,8 +108,9 @@ class RunReport:
 
     @property
     def rows(self) -> Counter[str]:
-        """Table -> rows loaded."""
-        return self._count(lambda window: window.rows)
+        """Table -> rows loaded, or archived."""
+        loaded = self._count(lambda window: window.rows)
+        return Counter({**loaded, **(self._rows or {})})
 
     def _count(self, number: Callable[[Any], int]) -> Counter[str]:
         counts: Counter[str] = Counter(dict.fromkeys(self.tables, 0))
@@ -98,9 +122,7 @@ class RunReport:
         """Yields what is known of the run as metrics."""
         by_table = {
             "rows": self.rows,
-            "bytes": self._count(lambda window: window.bytes),
-            "values_repaired": self._count(lambda window: window.repairs.total()),
-            "rows_rejected": self._count(lambda window: window.rows_rejected),
+            **(self._counts_of_windows() if self.job != ARCHIVE else {}),
             "table_failed": {
                 table: int(any(part.table in ("", table) for part in self.failures))
                 for table in self.tables
@@ -115,6 +137,14 @@ class RunReport:
         yield self._sample("last_run_timestamp_seconds", self.ended_at)
         if self.exit_code == DONE:
             yield self._sample("last_success_timestamp_seconds", self.ended_at)
+
+    def _counts_of_windows(self) -> dict[str, Counter[str]]:
+        """Metric -> table -> its value, of what is known of loaded windows only."""
+        return {
+            "bytes": self._count(lambda window: window.bytes),
+            "values_repaired": self._count(lambda window: window.repairs.total()),
+            "rows_rejected": self._count(lambda window: window.rows_rejected),
+        }
 
     def _samples_of_context(self) -> Iterator[Sample]:
         if self.context is None:
