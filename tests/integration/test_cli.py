@@ -364,6 +364,7 @@ COMMANDS = [
     "request",
     "sandbox",
     "demo",
+    "completion",
 ]
 
 
