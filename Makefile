@@ -84,7 +84,8 @@ imports: $(VENV)/.dev-$(VERSION)  ## check that the layers hold
 	@$(BIN)/lint-imports
 
 site: $(VENV)/.dev-$(VERSION)  ## build the site of the documentation in site/; a broken link is an error
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@# with --quiet it would not count warnings, which are errors here
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 build: $(VENV)/.dev-$(VERSION)  ## make the wheel and the source archive in dist/
 	@$(BIN)/python -m build --outdir dist

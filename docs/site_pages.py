@@ -1,7 +1,7 @@
 """Hooks of MkDocs: pages of the site that are made from files outside docs/.
 
 README.md becomes the front page, its section on settings a page of its own, and CHANGELOG.md and
-the README of the benchmarks a page each. Links between them are rewritten.
+the READMEs of the benchmarks and of the dbt package a page each. Links between them are rewritten.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ OUTSIDE: Final = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "benchmarks/README.md": "benchmarks.md",
+    "dbt/README.md": "dbt.md",
 }
 """File, relative to the root of the repository -> page of the site."""
 SETTINGS: Final = "settings.md"

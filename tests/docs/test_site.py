@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
 from docs.site_pages import OUTSIDE, ROOT, SETTINGS, moved, on_config, settings_page
@@ -32,6 +35,15 @@ def test_every_page_is_listed() -> None:
     text = str(config.nav)
     pages = [path.name for path in (ROOT / "docs").glob("*.md")]
     assert [page for page in (*pages, *OUTSIDE.values(), SETTINGS) if f"'{page}'" not in text] == []
+
+
+def test_site_builds(tmp_path: Path) -> None:
+    """Without a warning: a link or an anchor that leads nowhere is one."""
+    config = load_config(CONFIG, site_dir=str(tmp_path), strict=True)
+    config.plugins.on_startup(command="build", dirty=False)
+    build(config)
+    assert (tmp_path / "settings/index.html").exists()
+    assert (tmp_path / "benchmarks/results/growth.svg").exists()
 
 
 def test_settings_are_those_of_the_readme() -> None:
