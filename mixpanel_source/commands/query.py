@@ -1,0 +1,86 @@
+"""Read-only SQL over the loaded data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from .. import constants
+from ..destinations.base import Destination
+from ..destinations.queries import DEFAULT_LIMITS, Queries, QueryLimits, QueryResult
+from ..destinations.registry import destination_of
+from ..errors import ConfigError
+from ..jobs.dlt_errors import destination_errors
+from ..jobs.pipeline import make_pipeline
+
+
+def query(
+    sql: str,
+    *,
+    destination: str = "duckdb",
+    dataset: str = constants.DATASET_NAME,
+    name: str = constants.PIPELINE_NAME,
+    limits: QueryLimits = DEFAULT_LIMITS,
+) -> QueryResult:
+    """Run one SELECT statement over the loaded data.
+
+    Args:
+        sql: the statement; names without a schema are those of the dataset.
+        destination: `duckdb`, `postgres` or a configured name of such a destination.
+        dataset: the dataset, or schema, of the tables.
+        name: of the pipeline that loads them.
+        limits: of the result and of the time.
+
+    Raises:
+        ConfigError: the statement is refused, the destination cannot be queried or has no
+            credentials, or nothing is loaded yet.
+        BusyError: the database is open in another process, which has exclusive access.
+        MixpanelError: the query failed or takes too long.
+    """
+    return open_queries(destination, dataset=dataset, name=name).run(sql, limits)
+
+
+def open_queries(destination: str, *, dataset: str, name: str) -> Queries:
+    """Queries over the dataset of a pipeline.
+
+    Raises:
+        ConfigError: the destination cannot be queried, does not exist or has no credentials.
+    """
+    with _find_destination(destination, dataset=dataset, name=name) as target:
+        return target.open_queries()
+
+
+def find_file(destination: str, *, dataset: str, name: str) -> Path:
+    """The DuckDB file that a pipeline loads into.
+
+    Raises:
+        ConfigError: it loads into something else, or there is no file yet.
+    """
+    with _find_destination(destination, dataset=dataset, name=name) as target:
+        file = target.database_file
+    if file is None:
+        raise ConfigError(f"{destination} has no database file. Use a client of {destination}.")
+    if not file.exists():
+        raise ConfigError(
+            f"There is no file {file} yet. Run mixpanel-source sync, or mixpanel-source demo for "
+            "made-up data."
+        )
+    return file
+
+
+@contextmanager
+def _find_destination(destination: str, *, dataset: str, name: str) -> Iterator[Destination]:
+    # a working directory of its own: reading must not change the pipeline's local state
+    with (
+        TemporaryDirectory(prefix="mixpanel-query-") as directory,
+        destination_errors(destination),
+    ):
+        pipeline = make_pipeline(name, destination, dataset, working_directory=directory)
+        try:
+            # missing packages or credentials are reported here, as what they are
+            pipeline.destination_client()
+            yield destination_of(pipeline)
+        finally:
+            pipeline.deactivate()

@@ -1,0 +1,148 @@
+"""Runs one query in a DuckDB file: `python -m mixpanel_source.destinations.duckdb.query_process`.
+
+A process of its own, because DuckDB can interrupt a query only between the batches of rows that its
+functions work on, and does not count what they allocate against its memory limit:
+`SELECT repeat('x', 2000000000)` takes minutes and gigabytes. A process can be ended.
+
+Reads a request as JSON from standard input and writes the reply as JSON to standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from threading import Timer
+from typing import Any, TypedDict
+
+import duckdb
+
+from ..queries import ONE_SELECT, QueryLimits, RowTooLargeError, batch_rows, collect, too_large
+
+SAFE = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_unsigned_extensions": "false",
+    # a query would read variables of this program as tables
+    "python_enable_replacements": "false",
+    # no file is written when memory is short
+    "temp_directory": "",
+}
+"""DuckDB's configuration, in which a query reaches nothing but the file.
+
+Source: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview.
+"""
+READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+"""Kinds of statements; DESCRIBE, SHOW and SUMMARIZE are of the first."""
+OVERHEAD_BYTES = 768 * 1024 * 1024
+"""Memory of the process beside what DuckDB counts: Python, code, buffers of results."""
+
+
+class Request(TypedDict):
+    """What to run, and where."""
+
+    file: str
+    schema: str
+    sql: str
+    rows: int | None
+    seconds: float
+    size: int | None
+    memory_bytes: int
+
+
+class Reply(TypedDict, total=False):
+    """The result, or why there is none."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[list[Any]]
+    truncated: bool
+    refused: str
+    """What to do about a statement that is refused."""
+    opening: str
+    """DuckDB's text: the file cannot be opened."""
+    error: str
+    """DuckDB's text: the query failed."""
+    kind: str
+    """Class of DuckDB's error."""
+
+
+def run(request: Request) -> Reply:
+    """Run the query of a request."""
+    try:
+        connection = _connect(request)
+    except duckdb.Error as error:
+        return {"opening": str(error), "kind": type(error).__name__}
+    with connection:
+        timer = Timer(request["seconds"], connection.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            return _run(connection, request)
+        except duckdb.Error as error:
+            return {"error": str(error), "kind": type(error).__name__}
+        except RowTooLargeError:
+            return {"refused": too_large(request["size"])}
+        finally:
+            timer.cancel()
+
+
+def _connect(request: Request) -> duckdb.DuckDBPyConnection:
+    config: dict[str, str | bool | int | float | list[str]] = {
+        **SAFE,
+        "memory_limit": f"{request['memory_bytes']}B",
+    }
+    connection = duckdb.connect(request["file"], read_only=True, config=config)
+    schema = request["schema"].replace('"', '""')
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f'SET schema = "{schema}"')
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _run(connection: duckdb.DuckDBPyConnection, request: Request) -> Reply:
+    statements = connection.extract_statements(request["sql"])
+    if len(statements) != 1 or statements[0].type not in READING:
+        return {"refused": ONE_SELECT}
+    limits = QueryLimits(request["rows"], request["seconds"], request["size"])
+    cursor = connection.execute(statements[0])
+    described = cursor.description or ()
+    rows, truncated = collect(_batches(cursor, batch_rows(limits)), limits)
+    return {
+        "columns": [column[0] for column in described],
+        "types": [str(column[1]) for column in described],
+        "rows": rows,
+        "truncated": truncated,
+    }
+
+
+def _batches(
+    cursor: duckdb.DuckDBPyConnection, number: int
+) -> Iterator[Sequence[Sequence[object]]]:
+    while batch := cursor.fetchmany(number):
+        yield batch
+
+
+def _limit_process(memory_bytes: int) -> None:
+    """Limit the memory of this process, and keep it from writing files."""
+    with suppress(ImportError, ValueError, OSError):  # Windows has no such limits
+        import resource  # noqa: PLC0415 - as above
+
+        most = memory_bytes + OVERHEAD_BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main() -> None:
+    """Run the query of the request on standard input."""
+    request: Request = json.load(sys.stdin)
+    _limit_process(request["memory_bytes"])
+    json.dump(run(request), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
