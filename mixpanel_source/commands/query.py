@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from .. import constants
 from ..destinations.base import Destination
@@ -14,6 +15,7 @@ from ..destinations.registry import destination_of
 from ..errors import ConfigError
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.pipeline import make_pipeline
+from ..sql import quote_text
 
 
 def query(
@@ -48,8 +50,23 @@ def open_queries(destination: str, *, dataset: str, name: str) -> Queries:
     Raises:
         ConfigError: the destination cannot be queried, does not exist or has no credentials.
     """
+    return open_dataset(destination, dataset=dataset, name=name).queries
+
+
+class ReadableDataset(NamedTuple):
+    """A dataset that can be queried."""
+
+    queries: Queries
+    comments_query: str
+    """Query for table, column and comment of each of its columns."""
+
+
+def open_dataset(destination: str, *, dataset: str, name: str) -> ReadableDataset:
+    """The same, with the query for comments on columns."""
     with _find_destination(destination, dataset=dataset, name=name) as target:
-        return target.open_queries()
+        queries = target.open_queries()
+        comments = target.comments_query or ""
+        return ReadableDataset(queries, comments.format(schema=quote_text(queries.schema)))
 
 
 def find_file(destination: str, *, dataset: str, name: str) -> Path:

@@ -49,6 +49,10 @@ class Queries(Protocol):
     another process has open.
     """
 
+    @property
+    def schema(self) -> str:
+        """Name of the schema with the tables of the dataset."""
+
     def run(self, sql: str, limits: QueryLimits) -> QueryResult:
         """Run one SELECT statement.
 

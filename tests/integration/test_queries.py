@@ -94,6 +94,7 @@ POSTGRES_ATTEMPTS = (
     "COPY export FROM PROGRAM 'echo x'",
     "SELECT pg_read_file('/etc/passwd')",
     "SELECT PG_READ_FILE/**/('/etc/passwd')",
+    "SELECT lo_import/* /* */ */('/etc/passwd')",
     "SELECT \"pg_read_file\"('/etc/passwd')",
     "SELECT U&\"pg\\005fread_file\"('/etc/passwd')",
     "SELECT pg_catalog.pg_read_binary_file('/etc/passwd')",
@@ -382,13 +383,17 @@ def test_postgres_errors_quote_no_values(postgres_query: PostgresQueries) -> Non
         postgres_query.run("SELECT evnt FROM export", DEFAULT_LIMITS)
 
 
-def test_words_within_texts_are_refused_too() -> None:
-    """The whole text is searched, because some functions run SQL that is a text."""
+def test_names_are_found_wherever_they_are() -> None:
+    """In texts too, where a name is refused without need; plain words are not."""
     with pytest.raises(ConfigError, match="pg_read_file is refused"):
         check_statement("SELECT 'pg_read_file' -- a text", ())
     with pytest.raises(ConfigError, match="dblink is refused"):
         check_statement("WITH x AS (SELECT * FROM dblink('', '')) SELECT 1", {"dblink"})
+    for call in ("dblink ('')", '"dblink"\n(1)', "dblink/* /* */ */('')", "dblink--\n('')"):
+        with pytest.raises(ConfigError, match="dblink is refused"):
+            check_statement(f"SELECT {call}", {"dblink"})
     check_statement("SELECT event, pg_typeof(event), random() FROM export", {"random"})
+    check_statement("SELECT 'the dblink' AS event, price FROM dblink", {"dblink", "price"})
 
 
 def test_query_finds_the_dataset(any_lab: Lab) -> None:
@@ -403,9 +408,9 @@ def test_query_finds_the_dataset(any_lab: Lab) -> None:
 
 def test_other_destinations_say_that_they_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing but DuckDB and Postgres has such connections."""
-    monkeypatch.setenv("DESTINATION__DELTA__BUCKET_URL", "lake")
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", "files")
     with pytest.raises(ConfigError, match="Queries are for duckdb and postgres"):
-        open_queries("delta", dataset="mixpanel", name="mixpanel")
+        open_queries("filesystem", dataset="mixpanel", name="mixpanel")
 
 
 def test_file_in_use_is_reported(file: Path) -> None:

@@ -19,6 +19,7 @@ MODULES = (
     "explore.views",
     "explore.sql",
     "explore.notebook",
+    "explore.mcp",
     "sandbox",
     "demo",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..exit_codes import DONE
 from ..options import add_json, add_range, add_tables, add_target
@@ -42,6 +42,7 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     with fast_imports():
+        from ...commands.as_json import plan_as_json
         from ...commands.plan import plan as make_plan
 
     plan = make_plan(
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         range=options.range,
     )
     if options.json:
-        print(json.dumps(_as_json(plan)))
+        print(json.dumps(plan_as_json(plan)))
         return DONE
     config = plan.config
     window_days = config.window_days or "auto"
@@ -60,19 +61,6 @@ def run(options: argparse.Namespace) -> int:
     print_table(COLUMNS, [_row(table, config.window_days) for table in plan.tables])
     print("\n".join(_summary_lines(plan)))
     return DONE
-
-
-def _as_json(plan: Plan) -> dict[str, Any]:
-    return {
-        "project_id": plan.config.project_id,
-        "tables": {table.table: table.as_json() for table in plan.tables},
-        "requests": plan.requests,
-        "requests_at_most": plan.max_requests,
-        "requests_per_hour": plan.config.requests_per_hour,
-        "requests_used": plan.used,
-        "hours": round(plan.min_s / 3_600, 2),
-        "hours_at_most": round(plan.max_s / 3_600, 2),
-    }
 
 
 def _row(table: TablePlan, window_days: int | None) -> list[Cell]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..exit_codes import DONE, FAILED
 from ..options import add_json, add_max_wait, add_range, add_target
@@ -49,6 +49,7 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     with fast_imports():
+        from ...commands.as_json import reconciliation_as_json
         from ...commands.reconcile import reconcile
 
     result = reconcile(
@@ -60,34 +61,10 @@ def run(options: argparse.Namespace) -> int:
         max_wait_s=options.max_wait,
     )
     if options.json:
-        print(json.dumps(_as_json(result)))
+        print(json.dumps(reconciliation_as_json(result)))
     else:
         _print(result)
     return DONE if result.agrees else FAILED
-
-
-def _as_json(result: Reconciliation) -> dict[str, Any]:
-    return {
-        "first": str(result.days[0]),
-        "last": str(result.days[-1]),
-        "days": len(result.days),
-        "zone": result.zone,
-        "tolerance": result.tolerance,
-        "requests": result.requests,
-        "rejected": result.rejected,
-        "agrees": result.agrees,
-        "events": [
-            {
-                "date": str(comparison.day),
-                "event": comparison.event,
-                "loaded": comparison.loaded,
-                "counted": comparison.counted,
-                "difference": comparison.difference,
-                "within": comparison.within,
-            }
-            for comparison in result.comparisons
-        ],
-    }
 
 
 def _print(result: Reconciliation) -> None:

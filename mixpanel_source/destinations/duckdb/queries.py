@@ -38,7 +38,7 @@ class DuckDbQueries:
 
     def __init__(self, file: Path, schema: str) -> None:
         self._file = file
-        self._schema = schema
+        self.schema = schema
 
     def run(self, sql: str, limits: QueryLimits) -> QueryResult:
         """Run one SELECT statement; see `Queries`."""
@@ -50,7 +50,7 @@ class DuckDbQueries:
         memory_bytes = min(_MEMORY_BYTES_MAX, machine_bytes() // _MEMORY_SHARE)
         request: Request = {
             "file": str(self._file),
-            "schema": self._schema,
+            "schema": self.schema,
             "sql": sql,
             **limits._asdict(),  # type: ignore[typeddict-item] # the names are the same
             "memory_bytes": memory_bytes,

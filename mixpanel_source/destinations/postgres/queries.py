@@ -6,8 +6,7 @@ reads files of the server and `dblink` writes through a second connection. So th
 - The statement is opened as a cursor by PL/pgSQL, which accepts a single statement that returns
   rows. Its text never reaches the parser of the protocol, which would take several.
 - No function is called that may have effects outside of the statement, see `_UNSAFE_FUNCTIONS`.
-  Names are searched as words of the whole text, so that quotes, comments and SQL within a text
-  hide none.
+  Names are searched in the whole text, as words, so that neither quotes nor comments hide any.
 - A superuser gives up its rights for the transaction and becomes `pg_read_all_data`.
 - The transaction is read-only, and has read a snapshot, after which that cannot be changed.
 
@@ -54,15 +53,20 @@ PostgreSQL, and of extensions and users all that may depend on more than their a
 some run SQL that they are given as text."""
 _SAFE_FUNCTIONS = frozenset(
     (
+        "bernoulli",
         "clock_timestamp",
         "gen_random_uuid",
         "random",
         "random_normal",
+        "system",
         "timeofday",
         "uuidv4",
         "uuidv7",
     )
 )
+"""Of these, those that only return a value, or choose rows in TABLESAMPLE."""
+_CALLED = re.compile(r'([\w$]+)"?\s*(?=\(|/\*|--)')
+"""A word that may be called: a parenthesis follows, or a comment that may hide one."""
 _SAFE_SYSTEM_NAMES = frozenset(
     (
         "pg_attribute",
@@ -120,7 +124,7 @@ class PostgresQueries:
         connection_error: Callable[[BaseException], MixpanelError],
     ) -> None:
         self._address = address
-        self._schema = schema
+        self.schema = schema
         self._connection_error = connection_error
 
     def run(self, sql: str, limits: QueryLimits) -> QueryResult:
@@ -137,7 +141,7 @@ class PostgresQueries:
         timer.start()
         try:
             with closing(connection), connection.cursor() as cursor:
-                _prepare(connection, cursor, schema=self._schema, seconds=limits.seconds)
+                _prepare(connection, cursor, schema=self.schema, seconds=limits.seconds)
                 check_statement(sql, _unsafe_functions(cursor))
                 _give_up_rights(connection, cursor)
                 return _run(cursor, sql, limits)
@@ -164,14 +168,16 @@ def check_statement(sql: str, unsafe_functions: Collection[str]) -> None:
         raise ConfigError(ONE_SELECT)
     if re.search(r'\bu&"', sql, re.IGNORECASE):
         raise ConfigError('Names with escapes, U&"...", are refused. Write the name itself.')
-    for word in re.findall(r"[\w$]+", sql.lower()):
-        is_system = word.startswith("pg_") and word not in _SAFE_SYSTEM_NAMES
-        is_unsafe = word in unsafe_functions and word not in _SAFE_FUNCTIONS
-        if is_system or word in _UNSAFE_NAMES or (is_unsafe and word not in _SAFE_SYSTEM_NAMES):
-            raise ConfigError(
-                f"{word} is refused in queries, because it may do more than read the loaded "
-                "tables. Leave it out."
-            )
+    words = {*re.findall(r"[\w$]+", sql.lower())}
+    called = {*_CALLED.findall(sql.lower())}
+    refused = {word for word in words if word.startswith("pg_")} - _SAFE_SYSTEM_NAMES
+    refused |= (called & {*unsafe_functions}) - _SAFE_FUNCTIONS - _SAFE_SYSTEM_NAMES
+    refused |= words & _UNSAFE_NAMES
+    if refused:
+        raise ConfigError(
+            f"{', '.join(sorted(refused))} is refused in queries, because it may do more than read "
+            "the loaded tables. Leave it out."
+        )
 
 
 def _without_leading_comments(sql: str) -> str:
@@ -210,6 +216,8 @@ def _prepare(connection: Connection, cursor: Cursor, *, schema: str, seconds: fl
         ("idle_in_transaction_session_timeout", str(2 * milliseconds)),
         ("timezone", "UTC"),
         ("search_path", quote_name(schema)),
+        # the texts that we quote rely on it
+        ("standard_conforming_strings", "on"),
     ):
         cursor.execute("SELECT set_config(%s, %s, true)", (name, value))
 
