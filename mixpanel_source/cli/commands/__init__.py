@@ -6,6 +6,7 @@ imported in `run`, because `--help` imports every module here.
 """
 
 MODULES = (
+    "init",
     "sync",
     "backfill",
     "catch_up",

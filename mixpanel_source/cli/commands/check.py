@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 
 from ...catalog.tables import find_table
 from ...errors import MixpanelError, PausedError
@@ -38,10 +39,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({table: error and str(error) for table, error in results.items()}))
     else:
-        print_table(COLUMNS, [_row(table, error) for table, error in results.items()])
-        loadable = [table for table, error in results.items() if error is None]
-        if any(find_table(table).has_properties for table in loadable):
-            print(CLASSIFIED)
+        print_results(results)
     failures = [error for error in results.values() if error]
     if options.debug:
         for failure in failures:
@@ -49,6 +47,14 @@ def run(options: argparse.Namespace) -> int:
     if failures and all(isinstance(error, PausedError) for error in failures):
         return LATER
     return FAILED if failures else DONE
+
+
+def print_results(results: Mapping[str, MixpanelError | None]) -> None:
+    """Print whether each table would load."""
+    print_table(COLUMNS, [_row(table, error) for table, error in results.items()])
+    loadable = [table for table, error in results.items() if error is None]
+    if any(find_table(table).has_properties for table in loadable):
+        print(CLASSIFIED)
 
 
 def _row(table: str, error: MixpanelError | None) -> tuple[str, str]:

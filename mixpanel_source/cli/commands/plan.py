@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     window_days = config.window_days or "auto"
     print(f"project {config.project_id}, {config.export_base_url}, window_days = {window_days}")
     print_table(COLUMNS, [_row(table, config.window_days) for table in plan.tables])
-    print("\n".join(_summary_lines(plan)))
+    print("\n".join(summary_lines(plan)))
     return DONE
 
 
@@ -89,7 +89,8 @@ def _requests(table: TablePlan) -> str:
     return f"{table.requests:,}" + ("; further pages unmetered" if table.table == "engage" else "")
 
 
-def _summary_lines(plan: Plan) -> list[str]:
+def summary_lines(plan: Plan) -> list[str]:
+    """What a job would cost: requests, and the time they take."""
     bound = plan.config.requests_per_hour
     pace = f"at {bound} an hour" if bound else "no hourly quota"
     used = [f"{number} to {quota}" for quota, number in plan.used.items() if number]
