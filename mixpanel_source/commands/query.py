@@ -59,6 +59,8 @@ class ReadableDataset(NamedTuple):
     queries: Queries
     comments_query: str
     """Query for table, column and comment of each of its columns."""
+    file: Path | None
+    """DuckDB file that holds it; None if it is in a server."""
 
 
 def open_dataset(destination: str, *, dataset: str, name: str) -> ReadableDataset:
@@ -66,7 +68,8 @@ def open_dataset(destination: str, *, dataset: str, name: str) -> ReadableDatase
     with _find_destination(destination, dataset=dataset, name=name) as target:
         queries = target.open_queries()
         comments = target.comments_query or ""
-        return ReadableDataset(queries, comments.format(schema=quote_text(queries.schema)))
+        comments = comments.format(schema=quote_text(queries.schema))
+        return ReadableDataset(queries, comments, target.database_file)
 
 
 def find_file(destination: str, *, dataset: str, name: str) -> Path:
@@ -79,6 +82,15 @@ def find_file(destination: str, *, dataset: str, name: str) -> Path:
         file = target.database_file
     if file is None:
         raise ConfigError(f"{destination} has no database file. Use a client of {destination}.")
+    return find_existing(file)
+
+
+def find_existing(file: Path) -> Path:
+    """The file.
+
+    Raises:
+        ConfigError: it does not exist.
+    """
     if not file.exists():
         raise ConfigError(
             f"There is no file {file} yet. Run mixpanel-source sync, or mixpanel-source demo for "

@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from mixpanel_sandbox import made_up_project
-from tests.support.lab import open_lab
-from tests.support.projects import YESTERDAY
+from mixpanel_sandbox import Project, made_up_project
+from mixpanel_source import open_pipeline
+from tests.support.clock import noon
+from tests.support.lab import load, open_lab
+from tests.support.projects import YESTERDAY, add_event, make_project
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("over_time", "top_events", "active", "retention", "funnel", "profiles", "freshness")
@@ -32,6 +35,69 @@ def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess
         check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
     )
+
+
+CASES = """
+import json, os
+from pipelines.local_analysis import app
+
+def text(value):
+    return str(getattr(value, "text", value))
+
+found = {}
+for case, variables in json.loads(os.environ["CASES"]).items():
+    for name in ("MIXPANEL_DUCKDB", "MIXPANEL_DESTINATION"):
+        os.environ.pop(name, None)
+    os.environ.update(variables)
+    outputs, names = app.run()
+    found[case] = [" ".join(map(text, outputs)), names.get("over_time")]
+print(json.dumps(found))
+"""
+
+
+def load_file(name: str, project: Project, **settings: Any) -> None:
+    """Load a project into a DuckDB file."""
+    os.environ["DESTINATION__DUCKDB__CREDENTIALS"] = f"{name}.duckdb"
+    try:
+        with open_lab(project, open_pipeline(name=name)) as lab:
+            assert lab.sync(**settings).failures == {}
+    finally:
+        del os.environ["DESTINATION__DUCKDB__CREDENTIALS"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("postgres")
+def test_notebook_takes_any_data() -> None:
+    """No cell fails on an empty database, on a single event, or on data of other shapes."""
+    one, named = Project(), make_project(YESTERDAY, YESTERDAY)
+    add_event(one, YESTERDAY, 0, distinct_id="")
+    for name in ("", 'it\'s "a" <b>{x}</b> `q`, $1', "SELECT"):
+        time = int(noon(YESTERDAY))
+        named.add_event(name, {"time": time, "distinct_id": "u0", "$insert_id": name})
+    with duckdb.connect("empty.duckdb"):
+        pass
+    Path("broken.duckdb").write_bytes(b"no database" * 1000)
+    load_file("no_events", Project())
+    load_file("one_event", one)
+    load_file("names", named)
+    load_file("as_json", make_project(), properties="json")
+    load(make_project(), open_pipeline("postgres"))
+    cases = {path.stem: {"MIXPANEL_DUCKDB": str(path)} for path in Path().glob("*.duckdb")}
+    cases |= {"missing": {"MIXPANEL_DUCKDB": "missing.duckdb"}}
+    cases |= {"postgres": {"MIXPANEL_DESTINATION": "postgres"}}
+    done = run("-c", CASES, CASES=json.dumps(cases))
+    assert done.returncode == 0, done.stderr
+    outputs: dict[str, tuple[str, list[dict[str, Any]] | None]] = json.loads(done.stdout)
+    assert set(outputs) == {*cases}
+    for name in ("empty", "no_events"):
+        assert "No events in" in outputs[name][0]
+    assert "cannot be read" in outputs["broken"][0]
+    assert "mixpanel-source sync" in outputs["missing"][0]
+    counted = {
+        name: sum(row["events"] for row in rows) for name, (_, rows) in outputs.items() if rows
+    }
+    assert counted == {"one_event": 1, "names": 6, "as_json": 24, "postgres": 24}
 
 
 @pytest.mark.slow

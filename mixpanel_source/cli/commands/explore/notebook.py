@@ -40,15 +40,24 @@ def run(options: argparse.Namespace) -> int:
             "'mixpanel-source[notebook]'."
         )
     with fast_imports():
-        from ....commands.query import find_file
+        from ....commands.query import find_existing, open_dataset
 
-    file = find_file(options.destination, dataset=options.dataset, name=options.pipeline)
+    names = {"dataset": options.dataset, "name": options.pipeline}
+    opened = open_dataset(options.destination, **names)
+    if opened.file is None:
+        source = {
+            "MIXPANEL_DESTINATION": options.destination,
+            "MIXPANEL_DATASET": options.dataset,
+            "MIXPANEL_PIPELINE": options.pipeline,
+        }
+    else:
+        source = {"MIXPANEL_DUCKDB": str(find_existing(opened.file))}
     command = [sys.executable, "-m", "marimo", "edit" if options.edit else "run", str(_path())]
     command += ["--port", str(options.port)] if options.port else []
     command += ["--headless"] if options.headless else []
     try:
         done = subprocess.run(  # noqa: S603 - a fixed program
-            command, check=False, env={**os.environ, "MIXPANEL_DUCKDB": str(file)}
+            command, check=False, env={**os.environ, **source}
         )
     except KeyboardInterrupt:
         return DONE
