@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -65,6 +66,47 @@ class Queries(Protocol):
             BusyError: the database is open in another process, which has exclusive access.
             MixpanelError: the query failed or takes too long.
         """
+
+
+_CALLED = re.compile(r'([\w$]+)"?\s*(?=\(|/\*|--)')
+"""A word that may be called: a parenthesis follows, or a comment that may hide one."""
+_ESCAPED_NAME = re.compile(r'\bu&"', re.IGNORECASE)
+
+
+def check_calls(sql: str, unsafe: Collection[str]) -> None:
+    """Refuse a statement that may call one of some functions.
+
+    The whole text is searched, strings and comments too, so no way of writing a name hides it.
+    Functions that run SQL which they get as text must be among the unsafe ones.
+
+    Args:
+        sql: the statement.
+        unsafe: names of functions, in lower case.
+
+    Raises:
+        RefusedError: it may; the message names the function.
+    """
+    if _ESCAPED_NAME.search(sql):
+        raise RefusedError('Names with escapes, U&"...", are refused. Write the name itself.')
+    text = sql.lower()
+    found = {*_CALLED.findall(text)} & {*unsafe}
+    # a name that is no word is in the text as it is, in quotes
+    odd = (name for name in unsafe if not re.fullmatch(r"[\w$]+", name))
+    found |= {name for name in odd if name.replace('"', '""') in text}
+    if found:
+        raise RefusedError(refusal(found))
+
+
+def refusal(names: Iterable[str]) -> str:
+    """The message for names that a statement must not contain."""
+    return (
+        f"{', '.join(sorted(names))} is refused in queries, because it may do more than read the "
+        "loaded tables. Leave it out."
+    )
+
+
+class RefusedError(Exception):
+    """A statement may do more than read tables; the message says what to do."""
 
 
 class RowTooLargeError(Exception):

@@ -124,10 +124,11 @@ def test_mistakes_say_what_to_do(regions: dict[str, Sandbox], run: Any) -> None:
 def test_free_plan_is_explained(regions: dict[str, Sandbox], run: Any) -> None:
     """Profiles need a paid plan; the command without them is suggested."""
     regions["eu"].project.plan = "free"
-    code, out, _ = run()
+    code, out, _ = run(*OPTIONS, "--dataset", "shop")
     assert code == cli.DONE
     assert "does not include this API" in out
-    assert out.splitlines()[-1] == "to start it: mixpanel-source sync --tables export"
+    command = "mixpanel-source sync --tables export --dataset shop"
+    assert out.splitlines()[-1] == f"to start it: {command}"
 
 
 def test_no_network(regions: dict[str, Sandbox], run: Any) -> None:

@@ -55,6 +55,18 @@ DUCKDB_ATTEMPTS = (
     "SELECT getenv('HOME')",
     "SELECT * FROM read_parquet('http://127.0.0.1:{port}/x.parquet')",
     "SELECT * FROM read_csv('https://127.0.0.1:{port}/x.csv')",
+    "SELECT * FROM pandas_scan(140000)",
+    "SELECT * FROM arrow_scan(1, 2, 3)",
+    "SELECT * FROM arrow_scan_dumb/* /* */ */(1, 2, 3)",
+    'SELECT * FROM "python_map_function" (1)',
+    "SELECT * FROM query('SELECT * FROM pandas' || '_scan(140000)')",
+    "SELECT * FROM query_table('export')",
+    "SELECT * FROM enable_logging(storage := 'file', storage_path := 'logs')",
+    "SELECT * FROM enable_profiling(save_location = 'profile.json')",
+    "SELECT * FROM truncate_duckdb_logs()",
+    "SELECT write_log('x')",
+    "SELECT * FROM read_duckdb('small.duckdb')",
+    'SELECT * FROM U&"pandas\\005fscan"(140000)',
     "INSTALL httpfs",
     "LOAD httpfs",
     "SELECT * FROM postgres_scan('host=127.0.0.1 port={port}', 'public', 'x')",
@@ -394,6 +406,8 @@ def test_names_are_found_wherever_they_are() -> None:
             check_statement(f"SELECT {call}", {"dblink"})
     check_statement("SELECT event, pg_typeof(event), random() FROM export", {"random"})
     check_statement("SELECT 'the dblink' AS event, price FROM dblink", {"dblink", "price"})
+    with pytest.raises(ConfigError, match="run text is refused"):
+        check_statement("SELECT \"run text\"('x')", {"run text"})
 
 
 def test_query_finds_the_dataset(any_lab: Lab) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
+from collections.abc import Sequence
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...catalog.tables import DEFAULT_TABLES
-from ...constants import REGIONS
+from ...constants import DATASET_NAME, PIPELINE_NAME, REGIONS
 from ...errors import ConfigError, MixpanelError
 from ..exit_codes import DONE, FAILED
 from ..options import add_target
@@ -18,7 +20,7 @@ from ..output import complain
 from ..parser import Commands, add_command
 from ..startup import fast_imports
 from .check import print_results
-from .plan import summary_lines
+from .plan import print_plan
 
 if TYPE_CHECKING:
     from ...config.model import Config
@@ -181,8 +183,7 @@ def _check_and_sync(options: argparse.Namespace) -> int:
     tables = [table for table, error in results.items() if error is None]
     if not tables:
         return FAILED
-    names = ",".join(tables)
-    command = "mixpanel-source sync" + ("" if len(tables) == len(results) else f" --tables {names}")
+    command = shlex.join(["mixpanel-source", *_sync_arguments(tables, options)])
     try:
         estimate = plan(
             tables,
@@ -194,18 +195,34 @@ def _check_and_sync(options: argparse.Namespace) -> int:
         # the settings are stored and work; the destination is another matter
         complain(f"error: {error}")
         return error.exit_code
-    print("\n".join(["the first sync:", *summary_lines(estimate)]))
+    print("the first sync:")
+    print_plan(estimate)
     if not options.sync and not _confirm("Start it now? It can be stopped at any time.", options):
         print(f"to start it: {command}")
         return DONE
-    return _sync(names, options)
+    return _sync(_sync_arguments(tables, options))
 
 
-def _sync(names: str, options: argparse.Namespace) -> int:
+def _sync_arguments(tables: Sequence[str], options: argparse.Namespace) -> list[str]:
+    """The first sync as arguments, without those that have their defaults."""
+    chosen = {
+        "--tables": (",".join(tables), ",".join(DEFAULT_TABLES)),
+        "--destination": (options.destination, "duckdb"),
+        "--dataset": (options.dataset, DATASET_NAME),
+        "--pipeline": (options.pipeline, PIPELINE_NAME),
+    }
+    given = [
+        word
+        for option, (value, default) in chosen.items()
+        if value != default
+        for word in (option, value)
+    ]
+    return ["sync", *given]
+
+
+def _sync(arguments: Sequence[str]) -> int:
     from ..app import build_parser
 
-    arguments = ["sync", "--tables", names, "--destination", options.destination]
-    arguments += ["--dataset", options.dataset, "--pipeline", options.pipeline]
     parsed = build_parser().parse_args(arguments)
     code: int = parsed.run(parsed)
     return code

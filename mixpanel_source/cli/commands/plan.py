@@ -55,12 +55,17 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(plan_as_json(plan)))
         return DONE
+    print_plan(plan)
+    return DONE
+
+
+def print_plan(plan: Plan) -> None:
+    """Print what a job would request for each table, and how long all of it takes."""
     config = plan.config
     window_days = config.window_days or "auto"
     print(f"project {config.project_id}, {config.export_base_url}, window_days = {window_days}")
     print_table(COLUMNS, [_row(table, config.window_days) for table in plan.tables])
-    print("\n".join(summary_lines(plan)))
-    return DONE
+    print("\n".join(_summary_lines(plan)))
 
 
 def _row(table: TablePlan, window_days: int | None) -> list[Cell]:
@@ -89,8 +94,7 @@ def _requests(table: TablePlan) -> str:
     return f"{table.requests:,}" + ("; further pages unmetered" if table.table == "engage" else "")
 
 
-def summary_lines(plan: Plan) -> list[str]:
-    """What a job would cost: requests, and the time they take."""
+def _summary_lines(plan: Plan) -> list[str]:
     bound = plan.config.requests_per_hour
     pace = f"at {bound} an hour" if bound else "no hourly quota"
     used = [f"{number} to {quota}" for quota, number in plan.used.items() if number]

@@ -18,7 +18,16 @@ from typing import Any, TypedDict
 
 import duckdb
 
-from ..queries import ONE_SELECT, QueryLimits, RowTooLargeError, batch_rows, collect, too_large
+from ..queries import (
+    ONE_SELECT,
+    QueryLimits,
+    RefusedError,
+    RowTooLargeError,
+    batch_rows,
+    check_calls,
+    collect,
+    too_large,
+)
 
 SAFE = {
     "enable_external_access": "false",
@@ -37,6 +46,39 @@ Source: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overvie
 """
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 """Kinds of statements; DESCRIBE, SHOW and SUMMARIZE are of the first."""
+UNSAFE_FUNCTIONS = """
+    SELECT DISTINCT lower(function_name) FROM duckdb_functions()
+    WHERE function_type = 'table' OR function_name = 'write_log'
+"""
+SAFE_FUNCTIONS = frozenset(
+    (
+        "duckdb_columns",
+        "duckdb_constraints",
+        "duckdb_databases",
+        "duckdb_functions",
+        "duckdb_keywords",
+        "duckdb_schemas",
+        "duckdb_tables",
+        "duckdb_types",
+        "duckdb_views",
+        "generate_series",
+        "glob",
+        "json_each",
+        "json_tree",
+        "pragma_table_info",
+        "pragma_version",
+        "range",
+        "repeat",
+        "repeat_row",
+        "summary",
+        "unnest",
+    )
+)
+"""Of these, those that read nothing but the database; `glob` of files is refused by DuckDB.
+
+Others read the memory at an address (`pandas_scan`), run a text as SQL (`query`) or change what
+DuckDB does (`enable_logging`).
+"""
 OVERHEAD_BYTES = 768 * 1024 * 1024
 """Memory of the process beside what DuckDB counts: Python, code, buffers of results."""
 
@@ -84,6 +126,8 @@ def run(request: Request) -> Reply:
             return _run(connection, request)
         except duckdb.Error as error:
             return {"error": str(error), "kind": type(error).__name__}
+        except RefusedError as error:
+            return {"refused": str(error)}
         except RowTooLargeError:
             return {"refused": too_large(request["size"])}
         finally:
@@ -107,6 +151,8 @@ def _run(connection: duckdb.DuckDBPyConnection, request: Request) -> Reply:
     statements = connection.extract_statements(request["sql"])
     if len(statements) != 1 or statements[0].type not in READING:
         return {"refused": ONE_SELECT}
+    functions = {name for (name,) in connection.execute(UNSAFE_FUNCTIONS).fetchall()}
+    check_calls(request["sql"], functions - SAFE_FUNCTIONS)
     limits = QueryLimits(request["rows"], request["seconds"], request["size"])
     cursor = connection.execute(statements[0])
     described = cursor.description or ()
