@@ -73,7 +73,7 @@ _CALLED = re.compile(r'([\w$]+)"?\s*(?=\(|/\*|--)')
 _ESCAPED_NAME = re.compile(r'\bu&"', re.IGNORECASE)
 
 
-def check_calls(sql: str, unsafe: Collection[str]) -> None:
+def check_calls(sql: str, find_unsafe: Callable[[], Collection[str]]) -> None:
     """Refuse a statement that may call one of some functions.
 
     The whole text is searched, strings and comments too, so no way of writing a name hides it.
@@ -81,7 +81,7 @@ def check_calls(sql: str, unsafe: Collection[str]) -> None:
 
     Args:
         sql: the statement.
-        unsafe: names of functions, in lower case.
+        find_unsafe: returns the names of unsafe functions, in lower case.
 
     Raises:
         RefusedError: it may; the message names the function.
@@ -89,10 +89,13 @@ def check_calls(sql: str, unsafe: Collection[str]) -> None:
     if _ESCAPED_NAME.search(sql):
         raise RefusedError('Names with escapes, U&"...", are refused. Write the name itself.')
     text = sql.lower()
-    found = {*_CALLED.findall(text)} & {*unsafe}
+    called = {*_CALLED.findall(text)}
+    if not called and '"' not in text:
+        return
+    unsafe = {*find_unsafe()}
     # a name that is no word is in the text as it is, in quotes
-    odd = (name for name in unsafe if not re.fullmatch(r"[\w$]+", name))
-    found |= {name for name in odd if name.replace('"', '""') in text}
+    odd = {name for name in unsafe if not re.fullmatch(r"[\w$]+", name)}
+    found = called & unsafe | {name for name in odd if name.replace('"', '""') in text}
     if found:
         raise RefusedError(refusal(found))
 

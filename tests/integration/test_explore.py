@@ -12,10 +12,17 @@ import duckdb
 import pytest
 
 from mixpanel_source import cli
-from mixpanel_source.cli.commands.explore import notebook, sql
+from mixpanel_source.cli.commands.explore import mcp, notebook, sql
+from mixpanel_source.destinations.duckdb import queries, query_process
 from tests.support.lab import Lab
 
 EVENTS = "SELECT event, count(*) AS number FROM export GROUP BY event ORDER BY event"
+
+
+@pytest.fixture(autouse=True)
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run queries here: a process for each takes most of the time of a test."""
+    monkeypatch.setattr(queries, "_run_process", query_process.run)
 
 
 @pytest.fixture
@@ -120,8 +127,11 @@ def test_missing_programs_are_named(run: Any, monkeypatch: pytest.MonkeyPatch) -
     """With the command that installs them."""
     monkeypatch.setattr(notebook, "find_spec", lambda _: None)
     monkeypatch.setattr(sql, "find_spec", lambda _: None)
+    monkeypatch.setattr(mcp, "find_spec", lambda _: None)
     code, _, err = run("open")
     assert (code, "pip install 'mixpanel-source[notebook]'" in err) == (cli.WRONG_USAGE, True)
+    code, _, err = run("mcp")
+    assert (code, "pip install 'mixpanel-source[mcp]'" in err) == (cli.WRONG_USAGE, True)
     code, _, err = run("sql", "--harlequin")
     assert (code, "pip install harlequin" in err) == (cli.WRONG_USAGE, True)
 

@@ -78,6 +78,7 @@ def test_settings_are_found_stored_and_checked(run: Any) -> None:
     assert (config.region, config.project_id, config.secret) == ("eu", 1234567, SECRET)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("regions")
 def test_first_sync_starts_if_wanted(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `--sync`, after the checks."""

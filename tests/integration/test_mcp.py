@@ -108,98 +108,98 @@ def text_of(result: CallToolResult) -> str:
     return str(content.text)
 
 
-@pytest.mark.usefixtures("in_process")
-def test_tools_answer(loaded: Dataset, project: Project) -> None:
-    """Each tool answers from the rows, in DuckDB and in Postgres."""
-
-    async def calls(client: Client) -> None:
-        assert sorted(tool.name for tool in (await client.list_tools()).tools) == READING
-        counted = await ask(client, "query", sql="SELECT count(*) AS n FROM export")
-        assert (counted["columns"], counted["rows"]) == (["n"], [[8]])
-        fresh = await ask(client, "freshness")
-        assert fresh["tables"]["export"]["last"] == str(YESTERDAY)
-        assert fresh["tables"]["export"]["gaps"] == []
-        assert (await ask(client, "status"))["project_id"] == project.project_id
-        tables = {table["name"]: table for table in (await ask(client, "schema"))["tables"]}
-        assert tables["export"]["kind"] == "table"
-        assert not any(name.startswith("_dlt") for name in tables)
-        columns = (await ask(client, "schema", table="export"))["columns"]
-        assert {"$insert_id"} == {
-            name
-            for column in columns
-            if column["name"] == "insert_id"
-            for name in column["properties"]
-        }
-        events = await ask(client, "events", event="Order", by_day=True, last_day=str(YESTERDAY))
-        assert [row[1:3] for row in events["rows"]] == [["Order", 2], ["Order", 3]]
-        one = await ask(client, "events", max_rows=1)
-        assert (len(one["rows"]), one["truncated"]) == (1, True)
-        funnel = await ask(client, "funnel", events=["Sign up", "Order"])
-        assert [row[2] for row in funnel["rows"]] == [1, 1]
-        kept = await ask(client, "retention", unit="day")
-        assert [row[1:3] for row in kept["rows"]] == [[0, 1], [0, 2], [1, 2]]
-        cohorts = await ask(client, "cohorts")
-        assert [row[0] for row in cohorts["rows"]] == [1, 2]
-        user = await ask(client, "user", distinct_id="u1", max_rows=1)
-        assert user["profile"]["mp_name"] == "Name 1"
-        assert user["events"][0]["event"] == "Order"
-        assert user["truncated"]
-        assert (await ask(client, "plan"))["tables"]["export"]["days_again"] > 0
-        assert (await ask(client, "plan", range="2026-01-01,2026-01-02"))["requests"] == 2
-        compared = await ask(client, "reconcile", range=f"{YESTERDAY},{YESTERDAY}")
-        assert (compared["agrees"], compared["events"]) == (True, [])
-        assert compared["compared"] > 0
-
-    talk(loaded, calls)
+async def check_answers(client: Client) -> None:
+    """Each tool answers from the rows."""
+    assert sorted(tool.name for tool in (await client.list_tools()).tools) == READING
+    counted = await ask(client, "query", sql="SELECT count(*) AS n FROM export")
+    assert (counted["columns"], counted["rows"]) == (["n"], [[8]])
+    fresh = await ask(client, "freshness")
+    assert fresh["tables"]["export"]["last"] == str(YESTERDAY)
+    assert fresh["tables"]["export"]["gaps"] == []
+    assert (await ask(client, "status"))["project_id"] == 1234567
+    tables = {table["name"]: table for table in (await ask(client, "schema"))["tables"]}
+    assert tables["export"]["kind"] == "table"
+    assert not any(name.startswith("_dlt") for name in tables)
+    columns = (await ask(client, "schema", table="export"))["columns"]
+    assert {"$insert_id"} == {
+        name for column in columns if column["name"] == "insert_id" for name in column["properties"]
+    }
+    events = await ask(client, "events", event="Order", by_day=True, last_day=str(YESTERDAY))
+    assert [row[1:3] for row in events["rows"]] == [["Order", 2], ["Order", 3]]
+    one, funnel = await asyncio.gather(
+        ask(client, "events", max_rows=1), ask(client, "funnel", events=["Sign up", "Order"])
+    )
+    assert (len(one["rows"]), one["truncated"]) == (1, True)
+    assert [row[2] for row in funnel["rows"]] == [1, 1]
+    kept = await ask(client, "retention", unit="day")
+    assert [row[1:3] for row in kept["rows"]] == [[0, 1], [0, 2], [1, 2]]
+    cohorts = await ask(client, "cohorts")
+    assert [row[0] for row in cohorts["rows"]] == [1, 2]
+    user = await ask(client, "user", distinct_id="u1", max_rows=1)
+    assert user["profile"]["mp_name"] == "Name 1"
+    assert user["events"][0]["event"] == "Order"
+    assert user["truncated"]
+    assert (await ask(client, "plan"))["tables"]["export"]["days_again"] > 0
+    compared = await ask(client, "reconcile", range=f"{YESTERDAY},{YESTERDAY}")
+    assert (compared["agrees"], compared["events"]) == (True, [])
+    assert compared["compared"] > 0
 
 
-@pytest.mark.usefixtures("in_process")
-def test_errors_say_what_to_do(loaded: Dataset) -> None:
+async def check_mistakes(client: Client) -> None:
     """A mistake is answered with what is valid."""
+    assert "one SELECT" in await fail(client, "query", sql="DROP TABLE export")
+    assert "two or more different events" in await fail(client, "funnel", events=["Order"])
+    assert "two or more different events" in await fail(client, "funnel", events=[])
+    assert "Give YYYY-MM-DD" in await fail(client, "events", first_day="yesterday")
+    assert "less than or equal to 1000" in await fail(client, "events", max_rows=5000)
+    assert "without a table" in await fail(client, "schema", table="nothing")
+    assert "first,last" in await fail(client, "plan", range="x")
 
-    async def calls(client: Client) -> None:
-        assert "one SELECT" in await fail(client, "query", sql="DROP TABLE export")
-        assert "two or more different events" in await fail(client, "funnel", events=["Order"])
-        assert "two or more different events" in await fail(client, "funnel", events=[])
-        assert "Give YYYY-MM-DD" in await fail(client, "events", first_day="yesterday")
-        assert "less than or equal to 1000" in await fail(client, "events", max_rows=5000)
-        assert "without a table" in await fail(client, "schema", table="nothing")
-        assert "first,last" in await fail(client, "plan", range="x")
 
-    talk(loaded, calls)
+async def check_injections(client: Client) -> None:
+    """No name or value of the project is in a description, an instruction or an error."""
+    described = [tool.model_dump_json() for tool in (await client.list_tools()).tools]
+    assert client.instructions == INSTRUCTIONS
+    counted = await ask(client, "events")
+    assert INJECTION in [row[0] for row in counted["rows"]]
+    user = await ask(client, "user", distinct_id=INJECTION)
+    assert user["profile"]["mp_name"] == user["events"][0]["plan"] == INJECTION
+    await ask(client, "cohorts")
+    await ask(client, "schema", table="export")
+    funnel = await ask(client, "funnel", events=["Order", INJECTION])
+    assert funnel["rows"][1][1] == INJECTION
+    quoted = await ask(client, "events", event="x'; DROP TABLE export; --")
+    assert quoted["rows"] == []
+    errors = [
+        await fail(client, "query", sql=sql)
+        for sql in (
+            "SELECT CAST(plan AS int) FROM export",
+            "SELECT CAST(event AS date) FROM export",
+            "SELECT ignore_all_previous FROM export",
+            "SELECT 1 / 0 FROM exports",
+        )
+    ]
+    assert not [text for text in errors if "INSTRUCTIONS" in text.upper()]
+    assert [tool.model_dump_json() for tool in (await client.list_tools()).tools] == described
+    assert not [text for text in described if "IGNORE" in text]
 
 
 @pytest.mark.usefixtures("in_process")
-def test_data_stays_data(loaded: Dataset) -> None:
-    """No name or value of the project is in a description, an instruction or an error."""
+def test_tools_answer_and_data_stays_data(loaded: Dataset) -> None:
+    """In DuckDB and in Postgres, whatever events and properties are called."""
+    for calls in (check_answers, check_mistakes, check_injections):
+        talk(loaded, calls)
+
+
+def test_nothing_is_loaded_yet() -> None:
+    """Each tool that needs rows says how to load them."""
 
     async def calls(client: Client) -> None:
-        described = [tool.model_dump_json() for tool in (await client.list_tools()).tools]
-        assert client.instructions == INSTRUCTIONS
-        counted = await ask(client, "events")
-        assert INJECTION in [row[0] for row in counted["rows"]]
-        user = await ask(client, "user", distinct_id=INJECTION)
-        assert user["profile"]["mp_name"] == user["events"][0]["plan"] == INJECTION
-        await ask(client, "cohorts")
-        await ask(client, "schema", table="export")
-        funnel = await ask(client, "funnel", events=["Order", INJECTION])
-        assert funnel["rows"][1][1] == INJECTION
-        quoted = await ask(client, "events", event="x'; DROP TABLE export; --")
-        assert quoted["rows"] == []
-        errors = [
-            await fail(client, "query", sql=sql)
-            for sql in (
-                "SELECT CAST(plan AS int) FROM export",
-                "SELECT CAST(event AS date) FROM export",
-                "SELECT ignore_all_previous FROM export",
-                "SELECT 1 / 0 FROM exports",
-            )
-        ]
-        assert not [text for text in errors if "INSTRUCTIONS" in text.upper()]
-        assert [tool.model_dump_json() for tool in (await client.list_tools()).tools] == described
-        assert not [text for text in described if "IGNORE" in text]
+        assert (await ask(client, "freshness"))["tables"] == {}
+        for tool, arguments in (("schema", {}), ("events", {}), ("user", {"distinct_id": "u"})):
+            assert "Run mixpanel-source sync" in await fail(client, tool, **arguments)
 
-    talk(loaded, calls)
+    talk(Dataset(), calls)
 
 
 def test_sync_is_offered_only_if_allowed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,8 +255,7 @@ def test_server_talks_over_stdio(configured_lab: Lab, tmp_path: Path) -> None:
         assert len((await client.list_tools()).tools) == len(READING) + 1
         counted = await ask(client, "query", sql="SELECT count(*) FROM export")
         assert counted["rows"] == [[8]]
-        for result in (await ask(client, "status"), await ask(client, "plan")):
-            seen.append(json.dumps(result))
+        seen.append(json.dumps(await ask(client, "plan")))
         seen.append(await fail(client, "query", sql="SELECT * FROM read_text('.dlt/secrets.toml')"))
 
     log = tmp_path / "log"

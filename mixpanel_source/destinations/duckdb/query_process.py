@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from threading import Timer
 from typing import Any, TypedDict
 
@@ -151,8 +152,7 @@ def _run(connection: duckdb.DuckDBPyConnection, request: Request) -> Reply:
     statements = connection.extract_statements(request["sql"])
     if len(statements) != 1 or statements[0].type not in READING:
         return {"refused": ONE_SELECT}
-    functions = {name for (name,) in connection.execute(UNSAFE_FUNCTIONS).fetchall()}
-    check_calls(request["sql"], functions - SAFE_FUNCTIONS)
+    check_calls(request["sql"], partial(_unsafe_functions, connection))
     limits = QueryLimits(request["rows"], request["seconds"], request["size"])
     cursor = connection.execute(statements[0])
     described = cursor.description or ()
@@ -163,6 +163,11 @@ def _run(connection: duckdb.DuckDBPyConnection, request: Request) -> Reply:
         "rows": rows,
         "truncated": truncated,
     }
+
+
+def _unsafe_functions(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    rows = connection.execute(UNSAFE_FUNCTIONS).fetchall()
+    return {name for (name,) in rows} - SAFE_FUNCTIONS
 
 
 def _batches(

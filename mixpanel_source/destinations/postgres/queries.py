@@ -19,6 +19,7 @@ import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +144,7 @@ class PostgresQueries:
         try:
             with closing(connection), connection.cursor() as cursor:
                 _prepare(connection, cursor, schema=self.schema, seconds=limits.seconds)
-                check_statement(sql, _unsafe_functions(cursor))
+                check_statement(sql, partial(_unsafe_functions, cursor))
                 _give_up_rights(connection, cursor)
                 return _run(cursor, sql, limits)
         except psycopg2.Error as error:
@@ -154,12 +155,12 @@ class PostgresQueries:
             timer.cancel()
 
 
-def check_statement(sql: str, unsafe_functions: Collection[str]) -> None:
+def check_statement(sql: str, find_unsafe: Callable[[], Collection[str]]) -> None:
     """Refuse a statement that may do more than read tables.
 
     Args:
         sql: the statement.
-        unsafe_functions: names in lower case.
+        find_unsafe: see `check_calls`.
 
     Raises:
         ConfigError: it may; the message names what is refused.
@@ -173,7 +174,7 @@ def check_statement(sql: str, unsafe_functions: Collection[str]) -> None:
     if refused:
         raise ConfigError(refusal(refused))
     try:
-        check_calls(sql, {*unsafe_functions} - _SAFE_FUNCTIONS - _SAFE_SYSTEM_NAMES)
+        check_calls(sql, find_unsafe)
     except RefusedError as error:
         raise ConfigError(str(error)) from None
 
@@ -222,7 +223,7 @@ def _prepare(connection: Connection, cursor: Cursor, *, schema: str, seconds: fl
 
 def _unsafe_functions(cursor: Cursor) -> set[str]:
     cursor.execute(_UNSAFE_FUNCTIONS)
-    return {name for (name,) in cursor.fetchall()}
+    return {name for (name,) in cursor.fetchall()} - _SAFE_FUNCTIONS - _SAFE_SYSTEM_NAMES
 
 
 def _give_up_rights(connection: Connection, cursor: Cursor) -> None:
