@@ -643,7 +643,7 @@ def _(tables):
 def _(database, query):
     try:
         result = run_query(
-            database, f"SELECT * FROM ({query.value.rstrip().rstrip(';')}) LIMIT {MAX_ROWS}"
+            database, f"SELECT * FROM ({query.value.rstrip().rstrip(';')}\n) LIMIT {MAX_ROWS}"
         )
         _shown = mo.ui.table(result, selection=None)
     except duckdb.Error as error:

@@ -15,7 +15,7 @@ import pytest
 from mixpanel_sandbox import Project, made_up_project
 from mixpanel_source import open_pipeline
 from tests.support.clock import noon
-from tests.support.lab import load, open_lab
+from tests.support.lab import Lab, load, open_lab
 from tests.support.projects import YESTERDAY, add_event, make_project
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +118,51 @@ def test_notebook_shows_what_was_loaded() -> None:
     assert [row["name"] for row in found["funnel"]] == ["1  Product Viewed", "2  Added to Cart"]
     assert len(found["active"]) == 3
     assert [row["later"] for row in found["retention"]] == [0, 1, 2, 0, 1, 0]
+
+
+CONTROLS = """
+import json
+from datetime import date
+from types import SimpleNamespace as Control
+from pipelines.local_analysis import app
+
+first, last, after = date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 21)
+by_week = {"days": Control(value=(first, last)), "unit": Control(value="week")}
+nothing = {"days": Control(value=(after, after)), "unit": Control(value="month")}
+steps = {"steps": Control(value=["Sign up", None, "Order", "Order"]), "within": Control(value=1)}
+found = {
+    "by_week": app.run(defs=by_week)[1]["top_events"],
+    "nothing": app.run(defs=nothing)[1]["active"],
+    "funnel": app.run(defs=steps)[1]["funnel"],
+}
+for name, query in {
+    "commented": "SELECT count(*) AS n FROM export -- all of them",
+    "types": "SELECT 1.5::decimal(4, 1) AS d, [1] AS l, 'x'::blob AS b, INTERVAL 1 DAY AS i",
+    "mistake": "SELEC",
+    "empty": "",
+    "file": "SELECT * FROM read_text('/etc/passwd')",
+}.items():
+    found[name] = len(app.run(defs={"query": Control(value=query)})[1]["result"])
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_notebook_follows_its_controls(lab: Lab) -> None:
+    """Days, unit, steps and query decide what is shown; a query reads nothing but the tables."""
+    lab.sync()
+    done = run("-c", CONTROLS)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [(row["event"], row["events"]) for row in found["by_week"]] == [
+        ("Order", 4),
+        ("Sign up", 2),
+    ]
+    assert found["nothing"] == []
+    assert [row["name"] for row in found["funnel"]] == ["1  Sign up", "2  Order"]
+    results = {name: found[name] for name in ("commented", "types", "mistake", "empty", "file")}
+    assert results == {"commented": 1, "types": 1, "mistake": 0, "empty": 0, "file": 0}
 
 
 def test_notebook_says_how_to_get_a_file() -> None:
