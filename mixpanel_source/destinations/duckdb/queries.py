@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from .query_process import Reply, Request
 
 _PROCESS = f"{__package__}.query_process"
+_KEPT_VARIABLES = (
+    *("PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG"),
+    *("SYSTEMROOT", "TEMP"),
+)
+"""Where Python and the system find their libraries."""
 _GRACE_SECONDS = 5.0
 """Time that an interrupted query has to end, and the process to start."""
 _MEMORY_SHARE = 4
@@ -82,25 +88,36 @@ def describe(kind: str, text: str) -> str:
 
 
 def _run_process(request: Request) -> Reply:
-    # nothing of our environment, which may hold secrets, but where Python finds its modules
-    kept = {name: value for name in ("SYSTEMROOT",) if (value := os.environ.get(name))}
-    environment = {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", _PROCESS],
             input=json.dumps(request).encode(),
             capture_output=True,
             check=False,
-            env=environment,
+            # Python would also import modules from the working directory
+            cwd=sys.prefix,
+            env=_environment(),
             timeout=request["seconds"] + _GRACE_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise MixpanelError(too_slow(QueryLimits(seconds=request["seconds"]))) from None
-    if done.returncode or not done.stdout:
-        # what it wrote may hold values
+    if done.returncode == 0 and done.stdout:
+        reply: Reply = json.loads(done.stdout)
+        return reply
+    if done.returncode < 0 or b"MemoryError" in done.stderr:
         raise MixpanelError(
             "The query was ended: it needs more memory than queries get. Select fewer days or "
             "columns."
         )
-    reply: Reply = json.loads(done.stdout)
-    return reply
+    # only its type: what it wrote may hold values
+    kind = re.findall(rb"^([\w.]+)(?=:|$)", done.stderr, re.MULTILINE)[-1:] or [b"no error"]
+    raise MixpanelError(
+        f"The process for the query failed ({kind[0].decode()}). If the environment has changed "
+        "since this program started, start it again."
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours, which may hold secrets, but what Python needs to start."""
+    kept = {name: value for name in _KEPT_VARIABLES if (value := os.environ.get(name))}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}

@@ -179,13 +179,18 @@ def _batches(
 
 def _limit_process(memory_bytes: int) -> None:
     """Limit the memory of this process, and keep it from writing files."""
-    with suppress(ImportError, ValueError, OSError):  # Windows has no such limits
-        import resource  # noqa: PLC0415 - as above
-
-        most = memory_bytes + OVERHEAD_BYTES
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        import resource  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        return
+    most = memory_bytes + OVERHEAD_BYTES
+    for limit, value in (
+        (resource.RLIMIT_DATA, most),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with suppress(ValueError, OSError):  # the system does not have it, or a lower one is set
+            resource.setrlimit(limit, (value, value))
 
 
 def main() -> None:
