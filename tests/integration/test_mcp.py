@@ -19,10 +19,12 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, TextContent
 
 from mixpanel_sandbox import SECRET, Project, made_up_project
+from mixpanel_source import open_pipeline
 from mixpanel_source.destinations.duckdb import queries, query_process
 from mixpanel_source.mcp.dataset import Dataset
 from mixpanel_source.mcp.server import INSTRUCTIONS, build_server
 from tests.support.lab import Lab, open_lab
+from tests.support.postgres import execute
 from tests.support.projects import YESTERDAY, add_event, make_project
 
 ROOT = Path(__file__).parents[2]
@@ -189,6 +191,31 @@ def test_tools_answer_and_data_stays_data(loaded: Dataset) -> None:
     """In DuckDB and in Postgres, whatever events and properties are called."""
     for calls in (check_answers, check_mistakes, check_injections):
         talk(loaded, calls)
+
+
+@pytest.mark.slow
+def test_role_that_only_reads_is_enough(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `docs/agents.md` advises for Postgres."""
+    with open_lab(make_project(), open_pipeline("postgres")) as lab:
+        lab.sync()
+    execute(postgres, "CREATE ROLE reader LOGIN")
+    execute(postgres, "GRANT USAGE ON SCHEMA mixpanel TO reader")
+    execute(postgres, "GRANT SELECT ON ALL TABLES IN SCHEMA mixpanel TO reader")
+    try:
+        address = postgres.replace("postgres:postgres@", "reader@")
+        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
+
+        async def calls(client: Client) -> None:
+            counted = await ask(client, "query", sql="SELECT count(*) FROM export")
+            assert counted["rows"] == [[24]]
+            assert (await ask(client, "freshness"))["tables"]["export"]["rows"] == 24
+            assert (await ask(client, "schema", table="export"))["columns"]
+            assert (await ask(client, "events"))["rows"]
+            assert "Give one SELECT" in await fail(client, "query", sql="DELETE FROM export")
+
+        talk(Dataset("postgres"), calls)
+    finally:
+        execute(postgres, "DROP OWNED BY reader; DROP ROLE reader")
 
 
 def test_nothing_is_loaded_yet() -> None:
