@@ -8,40 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from .. import constants
 from ..destinations.base import Destination
-from ..destinations.queries import DEFAULT_LIMITS, Queries, QueryLimits, QueryResult
+from ..destinations.queries import Queries
 from ..destinations.registry import destination_of
 from ..errors import ConfigError
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.pipeline import make_pipeline
 from ..sql import quote_text
-
-
-def query(
-    sql: str,
-    *,
-    destination: str = "duckdb",
-    dataset: str = constants.DATASET_NAME,
-    name: str = constants.PIPELINE_NAME,
-    limits: QueryLimits = DEFAULT_LIMITS,
-) -> QueryResult:
-    """Run one SELECT statement over the loaded data.
-
-    Args:
-        sql: the statement; names without a schema are those of the dataset.
-        destination: `duckdb`, `postgres` or a configured name of such a destination.
-        dataset: the dataset, or schema, of the tables.
-        name: of the pipeline that loads them.
-        limits: of the result and of the time.
-
-    Raises:
-        ConfigError: the statement is refused, the destination cannot be queried or has no
-            credentials, or nothing is loaded yet.
-        BusyError: the database is open in another process, which has exclusive access.
-        MixpanelError: the query failed or takes too long.
-    """
-    return open_queries(destination, dataset=dataset, name=name).run(sql, limits)
 
 
 def open_queries(destination: str, *, dataset: str, name: str) -> Queries:

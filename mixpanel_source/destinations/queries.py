@@ -28,9 +28,6 @@ class QueryLimits(NamedTuple):
     """Maximum characters of the result as JSON; None for any size."""
 
 
-DEFAULT_LIMITS = QueryLimits()
-
-
 @dataclass(frozen=True)
 class QueryResult:
     """The rows of a query, as JSON values."""

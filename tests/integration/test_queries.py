@@ -21,10 +21,12 @@ from mixpanel_source.destinations.duckdb.query_process import Reply, Request
 from mixpanel_source.destinations.duckdb.query_process import run as run_here
 from mixpanel_source.destinations.postgres import queries as postgres_queries
 from mixpanel_source.destinations.postgres.queries import PostgresQueries, check_statement
-from mixpanel_source.destinations.queries import DEFAULT_LIMITS, QueryLimits
+from mixpanel_source.destinations.queries import QueryLimits
 from mixpanel_source.errors import BusyError, ConfigError, MixpanelError
 from tests.support.lab import Lab
 from tests.support.postgres import execute
+
+LIMITS = QueryLimits()
 
 DUCKDB_ATTEMPTS = (
     "INSERT INTO export VALUES ('x', 1)",
@@ -38,6 +40,10 @@ DUCKDB_ATTEMPTS = (
     "TRUNCATE export",
     "SELECT 1; DROP TABLE export",
     "EXPLAIN ANALYZE INSERT INTO export VALUES ('x', 1)",
+    "EXPLAIN ANALYZE CREATE TEMP TABLE other AS SELECT 1",
+    "EXPLAIN (ANALYZE) CHECKPOINT",
+    "EXPLAIN ANALYZE/**/COPY export TO 'stolen.csv'",
+    "IMPORT DATABASE 'stolen'",
     "COPY export TO 'stolen.csv'",
     "COPY (SELECT 1) TO '/dev/tcp/127.0.0.1/{port}'",
     "EXPORT DATABASE 'stolen'",
@@ -212,6 +218,7 @@ def test_duckdb_describes(file: Path) -> None:
     assert ask(file, "SHOW TABLES")["rows"] == [["export"]]
     assert "rows" in ask(file, "SUMMARIZE export")
     assert "rows" in ask(file, "EXPLAIN SELECT * FROM export")
+    assert "rows" in ask(file, "EXPLAIN ANALYZE SELECT * FROM export")
 
 
 def test_values_are_json(file: Path) -> None:
@@ -282,13 +289,13 @@ def test_process_that_fails_is_reported(file: Path, monkeypatch: pytest.MonkeyPa
     places = os.pathsep.join([str(file.parent), *sys.path])
     monkeypatch.setattr(duckdb_queries, "_environment", lambda: {"PYTHONPATH": places})
     with pytest.raises(MixpanelError, match=r"process for the query failed \(ImportError\)"):
-        DuckDbQueries(file, "main").run("SELECT 1", DEFAULT_LIMITS)
+        DuckDbQueries(file, "main").run("SELECT 1", LIMITS)
 
 
 def test_working_directory_is_no_place_for_modules(file: Path) -> None:
     """A file that has the name of a module is not run."""
     Path("duckdb.py").write_text("raise ImportError\n")
-    assert DuckDbQueries(file, "main").run("SELECT 1 AS n", DEFAULT_LIMITS).rows == [[1]]
+    assert DuckDbQueries(file, "main").run("SELECT 1 AS n", LIMITS).rows == [[1]]
 
 
 def test_process_has_no_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,15 +310,15 @@ def test_process_has_no_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setenv("SOURCES__MIXPANEL__SECRET", "hunter2")
     queries = DuckDbQueries(file, "main")
-    assert queries.run("SELECT event FROM export", DEFAULT_LIMITS).rows == [["Order"]]
+    assert queries.run("SELECT event FROM export", LIMITS).rows == [["Order"]]
     assert "hunter2" not in seen.values()
     assert not [name for name in seen if "MIXPANEL" in name]
     file.write_bytes(b"no database" * 1000)
     with pytest.raises(ConfigError, match="is not a DuckDB file"):
-        queries.run("SELECT 1", DEFAULT_LIMITS)
+        queries.run("SELECT 1", LIMITS)
     file.unlink()
     with pytest.raises(ConfigError, match="Run mixpanel-source sync"):
-        queries.run("SELECT 1", DEFAULT_LIMITS)
+        queries.run("SELECT 1", LIMITS)
 
 
 @pytest.fixture
@@ -350,7 +357,7 @@ def test_postgres_refuses_all_but_reading(postgres_query: PostgresQueries, postg
     assert len(POSTGRES_ATTEMPTS) >= 20
     for attempt in POSTGRES_ATTEMPTS:
         with pytest.raises(MixpanelError) as refusal:
-            postgres_query.run(attempt.format(port=1), DEFAULT_LIMITS)
+            postgres_query.run(attempt.format(port=1), LIMITS)
         assert "root:" not in str(refusal.value), attempt
     assert contents(postgres) == before
     assert not Path("/tmp/stolen").exists()  # noqa: S108 - where the attempts write
@@ -375,12 +382,12 @@ def test_postgres_refuses_without_the_list(
     """The role, the transaction and the cursor each hold without the list of names."""
     monkeypatch.setattr(postgres_queries, "check_statement", lambda *_: None)
     with pytest.raises(MixpanelError):
-        postgres_query.run(attempt, DEFAULT_LIMITS)
+        postgres_query.run(attempt, LIMITS)
 
 
 def test_postgres_answers(postgres_query: PostgresQueries) -> None:
     """Queries are answered within their limits, with names and types."""
-    result = postgres_query.run("-- it\n(SELECT event, price FROM export);", DEFAULT_LIMITS)
+    result = postgres_query.run("-- it\n(SELECT event, price FROM export);", LIMITS)
     assert result.columns == ["event", "price"]
     assert result.types == ["text", "numeric"]
     assert result.rows == [["Order", 1.5]]
@@ -392,9 +399,9 @@ def test_postgres_answers(postgres_query: PostgresQueries) -> None:
     assert many.truncated
     every = postgres_query.run("SELECT * FROM generate_series(1, 2500)", QueryLimits(rows=None))
     assert (len(every.rows), every.truncated) == (2500, False)
-    assert postgres_query.run("SELECT 1 WHERE false", DEFAULT_LIMITS).rows == []
-    assert postgres_query.run("EXPLAIN SELECT * FROM export", DEFAULT_LIMITS).rows
-    assert postgres_query.run("SELECT pg_size_pretty(8::bigint)", DEFAULT_LIMITS).rows
+    assert postgres_query.run("SELECT 1 WHERE false", LIMITS).rows == []
+    assert postgres_query.run("EXPLAIN SELECT * FROM export", LIMITS).rows
+    assert postgres_query.run("SELECT pg_size_pretty(8::bigint)", LIMITS).rows
 
 
 def test_postgres_limits_time(postgres_query: PostgresQueries) -> None:
@@ -407,10 +414,10 @@ def test_postgres_limits_time(postgres_query: PostgresQueries) -> None:
 def test_postgres_errors_quote_no_values(postgres_query: PostgresQueries) -> None:
     """Names of the statement are shown, values of rows are not."""
     with pytest.raises(MixpanelError) as refusal:
-        postgres_query.run("SELECT CAST(event AS int) FROM export", DEFAULT_LIMITS)
+        postgres_query.run("SELECT CAST(event AS int) FROM export", LIMITS)
     assert "Order" not in str(refusal.value)
     with pytest.raises(MixpanelError, match='column "evnt" does not exist'):
-        postgres_query.run("SELECT evnt FROM export", DEFAULT_LIMITS)
+        postgres_query.run("SELECT evnt FROM export", LIMITS)
 
 
 def test_names_are_found_wherever_they_are() -> None:
@@ -435,7 +442,7 @@ def test_query_finds_the_dataset(any_lab: Lab) -> None:
     queries = open_queries(kind, dataset="mixpanel", name="mixpanel")
     result = queries.run(
         "SELECT count(*) FROM mixpanel.export AS one JOIN export AS same USING (event_key)",
-        DEFAULT_LIMITS,
+        LIMITS,
     )
     assert result.rows == [[24]]
 
@@ -456,5 +463,5 @@ def test_file_in_use_is_reported(file: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         with pytest.raises(BusyError, match="open in another process"):
-            DuckDbQueries(file, "main").run("SELECT 1", DEFAULT_LIMITS)
+            DuckDbQueries(file, "main").run("SELECT 1", LIMITS)
         process.communicate(b"\n")

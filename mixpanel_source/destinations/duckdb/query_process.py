@@ -10,6 +10,7 @@ Reads a request as JSON from standard input and writes the reply as JSON to stan
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -45,8 +46,8 @@ SAFE = {
 
 Source: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview.
 """
-READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-"""Kinds of statements; DESCRIBE, SHOW and SUMMARIZE are of the first."""
+EXPLAIN = re.compile(r"\s*explain(\s+analyze)?(\s*\([^)]*\))?\s+(?P<rest>.*)", re.I | re.S)
+"""EXPLAIN, and the statement that it explains and perhaps runs."""
 UNSAFE_FUNCTIONS = """
     SELECT DISTINCT lower(function_name) FROM duckdb_functions()
     WHERE function_type = 'table' OR function_name = 'write_log'
@@ -149,10 +150,12 @@ def _connect(request: Request) -> duckdb.DuckDBPyConnection:
 
 
 def _run(connection: duckdb.DuckDBPyConnection, request: Request) -> Reply:
-    statements = connection.extract_statements(request["sql"])
-    if len(statements) != 1 or statements[0].type not in READING:
+    sql = request["sql"]
+    explained = EXPLAIN.match(sql)
+    if not _is_select(connection, explained["rest"] if explained else sql):
         return {"refused": ONE_SELECT}
-    check_calls(request["sql"], partial(_unsafe_functions, connection))
+    statements = connection.extract_statements(sql)
+    check_calls(sql, partial(_unsafe_functions, connection))
     limits = QueryLimits(request["rows"], request["seconds"], request["size"])
     cursor = connection.execute(statements[0])
     described = cursor.description or ()
@@ -163,6 +166,12 @@ def _run(connection: duckdb.DuckDBPyConnection, request: Request) -> Reply:
         "rows": rows,
         "truncated": truncated,
     }
+
+
+def _is_select(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    """Whether a text is one statement that reads; DESCRIBE, SHOW and SUMMARIZE are such, too."""
+    types = [statement.type for statement in connection.extract_statements(sql)]
+    return types == [duckdb.StatementType.SELECT]
 
 
 def _unsafe_functions(connection: duckdb.DuckDBPyConnection) -> set[str]:
