@@ -5,6 +5,9 @@ PYTHON  ?= python3
 VENV    ?= .venv
 # tests also wait, for servers and disks: on two cores a third worker is well used
 WORKERS ?= 3
+# each orchestrator is tested in an environment of its own
+DAGSTER ?= 1.13.27
+AIRFLOW ?= 3.3.2
 
 BIN     := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -13,7 +16,7 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo notebook notebook-setup test test-all test-newest coverage check torture fmt lint types imports build package clean
+.PHONY: help demo notebook notebook-setup orchestrators test test-all test-newest coverage check torture fmt lint types imports site build package clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,13 +33,15 @@ notebook-setup: $(VENV)/.run-$(VERSION)
 test: $(VENV)/.dev-$(VERSION)  ## run the tests, without the slowest
 	@$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow' --durations=25 $(COVERAGE)
 
-test-all: $(VENV)/.all-$(VERSION)  ## run all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(COVERAGE)
+orchestrators: $(VENV)-dagster/.ready-$(DAGSTER) $(VENV)-airflow/.ready-$(AIRFLOW)  ## set up the environments in which Dagster and Airflow are tested
+
+test-all: $(VENV)/.all-$(VERSION) $(VENV)-dbt/.ready orchestrators  ## run all tests
+	@DBT=$(abspath $(VENV)-dbt/bin/dbt) $(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(COVERAGE)
 
 # requirements.txt pins the newest DuckDB with packages of its extensions; this takes the newest of all
 test-newest:  ## run the tests, without the slowest, with the newest version of every package
 	@$(PYTHON) -m venv --clear $(VENV)-newest
-	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[delta,iceberg,postgres,dev]'
+	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[delta,fast,iceberg,postgres,dev,docs]'
 	@$(VENV)-newest/bin/python -m pytest -n $(WORKERS) -m 'not slow' --durations=25
 
 coverage: COVERAGE := --cov --cov-branch --cov-report=term
@@ -46,7 +51,7 @@ coverage: test-all  ## run all tests and measure which lines and branches they r
 # as long again
 check: export COVERAGE_CORE := sysmon
 check: COVERAGE := $(shell $(PYTHON) -c 'import sys; sys.version_info < (3, 12) or print("--cov --cov-report=term:skip-covered")')
-check: lint types imports test  ## everything a change has to pass
+check: lint types imports site test  ## everything a change has to pass
 
 torture: $(VENV)/.dev-$(VERSION)  ## kill syncs and imports, cut their power and connections, run several at once
 	@for destination in duckdb postgres; do \
@@ -60,6 +65,7 @@ torture: $(VENV)/.dev-$(VERSION)  ## kill syncs and imports, cut their power and
 	done
 	@$(BIN)/python -m tests.support.commit_cuts
 	@$(BIN)/python -m tests.support.archive_kills
+	@$(BIN)/python -m tests.support.twenty_projects
 	@$(BIN)/python -m tests.support.killed_sends
 	@$(BIN)/python -m tests.support.write_acceptance
 
@@ -77,6 +83,9 @@ types: $(VENV)/.dev-$(VERSION)  ## check types
 imports: $(VENV)/.dev-$(VERSION)  ## check that the layers hold
 	@$(BIN)/lint-imports
 
+site: $(VENV)/.dev-$(VERSION)  ## build the site of the documentation in site/; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 build: $(VENV)/.dev-$(VERSION)  ## make the wheel and the source archive in dist/
 	@$(BIN)/python -m build --outdir dist
 
@@ -88,7 +97,7 @@ package: build  ## install the wheel alone, in an empty environment, and run the
 		venv/bin/python -c 'from mixpanel_source import create_views; print(create_views())'
 
 clean:  ## remove the environment, caches and built files; loaded data stays
-	rm -rf $(VENV) $(VENV)-newest dist build *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-dbt $(VENV)-newest $(VENV)-dagster $(VENV)-airflow dist build site *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.python-$(VERSION):
@@ -104,10 +113,30 @@ $(VENV)/.run-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VER
 
 $(VENV)/.dev-$(VERSION): requirements.txt pyproject.toml | $(VENV)/.python-$(VERSION)
 	@echo "setting up $(VENV) with what developing needs ..."
-	@$(PIP) --editable '.[delta,ducklake,iceberg,postgres,dev]'
+	@$(PIP) --editable '.[delta,ducklake,fast,iceberg,postgres,dev,docs]'
 	@touch $(VENV)/.run-$(VERSION) $@
+
+# the DuckDB of the pipeline, whose files dbt writes to
+$(VENV)-dbt/.ready: dbt/requirements.txt requirements.txt
+	@echo "setting up $(VENV)-dbt with what the tests of the dbt package need ..."
+	@$(PYTHON) -m venv --clear $(VENV)-dbt
+	@$(VENV)-dbt/bin/python -m pip install --quiet --disable-pip-version-check --requirement dbt/requirements.txt \
+		"$$(grep -oE "^duckdb==[0-9.]+" requirements.txt)"
+	@touch $@
 
 $(VENV)/.all-$(VERSION): $(VENV)/.dev-$(VERSION)
 	@echo "setting up $(VENV) with what the slowest tests need ..."
 	@$(PIP) --editable '.[lake-tests]'
+	@touch $@
+
+$(VENV)-dagster/.ready-$(DAGSTER): requirements.txt pyproject.toml
+	@echo "setting up $(VENV)-dagster for the tests of Dagster ..."
+	@$(PYTHON) -m venv --clear $(VENV)-dagster
+	@$(VENV)-dagster/bin/python -m pip install --quiet --disable-pip-version-check --editable . dagster==$(DAGSTER)
+	@touch $@
+
+$(VENV)-airflow/.ready-$(AIRFLOW): requirements.txt pyproject.toml
+	@echo "setting up $(VENV)-airflow for the tests of Airflow ..."
+	@$(PYTHON) -m venv --clear $(VENV)-airflow
+	@$(VENV)-airflow/bin/python -m pip install --quiet --disable-pip-version-check --editable . apache-airflow==$(AIRFLOW)
 	@touch $@

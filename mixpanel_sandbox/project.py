@@ -72,6 +72,14 @@ class Project:
     """Imports from warehouses in API format."""
     warehouse_import_runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
     """Runs by id of the import, in API format."""
+    dashboards: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Dashboards in API format; Mixpanel documents neither these nor the next five lists."""
+    alerts: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    custom_properties: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    drop_filters: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    event_definitions: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    """Those of custom events have a `customEventId`."""
+    property_definitions: list[dict[str, Any]] = field(default_factory=list, repr=False)
     pipelines: list[dict[str, Any]] = field(default_factory=list, repr=False)
     """Data pipelines in API format."""
     pipeline_runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)

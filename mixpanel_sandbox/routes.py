@@ -15,6 +15,7 @@ from .reports import (
     event_counts,
     frequency,
     funnels,
+    inline,
     insights,
     jql,
     rankings,
@@ -83,6 +84,7 @@ _PROJECT = "/api/app/projects/{project_id}"
 _FLAGS = f"{_PROJECT}/workspaces/{{workspace_id}}/feature-flags"
 _EXPERIMENTS = "/api/app/workspaces/{workspace_id}/experiments"
 _IMPORTS = f"{_PROJECT}/warehouse-sources/imports"
+_DEFINITIONS = f"{_PROJECT}/data-definitions"
 _ORGANIZATION = "/api/app/organizations/{organization_id}"
 _RETRIEVALS = "/api/app/data-retrievals/v3.0"
 _DELETIONS = "/api/app/data-deletions/v3.0"
@@ -105,7 +107,8 @@ ROUTES: tuple[Route, ...] = (
     *_query("events/top", rankings.top_events, "top_events"),
     *_query("funnels", funnels.query_funnel, "funnels"),
     *_query("funnels/list", funnels.list_funnels, "funnels"),
-    *_query("insights", insights.insights, "insights"),
+    *_query("insights", insights.insights, "insights", methods=_GET_OR_POST),
+    *_query("arb_funnels", inline.arb_funnels, "flows", methods=_GET_OR_POST),
     *_query("jql", jql.jql, "jql", methods=_GET_OR_POST),
     *_query("retention", retention.retention, "retention"),
     *_query("retention/addiction", frequency.frequency, "frequency"),
@@ -157,6 +160,16 @@ ROUTES: tuple[Route, ...] = (
             # undocumented
             (f"{_PROJECT}/bookmarks", managed.list_bookmarks, "bookmarks"),
             (f"{_PROJECT}/cohorts", _results("cohorts"), "cohort_definitions"),
+            (f"{_PROJECT}/dashboards", _results("dashboards"), "dashboards"),
+            (f"{_PROJECT}/alerts/custom", _results("alerts"), "alerts"),
+            (f"{_PROJECT}/custom_properties", _results("custom_properties"), "custom_properties"),
+            (f"{_DEFINITIONS}/events/drop-filters", _results("drop_filters"), "drop_filters"),
+            (f"{_DEFINITIONS}/events", managed.list_event_definitions, "event_definitions"),
+            (
+                f"{_DEFINITIONS}/properties",
+                _results("property_definitions"),
+                "property_definitions",
+            ),
         )
     ),
     # other hosts

@@ -1,6 +1,7 @@
 """Load Mixpanel events, profiles, cohorts and reports with dlt: complete, exact, once.
 
-The public API is what `__all__` names, and `mixpanel_source.errors`; everything else is private.
+The public API is what `__all__` names, `mixpanel_source.errors`, and for orchestrators
+`mixpanel_source.dagster` and `mixpanel_source.airflow`; everything else is private.
 
 Names are imported on first use: dlt takes half a second to load, and neither
 `mixpanel-source --help` nor a process that only decodes needs it.
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from .commands.request import request
     from .commands.response import ApiResponse
     from .commands.status import Status, TableStatus, status
+    from .config.projects import ProjectSettings
     from .jobs.archive import ArchiveResult, archive
     from .jobs.pipeline import open_pipeline
+    from .jobs.projects import ProjectResult, ProjectResults, for_each_project, sync_projects
     from .jobs.source import mixpanel_source
     from .jobs.sync import Checkpoint, JobResult, backfill, catch_up, sync
-    from .views import build_views, create_views
+    from .views import build_views, create_union_views, create_views
 
 _MODULES = {
     "ApiResponse": ".commands.response",
@@ -32,6 +35,9 @@ _MODULES = {
     "ForgetResult": ".commands.forget",
     "JobResult": ".jobs.sync",
     "Plan": ".commands.plan",
+    "ProjectResult": ".jobs.projects",
+    "ProjectResults": ".jobs.projects",
+    "ProjectSettings": ".config.projects",
     "Reconciliation": ".commands.reconcile",
     "Status": ".commands.status",
     "TablePlan": ".commands.plan",
@@ -41,7 +47,9 @@ _MODULES = {
     "build_views": ".views",
     "catch_up": ".jobs.sync",
     "check": ".commands.check",
+    "create_union_views": ".views",
     "create_views": ".views",
+    "for_each_project": ".jobs.projects",
     "forget": ".commands.forget",
     "mixpanel_source": ".jobs.source",
     "open_pipeline": ".jobs.pipeline",
@@ -50,6 +58,7 @@ _MODULES = {
     "request": ".commands.request",
     "status": ".commands.status",
     "sync": ".jobs.sync",
+    "sync_projects": ".jobs.projects",
 }
 """Public name -> the module that defines it."""
 
@@ -60,6 +69,9 @@ __all__ = [
     "ForgetResult",
     "JobResult",
     "Plan",
+    "ProjectResult",
+    "ProjectResults",
+    "ProjectSettings",
     "Reconciliation",
     "Status",
     "TablePlan",
@@ -69,7 +81,9 @@ __all__ = [
     "build_views",
     "catch_up",
     "check",
+    "create_union_views",
     "create_views",
+    "for_each_project",
     "forget",
     "mixpanel_source",
     "open_pipeline",
@@ -78,6 +92,7 @@ __all__ = [
     "request",
     "status",
     "sync",
+    "sync_projects",
 ]
 
 

@@ -88,6 +88,13 @@ def list_bookmarks(context: Context, request: Request) -> Response:
     )
 
 
+def list_event_definitions(context: Context, request: Request) -> Response:
+    """Return the definitions of events, optionally of custom events only; undocumented."""
+    only_custom = request.params.get("custom_event") == "true"
+    found = context.project.event_definitions
+    return ok([row for row in found if not only_custom or row.get("customEventId")])
+
+
 def get_one(read: Callable[[Project], Sequence[Row]]) -> Callable[[Context, Request], Response]:
     """Return an endpoint that serves one of a list of objects, by its id in the path.
 

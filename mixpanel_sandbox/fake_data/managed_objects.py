@@ -45,6 +45,35 @@ def add_managed_objects(project: Project, last_day: date) -> None:
     }
 
 
+def add_undocumented_objects(project: Project, last_day: date) -> None:
+    """Add a dashboard, an alert, a drop filter, a custom property and definitions.
+
+    Args:
+        project: The project to add them to.
+        last_day: UTC date of the newest of them.
+    """
+    at = _iso(datetime.combine(last_day, time(12), timezone.utc))
+    project.dashboards = [{"id": 71, "title": "Weekly", "is_private": False, "created": at, **ADA}]
+    project.alerts = [
+        {"id": 81, "name": "Fewer orders", "condition": {"op": "<"}, "paused": False, "created": at}
+    ]
+    project.custom_properties = [
+        {"customPropertyId": 91, "name": "Net price", "displayFormula": "A - B", "created": at}
+    ]
+    project.drop_filters = [
+        {"id": 61, "eventName": "Debug", "filters": [{"property": "x"}], "active": True}
+    ]
+    project.event_definitions = [
+        {"id": 51, "name": "Order", "displayName": "Order", "hidden": False, "tags": ["core"]},
+        {"id": 0, "name": "Debug", "hidden": True, "dropped": True},
+        {"id": 52, "name": "$custom_event:52", "customEventId": 52, "displayName": "Any purchase"},
+    ]
+    project.property_definitions = [
+        {"name": "plan", "resourceType": "event", "description": "Plan of the account"},
+        {"name": "plan", "resourceType": "user", "hidden": False},
+    ]
+
+
 def _iso(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..messages import json_bytes
 from ..project import Project
-from .managed_objects import add_managed_objects
+from .managed_objects import add_managed_objects, add_undocumented_objects
 
 GROUP_KEY = "-1405123841946871899"
 """A `data_group_id`: a signed 64-bit integer, served as a string."""
@@ -109,6 +109,7 @@ def add_saved_objects(project: Project, last_day: date) -> None:
     _add_annotations(project, last_day)
     _add_pipeline(project, last_day)
     add_managed_objects(project, last_day)
+    add_undocumented_objects(project, last_day)
     project.groups[GROUP_KEY] = [
         json_bytes({"$distinct_id": name, "$properties": {"$name": title, "seats": seats}})
         for name, title, seats in (("acme", "Acme GmbH", 12), (4711, "Blåbær AS", "40"))

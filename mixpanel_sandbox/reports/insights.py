@@ -1,4 +1,4 @@
-"""Saved Insights reports.
+"""Insights reports, saved or declared in the request.
 
 Source: https://developer.mixpanel.com/reference/insights-query
 """
@@ -17,6 +17,7 @@ from ..endpoints.params import parse_id, segments_of
 from ..messages import Request, Response, api_error, json_response
 from .counts import OVERALL
 from .events import Event, read_events
+from .inline import parse_inline
 from .time_buckets import TimeBuckets, shuffle_keys
 
 MAX_SEGMENTS = 3_000
@@ -46,12 +47,9 @@ def insights(context: Context, request: Request) -> Response:
     breakdown has the largest segments up to a limit, and `meta` states whether that left out any.
 
     Raises:
-        ApiError: 400, the report does not exist.
+        ApiError: 400, the report does not exist, or is not one that the sandbox counts.
     """
-    bookmark_id = parse_id(request, "bookmark_id")
-    if bookmark_id not in context.project.bookmarks:
-        raise api_error(400, f"bookmark_id {bookmark_id} does not exist", request)
-    report = context.project.bookmarks[bookmark_id]
+    report = parse_inline(request) if request.method == "POST" else _saved(context, request)
     today, zone = context.today(), ZoneInfo(context.project.timezone)
     buckets = TimeBuckets(today - timedelta(days=report["days"] - 1), today, report["unit"])
     events = read_events(context, buckets.first, today, names=report["events"])
@@ -74,6 +72,13 @@ def insights(context: Context, request: Request) -> Response:
             "series": shuffle_keys(series),
         }
     )
+
+
+def _saved(context: Context, request: Request) -> dict[str, Any]:
+    bookmark_id = parse_id(request, "bookmark_id")
+    if bookmark_id not in context.project.bookmarks:
+        raise api_error(400, f"bookmark_id {bookmark_id} does not exist", request)
+    return context.project.bookmarks[bookmark_id]
 
 
 def _nest(events: Sequence[Event], frame: _Frame, names: Sequence[str]) -> dict[str, Any]:

@@ -305,7 +305,14 @@ class Client:
             ) from why
         if why is not None or until - now > constants.SHORT_WAIT_SECONDS:
             wait_s = until - now
-            logger.warning("%s: %s Next try at %s, in %.0f s.", request.label, reason, at, wait_s)
+            logger.warning(
+                "%s: %s Next try at %s, in %.0f s.",
+                request.label,
+                reason,
+                at,
+                wait_s,
+                extra={"table": request.table, "wait_s": round(wait_s)},
+            )
             self._progress.waiting(request.table, until, for_quota=for_quota)
         if until > now:
             self._clock.sleep(until - now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..catalog.endpoint import Endpoint
 from ..windows import Window
@@ -30,6 +31,8 @@ class Request:
     """Of the query string, without project and data view."""
     form: Mapping[str, str] | None = None
     """Of the form in the body."""
+    json: Mapping[str, Any] | None = None
+    """Of the JSON object in the body, without the project."""
     path_params: Mapping[str, str] = field(default_factory=dict)
     """Values for the placeholders of the endpoint's path, other than `project_id`."""
     free: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -40,6 +41,7 @@ class Transport:
             self.host(request) + self._path(request),
             params={**self._scope(request.endpoint), **request.params},
             data=request.form,
+            json=self._json(request),
             stream=True,
             allow_redirects=False,
             timeout=(constants.CONNECT_TIMEOUT_SECONDS, constants.READ_TIMEOUT_SECONDS),
@@ -48,6 +50,11 @@ class Transport:
     def host(self, request: Request) -> str:
         """The base address of the host that a request is sent to."""
         return self._hosts[request.endpoint.host]
+
+    def _json(self, request: Request) -> dict[str, Any] | None:
+        if request.json is None:
+            return None
+        return {"project_id": self._config.project_id, **request.json}
 
     def _path(self, request: Request) -> str:
         values = {name: quote(value, safe="") for name, value in request.path_params.items()}

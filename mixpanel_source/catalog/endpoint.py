@@ -33,6 +33,8 @@ class Endpoint(NamedTuple):
     """Columns that identify a row of its table; empty if it has no table."""
     incremental: bool = False
     """Whether it can be limited to some days."""
+    sends_json: bool = False
+    """Whether the parameters are a JSON object in the body, rather than a form."""
     documented: bool = True
     """Whether Mixpanel documents it; others are known from its own clients, and may be refused."""
 

@@ -21,6 +21,9 @@ save schedule send set share start stop submit subscribe sync track transfer tri
 undelete union unset unsubscribe update upload upsert write
 """
 """Words in a path that name a change. Old addresses carry them out with GET as well."""
+_NAMED_LIKE_ACTIONS = ("lexicon_of_name", "drop_filters")
+"""Endpoints that read although their path names an action: the last part of the first is the name
+of an event or a property, whatever it is."""
 _MAX_ENCODINGS = 4
 
 
@@ -49,11 +52,11 @@ def find_endpoint(method: str, path: str) -> Endpoint:
     matching = (known for known in ENDPOINTS if _matches(known, path))
     candidates = sorted(matching, key=_placeholders)
     for candidate in candidates:
-        # the last part of this path is the name of an event or a property, whatever it is
-        if names_action and candidate.name != "lexicon_of_name":
+        if names_action and candidate.name not in _NAMED_LIKE_ACTIONS:
             continue
         if method in (candidate.method, "GET"):
-            return candidate._replace(path=path, method=method)
+            slash = "/" if candidate.path.endswith("/") else ""
+            return candidate._replace(path=path + slash, method=method)
     if method != "GET":
         valid = candidates[0].method if candidates else "GET"
         raise ConfigError(
@@ -102,7 +105,7 @@ def _names_action(path: str) -> bool:
 
 def _matches(endpoint: Endpoint, path: str) -> bool:
     aliased = re.sub(r"^/api/2\.0/(?!export|nessie)", f"{QUERY}/", path)
-    pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(endpoint.path))
+    pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(endpoint.path.rstrip("/")))
     return re.fullmatch(pattern, aliased) is not None
 
 

@@ -96,5 +96,21 @@ MANAGED_ENDPOINTS: Final = (
         key=("id",),
         documented=False,
     ),
-    _managed("cohort_definitions", f"{APP}/cohorts", "overview", key=("id",), documented=False),
+    *(
+        _managed(name, f"{APP}/{path}", "overview", optional=params, key=(key,), documented=False)
+        for name, path, params, key in (
+            ("cohort_definitions", "cohorts", (), "id"),
+            ("dashboards", "dashboards", ("ids",), "id"),
+            ("alerts", "alerts/custom/", ("bookmark_id", "skip_user_filter"), "id"),
+            ("custom_properties", "custom_properties/", (), "custom_property_id"),
+            ("drop_filters", "data-definitions/events/drop-filters/", (), "id"),
+            ("event_definitions", "data-definitions/events/", ("name[]", "custom_event"), "name"),
+            (
+                "property_definitions",
+                "data-definitions/properties/",
+                ("name[]", "resource_type"),
+                "name",
+            ),
+        )
+    ),
 )

@@ -40,6 +40,8 @@ class Table(NamedTuple):
 
     has_properties: bool = False
     """Whether it holds properties of events or profiles."""
+    may_keep_history: bool = False
+    """Whether the setting `history` may name it: people change its rows, and there are few."""
     warning: str = ""
     """Logged by each run that loads it."""
 
@@ -58,6 +60,12 @@ def _report(
     name: str, holds: str, loaded: str = BUCKETS, *, asks: str = "", has_properties: bool = False
 ) -> Table:
     return Table(name, holds, loaded, "1 for each report", asks=asks, has_properties=has_properties)
+
+
+def _undocumented(name: str, holds: str, columns: str, *, asks: str = "") -> Table:
+    """A list whose other columns are loaded as they come."""
+    listed = ((name, columns),)
+    return Table(name, holds, WHOLE, "none", asks=asks, columns=listed, may_keep_history=True)
 
 
 TABLES: Final = (
@@ -82,6 +90,7 @@ TABLES: Final = (
                 "is_visible bigint, created timestamp, data_group_id text",
             ),
         ),
+        may_keep_history=True,
     ),
     Table(
         "cohort_members",
@@ -123,6 +132,7 @@ TABLES: Final = (
                 "display_name text, is_hidden bool, is_dropped bool, tags json, definition json",
             ),
         ),
+        may_keep_history=True,
     ),
     Table(
         "projects",
@@ -176,6 +186,7 @@ TABLES: Final = (
                 "created timestamp, modified timestamp, enabled_at timestamp, deleted timestamp",
             ),
         ),
+        may_keep_history=True,
     ),
     Table(
         "experiments",
@@ -191,6 +202,7 @@ TABLES: Final = (
                 "end_date timestamp, created timestamp, modified timestamp, deleted timestamp",
             ),
         ),
+        may_keep_history=True,
     ),
     Table(
         "service_accounts",
@@ -244,6 +256,7 @@ TABLES: Final = (
         WHOLE,
         "none",
         columns=(("bookmarks", "id bigint"),),
+        may_keep_history=True,
     ),
     Table(
         "cohort_definitions",
@@ -251,9 +264,36 @@ TABLES: Final = (
         WHOLE,
         "none",
         columns=(("cohort_definitions", "id bigint"),),
+        may_keep_history=True,
+    ),
+    _undocumented("dashboards", "boards of saved reports", "id bigint, title text"),
+    _undocumented("alerts", "alerts on saved reports", "id bigint, name text"),
+    _undocumented(
+        "custom_events",
+        "custom events, with their definitions",
+        "name text, id bigint, custom_event_id bigint",
+        asks="event_definitions",
+    ),
+    _undocumented(
+        "custom_properties",
+        "custom properties, with their formulas",
+        "custom_property_id bigint, name text",
+    ),
+    _undocumented("drop_filters", "filters that drop events", "id bigint, event_name text"),
+    _undocumented(
+        "event_definitions",
+        "how events are named, tagged and hidden",
+        "name text, display_name text, description text, hidden bool, dropped bool",
+    ),
+    _undocumented(
+        "property_definitions",
+        "how properties are named and hidden",
+        "name text, resource_type text, description text, hidden bool, dropped bool",
     ),
     _report("funnels", "saved funnels, step by step and day by day", asks="funnel_steps"),
     _report("insights", "a saved report"),
+    _report("insights_queries", "a report declared by its parameters, without being saved"),
+    _report("flows", "a flows report declared by its parameters", PARTS),
     _report("segmentation", "counts of an event, whole or by a property"),
     _report("segmentation_numeric", "counts of an event by ranges of a number"),
     _report("segmentation_sum", "the sum of a numeric property"),
@@ -275,6 +315,7 @@ TABLES: Final = (
 )
 """Every table that can be selected, in the order of the documentation."""
 
+HISTORY_TABLES: Final = tuple(table.name for table in TABLES if table.may_keep_history)
 TABLE_NAMES: Final = tuple(table.name for table in TABLES)
 DEFAULT_TABLES: Final = tuple(table.name for table in TABLES if table.is_default)
 REPORT_TABLES: Final = tuple(table.name for table in TABLES if table.is_report)

@@ -35,5 +35,11 @@ def build_parser() -> Parser:
     for name in commands.MODULES:
         import_module(f"{commands.__name__}.{name}").add_parser(subparsers)
     for command in subparsers.choices.values():
+        command.add_argument(
+            "--log-format",
+            choices=("text", "json"),
+            default="text",
+            help="form of the log on standard error; json: one object a line (default: text)",
+        )
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser

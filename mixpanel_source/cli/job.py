@@ -3,43 +3,45 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import select
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from threading import Event
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..errors import CancelledError, MixpanelError
+from .exit_codes import INTERRUPTED
+from .job_output import PROJECT_COLUMNS, print_result, project_cells, summarize_result
 from .options import (
     add_accept_deletions,
     add_archive,
     add_json,
     add_max_wait,
+    add_metrics_file,
     add_progress,
+    add_projects,
     add_target,
 )
-from .output import Column, complain, print_errors, print_table
+from .output import complain, print_errors
 from .parser import Parser
 from .progress_view import Board, shown
+from .projects import check_options, print_error, print_results, target_of
 from .signals import CancellableClock, run_cancellable
-from .text import MINUTE_S, count, duration
 
 if TYPE_CHECKING:
     import dlt
 
     from ..config.model import Config
+    from ..config.projects import ProjectSettings
+    from ..jobs.projects import ProjectResult
     from ..jobs.sync import JobResult
     from ..tables.archive.archive import Archive
     from ..tables.context import LoadContext
     from ..tables.package import TablePart
-
-COLUMNS = (Column("table"), Column("rows", unit="row"))
 
 _STDERR = 2
 """File descriptor of standard error."""
@@ -54,23 +56,28 @@ class Result(Protocol):
 
 
 AnyResult = TypeVar("AnyResult", bound=Result)
+Job = Callable[[Sequence[str], "LoadContext", "dlt.Pipeline"], "JobResult"]
+"""Loads tables, in a context, through a pipeline."""
 
 
 def add_job_options(parser: Parser) -> None:
     """Add the options that all these commands have."""
+    add_projects(parser)
     add_target(parser)
     add_accept_deletions(parser)
     add_archive(parser)
     add_max_wait(parser)
+    add_metrics_file(parser)
     add_progress(parser)
     add_json(parser)
 
 
 def run_job(
-    job: Callable[[LoadContext, dlt.Pipeline], JobResult],
+    job: Job,
     options: argparse.Namespace,
     *,
-    tables: Sequence[str],
+    name: str,
+    tables: Callable[[ProjectSettings], Sequence[str]],
     catches_up: bool = False,
     from_archive: str | None = None,
     **settings: str,
@@ -78,37 +85,88 @@ def run_job(
     """Run a job with its progress shown, print what it did and return the exit code.
 
     Args:
-        job: loads.
+        job: loads tables; without `--projects` into one dataset, else once for each project.
         options: those of `add_job_options`.
-        tables: names of the tables that it loads.
+        name: of the job, in reports.
+        tables: names of the tables that it loads, for a project.
         catches_up: see `LoadContext`.
         from_archive: directory of an archive to load from.
         settings: take precedence over those configured.
     """
-    from ..config.providers import load_config
-    from ..config.tables import select_tables
-    from ..jobs.pipeline import open_pipeline
-    from ..tables.archive.archive import archive_settings, read_archive
-
-    archive = None if from_archive is None else read_archive(from_archive)
     if options.accept_deletions:
         settings["accept_deletions"] = "true"
     if options.archive:
         settings["archive"] = options.archive
-    pipeline = open_pipeline(options.destination, dataset=options.dataset, name=options.pipeline)
-    config = load_config({**settings, **archive_settings(archive)})
-    selected = select_tables(tables, config)
-    result = run_shown(
-        lambda context: job(context, pipeline),
-        config,
-        options,
-        tables=selected,
-        catches_up=catches_up,
-        from_archive=archive,
-    )
+    if options.metrics_file:
+        settings["metrics_file"] = options.metrics_file
+
+    def run(project: ProjectSettings, cancelled: Event | None = None) -> JobResult:
+        from ..config.providers import load_config
+        from ..config.tables import select_tables
+        from ..jobs.pipeline import open_pipeline
+        from ..jobs.reporting.report import reported
+        from ..tables.archive.archive import archive_settings, read_archive
+
+        given = {**project.settings, **settings}
+        with reported(name, given) as report:
+            archive = None if from_archive is None else read_archive(from_archive)
+            pipeline = open_pipeline(
+                options.destination, dataset=project.dataset, name=project.pipeline
+            )
+            config = load_config({**given, **archive_settings(archive)})
+            selected = tables(project)
+
+            def load(context: LoadContext) -> JobResult:
+                report.start(select_tables(selected, config), context)
+                return report.end(job(selected, context, pipeline))
+
+            return run_shown(
+                load,
+                config,
+                options,
+                tables=select_tables(selected, config),
+                catches_up=catches_up,
+                from_archive=archive,
+                cancelled=cancelled,
+            )
+
+    if options.projects is not None:
+        return _run_projects(run, options)
+    result = run(target_of(options))
     print_result(result, as_json=options.json, debug=options.debug)
     announce_cancelled(result.failures, "loaded")
     return result.exit_code
+
+
+def _run_projects(
+    run: Callable[[ProjectSettings, Event], JobResult], options: argparse.Namespace
+) -> int:
+    from ..jobs.projects import for_each_project
+
+    check_options(options)
+    results = run_cancellable(
+        lambda cancelled: for_each_project(
+            lambda project: run(project, cancelled),
+            options.projects,
+            cancelled=cancelled,
+            on_end=lambda ended: _print_failures(ended, options),
+        ),
+        on_cancel=announce_cancel,
+        before_exit=show_cursor,
+    )
+    code = print_results(
+        results, options, as_json=summarize_result, columns=PROJECT_COLUMNS, cells=project_cells
+    )
+    if code == INTERRUPTED:
+        complain("Cancelled. What is loaded stays. Run the same command to continue.")
+    return code
+
+
+def _print_failures(ended: ProjectResult[JobResult], options: argparse.Namespace) -> None:
+    """Print what failed of a project as soon as it has ended: others may take hours."""
+    print_error(ended, options)
+    if ended.result is not None:
+        print_errors(ended.result.failures.values(), debug=options.debug, about=ended.project)
 
 
 def run_shown(
@@ -119,6 +177,7 @@ def run_shown(
     tables: Sequence[str],
     catches_up: bool = False,
     from_archive: Archive | None = None,
+    cancelled: Event | None = None,
 ) -> AnyResult:
     """Run a job until it ends or is cancelled; on a terminal, show the progress of its tables.
 
@@ -129,12 +188,13 @@ def run_shown(
         tables: the tables that it reads.
         catches_up: see `LoadContext`.
         from_archive: see `LoadContext`.
+        cancelled: cancels the job; by default Ctrl-C does.
     """
     from ..tables.context import LoadContext
     from ..tables.package import Checkpoint
 
     board = None
-    if options.progress == "auto" and sys.stderr.isatty():
+    if options.progress == "auto" and options.log_format == "text" and sys.stderr.isatty():
         board = Board(tables, now=time.time, forecast=forecast_of(config))
 
     def run(cancelled: Event) -> AnyResult:
@@ -154,6 +214,8 @@ def run_shown(
         return result
 
     with shown(board, logging.getLogger("mixpanel_source")) if board else nullcontext():
+        if cancelled is not None:
+            return run(cancelled)
         return run_cancellable(run, on_cancel=announce_cancel, before_exit=show_cursor)
 
 
@@ -197,59 +259,3 @@ def show_cursor() -> None:
     """
     if _STDERR in select.select([], [_STDERR], [], 0)[1] and os.isatty(_STDERR):
         os.write(_STDERR, b"\033[?25h\n")
-
-
-def print_result(result: JobResult, *, as_json: bool = False, debug: bool = False) -> None:
-    """Print what a job loaded, and what failed."""
-    summary = _summary(result)
-    if as_json:
-        print(json.dumps(summary))
-    else:
-        print_table(COLUMNS, [*result.rows.items()])
-        print("\n".join(_summary_lines(result, summary)))
-    print_errors(result.failures.values(), debug=debug)
-
-
-def _summary(result: JobResult) -> dict[str, Any]:
-    from ..jobs.pipeline import location
-
-    repairs: Counter[str] = Counter()
-    for window in result.windows:
-        repairs.update(window.repairs)
-    return {
-        "rows": dict(result.rows),
-        "requests": result.requests,
-        "requests_left": result.requests_left,
-        "duplicates_dropped": sum(window.duplicates_dropped for window in result.windows),
-        "values_repaired": repairs.total(),
-        "rows_rejected": sum(window.rows_rejected for window in result.windows),
-        "rows_kept": sum(day.held - day.served for day in result.kept_days.values()),
-        "days_kept": {str(day): kept._asdict() for day, kept in result.kept_days.items()},
-        "repairs": dict(repairs),
-        "seconds": round(result.seconds, 1),
-        "destination": location(result.pipeline),
-        "dataset": result.pipeline.dataset_name,
-        "failures": {str(part): str(error) for part, error in result.failures.items()},
-    }
-
-
-def _summary_lines(result: JobResult, summary: dict[str, Any]) -> list[str]:
-    rows, seconds = result.rows.total(), result.seconds
-    rate = f" ({rows / seconds:,.0f} rows/s)" if seconds >= 1 else ""
-    took = f"{seconds:.1f} s" if seconds < MINUTE_S else duration(seconds)
-    left = ", ".join(f"{number} {quota}" for quota, number in result.requests_left.items())
-    requests = count(result.requests, "request") + (f"; left this hour: {left}" if left else "")
-    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(summary["repairs"].items()))
-    repaired = count(summary["values_repaired"], "value")
-    days = count(len(result.kept_days), "day")
-    kept = [
-        f"{count(summary['rows_kept'], 'row')} of {days} kept that Mixpanel no longer serves; to "
-        "delete them: --accept-deletions"
-    ]
-    return [
-        *(kept if result.kept_days else []),
-        f"{count(rows, 'row')} in {took}{rate}; {requests}",
-        f"{count(summary['duplicates_dropped'], 'duplicate')} dropped; "
-        f"{repaired} repaired{f': {kinds}' if kinds else ''}",
-        f"in {summary['destination']}",
-    ]

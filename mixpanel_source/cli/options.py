@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from typing import Any
 
 from .. import constants
 from ..catalog.tables import ALL_REPORTS, DEFAULT_TABLES, TABLES
@@ -42,6 +43,37 @@ def parse_names(text: str) -> list[str]:
     return [name for name in names if name.strip()]
 
 
+class StoreGiven(argparse.Action):
+    """Stores a value, and remembers that it was on the command line; see `is_given`."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401 - as overridden
+        *_option: object,
+    ) -> None:
+        """See `argparse.Action`."""
+        setattr(namespace, self.dest, values)
+        namespace.given = {*getattr(namespace, "given", ()), self.dest}
+
+
+def is_given(options: argparse.Namespace, option: str) -> bool:
+    """Whether an option was on the command line."""
+    return option in getattr(options, "given", ())
+
+
+def add_projects(parser: Parser) -> None:
+    """Add `--projects`."""
+    parser.add_argument(
+        "--projects",
+        type=parse_names,
+        metavar="NAMES",
+        help="configured projects, separated by commas, or all; one after the other, each with a "
+        "dataset and a pipeline of its own",
+    )
+
+
 def add_target(parser: Parser) -> None:
     """Add the options that name the destination."""
     for option, default, help_ in (
@@ -50,7 +82,11 @@ def add_target(parser: Parser) -> None:
         ("--pipeline", constants.PIPELINE_NAME, "name of the dlt pipeline"),
     ):
         parser.add_argument(
-            option, default=default, metavar="NAME", help=f"{help_} (default: {default})"
+            option,
+            action=StoreGiven,
+            default=default,
+            metavar="NAME",
+            help=f"{help_} (default: {default})",
         )
 
 
@@ -59,6 +95,7 @@ def add_tables(parser: Parser) -> None:
     defaults = ",".join(DEFAULT_TABLES)
     parser.add_argument(
         "--tables",
+        action=StoreGiven,
         type=parse_names,
         default=list(DEFAULT_TABLES),
         metavar="NAMES",
@@ -93,6 +130,7 @@ def add_archive(parser: Parser) -> None:
     """Add `--archive`."""
     parser.add_argument(
         "--archive",
+        action=StoreGiven,
         metavar="DIR",
         help="also keep what Mixpanel serves in files of this directory, one for each day",
     )
@@ -102,6 +140,7 @@ def add_from_archive(parser: Parser) -> None:
     """Add `--from-archive`."""
     parser.add_argument(
         "--from-archive",
+        action=StoreGiven,
         metavar="DIR",
         help="load from the files of an archive instead of from Mixpanel; no request",
     )
@@ -117,6 +156,16 @@ def add_max_wait(parser: Parser) -> None:
         metavar="DURATION",
         help="maximum wait for the quota or another job, after which the command stops with exit "
         f"code 75; {DURATION_FORMS} (default: {default / HOUR_S:g}h)",
+    )
+
+
+def add_metrics_file(parser: Parser) -> None:
+    """Add `--metrics-file`."""
+    parser.add_argument(
+        "--metrics-file",
+        metavar="PATH",
+        help="file for Prometheus' textfile collector, written when the command ends, also if it "
+        "fails",
     )
 
 

@@ -6,6 +6,7 @@ line that says what its numbers are, so that `grep` finds it: `export: 9 rows, r
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,11 @@ from .text import count
 
 Cell: TypeAlias = "str | int | None"
 """None and the empty text are left out."""
+
+logger = logging.getLogger("mixpanel_source.cli")
+"""Receives what is printed on standard error, where that is a log in JSON."""
+logger.disabled = True
+_ERROR = "error: "
 
 GAP = 2
 """Blanks between two columns."""
@@ -98,35 +104,53 @@ def _print_aligned(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) ->
     return True
 
 
-def complain(text: str) -> None:
-    """Print on standard error, if anything still reads it."""
+def log_complaints(active: bool) -> None:
+    """Send what `complain` prints to the log, so that standard error is a log alone."""
+    logger.disabled = not active
+
+
+def complain(text: str, **fields: object) -> None:
+    """Print on standard error, if anything still reads it.
+
+    Args:
+        text: one or more lines.
+        fields: of the record, where the log is JSON.
+    """
+    if not logger.disabled:
+        level = logging.ERROR if text.startswith(_ERROR) else logging.WARNING
+        logger.log(level, "%s", text.removeprefix(_ERROR), extra=fields)
+        return
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
-def print_errors(errors: Iterable[MixpanelError], *, debug: bool = False) -> None:
+def print_errors(errors: Iterable[MixpanelError], *, debug: bool = False, about: str = "") -> None:
     """Print one line per reason, with everything that failed for it; cancellations are no errors.
 
     Args:
         errors: what went wrong.
         debug: whether to print tracebacks, too.
+        about: the project that they are of, in a run over several.
     """
     subjects: dict[str, list[str]] = {}
+    classes: dict[str, str] = {}
     for error in errors:
         if debug:
             print_traceback(error)
             print_answer(error)
         if not isinstance(error, CancelledError):
             subjects.setdefault(error.reason, []).append(error.subject)
+            classes[error.reason] = type(error).__name__
     for reason, failed in subjects.items():
         named = ", ".join(filter(None, failed))
-        complain(f"error: {named}: {reason}" if named else f"error: {reason}")
+        text = ": ".join(filter(None, (about, named, reason)))
+        complain(f"{_ERROR}{text}", error=classes[reason])
 
 
 def print_answer(error: MixpanelError) -> None:
     """Print all that Mixpanel said, which may hold values; the message has an excerpt."""
     if error.answer:
-        print(f"Mixpanel's answer: {error.answer}", file=sys.stderr)
+        complain(f"Mixpanel's answer: {error.answer}")
 
 
 def print_traceback(error: BaseException) -> None:

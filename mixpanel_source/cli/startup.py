@@ -10,6 +10,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from . import output
+from .json_log import JsonFormatter
+
 
 @contextmanager
 def fast_imports() -> Iterator[None]:
@@ -28,7 +31,16 @@ def fast_imports() -> Iterator[None]:
 
 def set_up_logging(options: argparse.Namespace) -> None:
     """Send our log to standard error, and keep dlt quiet."""
-    logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    as_json = getattr(options, "log_format", "text") == "json"
+    output.log_complaints(as_json)
+    if as_json:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(JsonFormatter())
+        logging.basicConfig(handlers=[handler], force=True)
+        logging.captureWarnings(True)
+        os.environ.setdefault("RUNTIME__LOG_FORMAT", "JSON")
+    else:
+        logging.basicConfig(stream=sys.stderr, format="%(message)s")
     is_off = getattr(options, "progress", "log") == "off"
     level = logging.WARNING if is_off else logging.INFO
     for name in ("mixpanel_source", "mixpanel_destination"):

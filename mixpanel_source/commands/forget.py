@@ -12,6 +12,10 @@ from dlt.destinations.exceptions import DatabaseException, DestinationConnection
 
 from .. import constants
 from ..api.clock import Clock
+from ..config.masking import hash_text
+from ..config.projects import project_of
+from ..config.providers import load_mask
+from ..decode.masking import HASH, ID, Mask
 from ..destinations.registry import destination_of, find_names
 from ..errors import ConfigError, MixpanelError
 from ..jobs.dlt_errors import destination_errors
@@ -56,7 +60,8 @@ def forget(
 
     Raises:
         ConfigError: no id, or one that is empty or not text that a database stores; rows of the
-            destination cannot be deleted; the dataset does not exist.
+            destination cannot be deleted; the dataset does not exist; its ids are hashed with
+            another `mask_key` than the configured one.
         BusyError: a job is loading into the dataset, or the database is open in another process.
         MixpanelError: the destination cannot be reached, or refuses the deletion, or the
             connection is lost; then it is safe to repeat.
@@ -89,6 +94,31 @@ def _is_storable(person_id: str) -> bool:
     return person_id != "" and not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in person_id)
 
 
+def _with_hashes(persons: list[str], hashed_by: set[str], pipeline: str) -> list[str]:
+    """The ids as the dataset may have them: as they are, and hashed as `mask` says.
+
+    Args:
+        persons: the ids.
+        hashed_by: the keys of hashes in the dataset, hashed.
+        pipeline: name of the pipeline, whose project may have a mask of its own.
+
+    Raises:
+        ConfigError: the dataset has ids that are hashed with another key.
+    """
+    project = project_of(pipeline)
+    rules, key = load_mask({} if project is None else project.settings)
+    if hashed_by - {hash_text(key)}:
+        raise ConfigError(
+            "mask_key is not the one that ids in the dataset are hashed with, so persons cannot be "
+            "found by their ids. Set it in [sources.mixpanel] of .dlt/secrets.toml."
+        )
+    if key is None:
+        return persons
+    # every id may be hashed, also after mask was changed
+    mask = Mask({ID: HASH, **dict(rules)}, key.encode())
+    return [*persons, *map(mask.mask_id, persons)]
+
+
 def _check_destination(pipeline: dlt.Pipeline) -> None:
     target = destination_of(pipeline)
     if not target.deletes_rows:
@@ -116,8 +146,9 @@ def _forget(pipeline: dlt.Pipeline, persons: list[str], now: datetime) -> Forget
             rows = PersonRows(client, json_member=target.json_member, table_type=target.table_type)
             if not rows.has_table(LOADS_TABLE):
                 raise _nothing_loaded(pipeline)
+            stored = _with_hashes(persons, rows.hashed_by(), pipeline.pipeline_name)
             with client.begin_transaction():
-                removed = rows.delete(persons)
+                removed = rows.delete(stored)
                 remembered = remember_forgotten(client, persons, now=now)
         target.erase_deleted()
         return ForgetResult(removed, remembered)

@@ -15,7 +15,8 @@ from ..decode.columns import OVERFLOW
 from ..decode.forgotten import PERSON_PROPERTIES
 from ..decode.json_values import dump_json
 from ..sql import quote_name, quote_text
-from ..tables.emit import COLUMNS_TABLE
+from ..tables.load_log import COLUMNS_TABLE
+from ..tables.masked_columns import MASKED_BY
 from ..tables.rejected import PERSON_IDS
 
 ID_COLUMN = "distinct_id"
@@ -44,6 +45,18 @@ class PersonRows:
     def has_table(self, table: str) -> bool:
         """Whether the dataset has a table of that name."""
         return table in self._columns
+
+    def hashed_by(self) -> set[str]:
+        """How columns with ids of persons are hashed, see `config.masking.hash_text`."""
+        if MASKED_BY not in self._columns.get(COLUMNS_TABLE, ()):
+            return set()
+        name = self._client.make_qualified_table_name(COLUMNS_TABLE)
+        names = ", ".join(map(quote_text, PERSON_PROPERTIES))
+        rows = self._select(
+            f"SELECT DISTINCT {MASKED_BY} FROM {name} WHERE property IN ({names}) "  # noqa: S608 - quoted
+            f"AND {MASKED_BY} LIKE 'hash%'"
+        )
+        return {text for (text,) in rows}
 
     def delete(self, ids: Sequence[str]) -> dict[str, int]:
         """Delete the rows of persons, to be called in a transaction.

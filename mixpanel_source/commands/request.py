@@ -6,6 +6,7 @@ off leaves nothing behind, and an export of any size takes no memory.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 from typing_extensions import Unpack
 
@@ -55,7 +56,7 @@ def request(
     Args:
         method: GET or POST.
         path: of the URL, in which `{project_id}` is filled in.
-        params: of the query string or, with POST, of the form; without the project.
+        params: of the query string or, with POST, of the body; without the project.
         clock: the time, and how to wait.
         max_wait_s: maximum seconds to wait for the quota.
         settings: take precedence over those configured.
@@ -78,15 +79,25 @@ def request(
 
 
 def _build_request(endpoint: Endpoint, params: Mapping[str, str]) -> Request:
-    is_form = endpoint.method == "POST"
+    is_post = endpoint.method == "POST"
+    is_json = is_post and endpoint.sends_json
     return Request(
         endpoint,
         detail=describe(endpoint),
-        params={} if is_form else params,
-        form=params if is_form else None,
+        params={} if is_post else params,
+        form=params if is_post and not is_json else None,
+        json={name: _json_value(value) for name, value in params.items()} if is_json else None,
         free=endpoint.name == "engage" and bool(params.get("session_id")),
         hidden=tuple(value for value in params.values() if len(value) >= HIDDEN_CHARACTERS),
     )
+
+
+def _json_value(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """A parameter of a JSON body: text that is JSON as what it means, other text as it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _receive(endpoint: Endpoint, redactor: Redactor, file: IO[bytes], reply: Reply) -> None:

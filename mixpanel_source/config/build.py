@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..constants import REGIONS
@@ -49,22 +49,28 @@ def build_config(values: Mapping[str, object]) -> Config:
     return Config(**{**by_region, **parsed})
 
 
-def check_names(names: Iterable[str], *, places: Mapping[str, str] | None = None) -> None:
+def check_names(
+    names: Iterable[str],
+    *,
+    places: Mapping[str, str] | None = None,
+    valid: Sequence[str] = SETTING_NAMES,
+) -> None:
     """Refuse settings that do not exist, and suggest the nearest that do.
 
     Args:
         names: names of settings.
         places: name -> where it was found, if it was not an argument.
+        valid: the names that exist.
 
     Raises:
         ConfigError: naming the unknown settings.
     """
-    valid = ", ".join(SETTING_NAMES)
+    listed = ", ".join(valid)
     unknown = [
         f"there is no setting {name}{f' ({places[name]})' if places else ''}:"
-        f"{nearest_hint([name], SETTING_NAMES) or f' the settings are {valid}.'}"
+        f"{nearest_hint([name], valid) or f' the settings are {listed}.'}"
         for name in names
-        if name not in SETTING_NAMES
+        if name not in valid
     ]
     if unknown:
         raise ConfigError(" ".join(unknown))

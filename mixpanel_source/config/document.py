@@ -62,15 +62,20 @@ def toml_of(value: object) -> str:
     """A value as TOML.
 
     Args:
-        value: text, a flag, a number, or a list or dict of these with bare words as keys.
+        value: text, a flag, a number, or a list or dict of these with text as keys.
     """
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key} = {toml_of(item)}' for key, item in value.items())} }}"
+        members = (f"{_key(name)} = {toml_of(item)}" for name, item in value.items())
+        return f"{{ {', '.join(members)} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(toml_of, value))}]"
     if isinstance(value, str) and '"' in value:
         return f"'{value}'"
     return f"{value:g}" if isinstance(value, float) else json.dumps(value)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[\w-]+", name) else json.dumps(name)
 
 
 def default_of(setting: Setting) -> str:
@@ -116,13 +121,14 @@ def _readme_tables() -> str:
     return "\n".join([*lines, "", ""])
 
 
-def _toml_settings(file: File, *, comment: str) -> str:
-    """The settings that a file shows, each below its description; `comment` precedes each key."""
+def _toml_settings(file: File) -> str:
+    """The settings that a file shows, each below its description; optional ones as comments."""
     blocks = []
     for setting in SETTINGS:
         if setting.file == file:
             sentence = _sentence(setting).replace("`", "")
             lines = _wrap(sentence, first_indent="# ", indent="# ")
+            comment = "" if setting.required else "# "
             lines.append(f"{comment}{setting.name} = {toml_of(setting.example)}\n")
             blocks.append("\n".join(lines))
     return "\n".join(blocks)
@@ -151,13 +157,13 @@ PARTS: Final = (
         ".dlt/config.toml",
         "[sources.mixpanel]\n",
         "",
-        partial(_toml_settings, "config.toml", comment="# "),
+        partial(_toml_settings, "config.toml"),
     ),
     Part(
         ".dlt/secrets.toml.example",
         "[sources.mixpanel]\n",
         "\n# where to load",
-        partial(_toml_settings, "secrets.toml", comment=""),
+        partial(_toml_settings, "secrets.toml"),
     ),
     Part(
         "mixpanel_source/jobs/source.py",

@@ -13,6 +13,8 @@ from typing import Any
 from .. import constants
 from ..windows import DAY, Window
 from .declaration import setting, setting_of
+from .history import parse_history
+from .masking import MaskRules, describe_mask, parse_mask, parse_mask_key
 from .parsers import (
     auto_or,
     choice_of,
@@ -28,6 +30,7 @@ from .parsers import (
     parse_store,
     parse_text,
     parse_url,
+    parse_webhook,
     parse_zone,
 )
 from .report_parsing import parse_reports
@@ -164,6 +167,21 @@ class Config:
         default=constants.MAX_COLUMNS,
     )
 
+    mask: MaskRules = setting(
+        parse_mask,
+        "Properties of events and profiles that are stored masked or left out; see docs/privacy.md",
+        heading="Masking",
+        default=(),
+        example={"$email": "hash", "$city": "drop", "referrer": "domain"},
+    )
+    mask_key: str | None = setting(
+        parse_mask_key,
+        "Key of the hashes, needed by `mask`; with another key hashes of the same value differ",
+        default=None,
+        example="random text, such as openssl rand -hex 32 prints",
+        file="secrets.toml",
+    )
+
     engage_page_size: int | None = setting(
         number_from(int, 1, 1_000_000),
         "Profiles per page",
@@ -217,6 +235,14 @@ class Config:
         example=[-1405123841946871899],
     )
 
+    history: tuple[str, ...] = setting(
+        parse_history,
+        "Tables of which each row keeps its earlier versions, with the time of each",
+        heading="Lists",
+        default=(),
+        example=["feature_flags", "lexicon"],
+    )
+
     requests_per_second: float = setting(
         number_from(float, 0.001, 1_000),
         "Maximum requests per second",
@@ -253,6 +279,21 @@ class Config:
         example="auto",
     )
 
+    metrics_file: str | None = setting(
+        parse_text,
+        "File for Prometheus' textfile collector, written at the end of each job; see "
+        "docs/observability.md",
+        heading="Observability",
+        default=None,
+        example="/var/lib/node_exporter/mixpanel.prom",
+    )
+    on_failure_url: str | None = setting(
+        parse_webhook,
+        "Address that receives a POST when a job fails; a secret, if it contains a token",
+        default=None,
+        example="https://hooks.example.com/mixpanel",
+    )
+
     # last, because in a TOML file each report may be a table of its own, after all other settings
     reports: tuple[Report, ...] = setting(
         parse_reports,
@@ -270,6 +311,11 @@ class Config:
     def local_time(self) -> bool:
         """Whether `time` is the project's wall clock rather than UTC (projects before 2023)."""
         return self.project_timezone != "UTC"
+
+    @property
+    def mask_version(self) -> str:
+        """Identifies `mask` and `mask_key` without revealing the key."""
+        return describe_mask(self.mask, self.mask_key)
 
     @property
     def filters(self) -> dict[str, Any]:

@@ -27,6 +27,10 @@ T_co = TypeVar("T_co", covariant=True)
 Number = TypeVar("Number", int, float)
 
 _RANGE_ENDS = 2
+_WEBHOOK = (
+    r"https://[^/\s?#]+([/?]\S*)?"
+    r"|http://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?([/?]\S*)?"
+)
 _NUMBER_NOUNS: dict[type, str] = {int: "a whole number", float: "a number"}
 
 
@@ -145,6 +149,13 @@ def _url(value: object) -> str:
     return text
 
 
+def _webhook(value: object) -> str:
+    text = str(value).strip()
+    if not re.fullmatch(_WEBHOOK, text):
+        raise ValueError
+    return text
+
+
 def _show_url(value: object) -> str:
     """The refused address without the parts that may hold a password: user and query."""
     return repr(re.sub(r"(?s)^([a-z]+://)?.*@|(?<=[?#]).*", r"\1...", str(value)))
@@ -220,6 +231,14 @@ parse_url = Parser(
     show=_show_url,
 )
 """Base address of a host, without a trailing slash."""
+parse_webhook = Parser(
+    _webhook,
+    "an https address",
+    "str",
+    hint=", or an http address of this machine",
+    show=type_of,
+)
+"""Address that receives notices. A refused value is not shown: it may hold a token."""
 parse_store = Parser(
     _store,
     "a directory, or the address of a Postgres database",

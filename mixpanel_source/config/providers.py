@@ -23,7 +23,9 @@ from dlt.common.typing import AnyType
 from ..errors import ConfigError
 from .build import build_config, check_names
 from .dlt_settings import check_dlt_settings, settings_providers
+from .masking import MaskRules, check_mask, parse_mask, parse_mask_key
 from .model import SETTING_NAMES, Config
+from .parsers import is_given
 from .settings_errors import ENVIRONMENT
 
 KEYRING_SERVICE = "mixpanel-source"
@@ -44,7 +46,7 @@ def load_config(settings: Mapping[str, object]) -> Config:
     check_dlt_settings()
     configured = _configured_names()
     check_names(configured, places=configured)
-    looked_up = {name: _look_up(name) for name in SETTING_NAMES if settings.get(name) is None}
+    looked_up = {name: look_up(name) for name in SETTING_NAMES if settings.get(name) is None}
     values = {**settings, **looked_up}
     if values["secret"] is None and isinstance(username := values["username"], str):
         values["secret"] = _read_keyring(username)
@@ -64,9 +66,31 @@ def _read_keyring(username: str) -> str | None:
     return None
 
 
-def _look_up(name: str) -> Any:  # noqa: ANN401 - a provider holds values of any type
+def load_mask(settings: Mapping[str, object]) -> tuple[MaskRules, str | None]:
+    """The settings `mask` and `mask_key` alone, for commands that need no account.
+
+    Args:
+        settings: take precedence over those configured.
+
+    Raises:
+        ConfigError: one of them is malformed, or the key is missing.
+    """
+    rules, key = (settings.get(name) or look_up(name) for name in ("mask", "mask_key"))
+    mask = parse_mask("mask", rules) if is_given(rules) else ()
+    mask_key = parse_mask_key("mask_key", key) if is_given(key) else None
+    check_mask(mask, mask_key, None)
+    return mask, mask_key
+
+
+def look_up(name: str, sections: Sequence[Sequence[str]] = SECTIONS) -> Any:  # noqa: ANN401 - a provider holds values of any type
+    """The value configured for a name; None if there is none.
+
+    Args:
+        name: of a setting.
+        sections: where to look, the first that has the setting counts.
+    """
     # not through dlt.config: dlt writes what is read there, secrets too, into the trace of the run
-    for section in SECTIONS:
+    for section in sections:
         for provider in settings_providers():
             value, _ = provider.get_value(name, AnyType, None, *section)
             if value is not None:
@@ -88,12 +112,12 @@ def _configured_names() -> dict[str, str]:
             if provider.name == ENVIRONMENT:
                 continue
             place = f"[{'.'.join(section)}] of {provider.name}"
-            values = _section(provider, section, place)
+            values = read_section(provider, section, place)
             places |= {name: place for name in values if not isinstance(values[name], dict)}
     return places
 
 
-def _section(provider: ConfigProvider, section: Sequence[str], place: str) -> Mapping[str, Any]:
+def read_section(provider: ConfigProvider, section: Sequence[str], place: str) -> Mapping[str, Any]:
     """What a section holds; empty if it is absent.
 
     Raises:

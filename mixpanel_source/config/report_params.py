@@ -30,7 +30,10 @@ Source: https://developer.mixpanel.com/reference/retention-query, which answers 
 NUMBERS: Final = ("bookmark_id", "funnel_id", "interval", "interval_count", "length", "limit")
 """Parameters that are whole numbers of 1 or more."""
 
-PROPERTY_FILTERS: Final = ("where", "born_where", "values", "distinct_ids")
+OBJECTS: Final = ("bookmark",)
+"""Parameters that are a JSON object."""
+
+PROPERTY_FILTERS: Final = ("where", "born_where", "values", "distinct_ids", "bookmark")
 """Parameters that may hold property values, which must not be logged."""
 
 LISTS: Final = {
@@ -57,5 +60,6 @@ CHOICES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "event_properties": {"unit": _UNITS, "type": _TYPES},
     "top_events": {"type": _TYPES},
     "event_names": {"type": _TYPES},
+    "flows": {"query_type": ("flows_sankey", "flows_top_paths")},
 }
 """Table -> parameter -> its valid values."""

@@ -18,6 +18,7 @@ from .report_params import (
     EXCLUSIVE_UNIT,
     LISTS,
     NUMBERS,
+    OBJECTS,
     RESERVED,
     SCRIPT,
     SCRIPT_FILE,
@@ -130,7 +131,19 @@ class _Declaration:
             value = parse_number(f"{self._label}: params: {key}", value)
         if LISTS.get(table) == key:
             value = self._parse_list(key, value)
+        if key in OBJECTS:
+            value = self._parse_object(key, value)
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def _parse_object(self, key: str, value: object) -> object:
+        """An object, given as a table or as its JSON text."""
+        try:
+            found = json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or not found:
+            self._refuse(f"params: {key} must be a table, or JSON text of an object")
+        return found
 
     def _parse_list(self, key: str, value: object) -> object:
         """A list, as it was given; a single value is a list of one."""

@@ -35,6 +35,8 @@ class Settings(TypedDict, total=False):
     limit: int | str | None
     properties: str | None
     max_columns: int | str | None
+    mask: Mapping[str, str] | str | None
+    mask_key: str | None
     engage_page_size: int | str | None
     engage_where: str | None
     engage_output_properties: Sequence[str] | str | None
@@ -43,10 +45,13 @@ class Settings(TypedDict, total=False):
     engage_full_days: int | str | None
     cohort_ids: Sequence[int | str] | int | str | None
     data_group_ids: Sequence[int | str] | int | str | None
+    history: Sequence[str] | str | None
     requests_per_second: float | str | None
     requests_per_hour: int | str | None
     quota_store: str | None
     retries: int | str | None
     retry_base_seconds: float | str | None
     workers: int | str | None
+    metrics_file: str | None
+    on_failure_url: str | None
     reports: Sequence[Mapping[str, Any]] | str | None

@@ -18,6 +18,7 @@ import numpy as np
 from .. import constants
 from .framing import join_torn_rows
 from .index.identity import Identities, Identity, RowIdentifier
+from .masking import NO_MASK, Mask
 from .parallel import map_ahead
 from .row_shape import is_too_deep, reject_line
 from .scan.compiling import compilation
@@ -113,6 +114,8 @@ class BlockReader:
     """For the kind of the rows."""
     workers: int = 1
     """Threads used by `read_all`."""
+    mask: Mask = NO_MASK
+    """If it masks anything, keys of rows do not confirm a guess of their values."""
 
     def read_all(self, blocks: Iterable[bytes]) -> Iterator[IdentifiedBlock]:
         """Read blocks on as many threads as there are workers, and yield them in their order.
@@ -134,6 +137,8 @@ class BlockReader:
             identities.put(number, self._identify_line(line))
         if read.tape is not None:
             self._identify_tape(read.tape, identities)
+        if self.mask:
+            identities.keys[:] = self.mask.rekey(identities.keys)
         return IdentifiedBlock(read, identities)
 
     def _identify_tape(self, tape: Tape, identities: Identities) -> None:

@@ -18,6 +18,7 @@ from .blocks import ReadBlock
 from .decoded import ALL_PROPERTIES, Decoded, Selection, concat
 from .forgotten import NOBODY, PERSON_PROPERTIES, ForgottenIds, without_forgotten
 from .json_values import content_digest
+from .masking import NO_MASK, Mask
 from .rows import RowDecoder
 from .value_types import RowKind
 
@@ -36,6 +37,8 @@ class BlockDecoder:
     """Threads to decode on; for the caller, who has the blocks."""
     forgotten: ForgottenIds = NOBODY
     """Persons whose rows are left out."""
+    mask: Mask = NO_MASK
+    """What is masked in the rows that are left."""
 
     def decode(self, block: ReadBlock, *, start: int, dropped: Collection[int] = ()) -> Decoded:
         """Decode the rows of a block; those of one name come together.
@@ -45,6 +48,9 @@ class BlockDecoder:
             start: position of the first row in its window.
             dropped: numbers of rows in the block, from 0, to leave out.
         """
+        return self.mask.apply(self._decode_known(block, start, dropped), self.kind)
+
+    def _decode_known(self, block: ReadBlock, start: int, dropped: Collection[int]) -> Decoded:
         only = self.selection.only
         if not self.forgotten:
             return self._decode(block, start, dropped, self.selection)

@@ -15,6 +15,7 @@ from dlt.destinations.exceptions import DatabaseException, DatabaseUndefinedRela
 
 from ..destinations.registry import destination_of
 from ..sql import quote_name, quote_text
+from ..tables.lists.history import current_rows
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -49,12 +50,13 @@ def write_comments(pipeline: dlt.Pipeline) -> int:
     destination = destination_of(pipeline)
     if destination.comments_query is None:
         return 0
+    current = current_rows(pipeline, "lexicon")
     try:
         with pipeline.sql_client() as client:
             existing = _read_comments(client, destination.comments_query)
             new = [
                 (column, text)
-                for column, text in _read_descriptions(client).items()
+                for column, text in _read_descriptions(client, current).items()
                 if column in existing and existing[column] != text
             ]
             for (table, column), text in new:
@@ -78,15 +80,17 @@ def _read_comments(client: Any, query: str) -> dict[ColumnName, str | None]:  # 
     return {(table, column): text for table, column, text in rows}
 
 
-def _read_descriptions(client: Any) -> dict[ColumnName, str]:  # noqa: ANN401 - any SQL client
+def _read_descriptions(client: Any, current: str) -> dict[ColumnName, str]:  # noqa: ANN401 - any SQL client
     schema = client.fully_qualified_dataset_name()
     lexicon = _rows(
         client,
         "SELECT entity_type, coalesce(entity, entity_type), property, description "
-        f"FROM {schema}.lexicon",
+        f"FROM {schema}.lexicon WHERE {current}",
     )
     columns = _rows(
-        client, f"SELECT table_name, property, column_name FROM {schema}._mixpanel_columns"
+        client,
+        f"SELECT table_name, property, column_name FROM {schema}._mixpanel_columns "
+        "WHERE column_name <> ''",
     )
     return describe_columns((Description(*row) for row in lexicon), columns)
 

@@ -15,6 +15,7 @@ from .. import constants
 from ..config.dlt_settings import check_dlt_settings
 from ..config.model import Config
 from ..config.names import check_names
+from ..config.projects import project_of
 from ..destinations.registry import destination_of, find_destination
 from ..errors import BusyError, ConfigError, MixpanelError
 from ..files import make_private
@@ -43,7 +44,8 @@ def open_pipeline(
 
     Args:
         destination: name of a dlt destination, whose credentials dlt looks up. DuckDB without
-            credentials is the file `mixpanel.duckdb` in the working directory.
+            credentials is a file in the working directory: `mixpanel.duckdb`, or one with the name
+            of the pipeline, if that is another and not the one of a configured project.
         dataset: the dataset, or schema, of the tables.
         name: of the pipeline.
 
@@ -83,9 +85,11 @@ def make_pipeline(
     # Only a configured destination knows where it is and its rules for names, and only a pipeline
     # configures one. Paths are relative to the current directory, because the draft is new; the
     # real pipeline may have been made from another directory.
+    # dlt names a DuckDB file after the pipeline, but all projects are loaded into the same file.
+    draft_name = name if project_of(name) is None else constants.PIPELINE_NAME
     with TemporaryDirectory(prefix="mixpanel-draft-") as directory:
         draft = _make_pipeline(
-            name, find_destination(destination).build(destination), dataset, directory
+            draft_name, find_destination(destination).build(destination), dataset, directory
         )
         target = destination_of(draft)
         dataset = target.find_dataset()

@@ -16,6 +16,8 @@ FILTERS = {
     "engage": ("engage_where", "engage_behaviors", "engage_cohort"),
 }
 """Table -> settings that select its rows."""
+MASKED = (EXPORT, "engage", "groups")
+"""Tables whose properties are masked by column."""
 
 
 def notes_on(windows: Sequence[WindowLoad], config: Config) -> Iterator[str]:
@@ -39,6 +41,19 @@ def notes_on(windows: Sequence[WindowLoad], config: Config) -> Iterator[str]:
             "must give each event an $insert_id of its own."
         )
     yield from _empty_notes(windows, config)
+    yield from _mask_notes(windows, config)
+
+
+def _mask_notes(windows: Sequence[WindowLoad], config: Config) -> Iterator[str]:
+    """Yields which properties of the mask no row had: a misspelled one masks nothing."""
+    loaded = [window for window in windows if window.rows and window.table_name in MASKED]
+    seen = {name for window in loaded for name in window.masked}
+    unseen = [name for name, _ in config.mask if name not in seen]
+    if loaded and unseen:
+        yield (
+            f"mask: no event or profile of this run has {', '.join(unseen)}. Check the spelling: "
+            "names are as Mixpanel has them, such as $email."
+        )
 
 
 def _empty_notes(windows: Sequence[WindowLoad], config: Config) -> Iterator[str]:

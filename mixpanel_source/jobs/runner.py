@@ -26,8 +26,9 @@ from ..destinations.registry import destination_of, target_of
 from ..errors import AuthError, BusyError, CancelledError, ConfigError, MixpanelError, PausedError
 from ..tables.context import LoadContext, pipeline_spool
 from ..tables.events.archive_guard import count_held
+from ..tables.events.ledger import Ledger
 from ..tables.events.loading import DAY_COLUMN
-from ..tables.load_log import KeptDay, WindowLoad, describe_rejected
+from ..tables.load_log import SOURCE_NAME, KeptDay, WindowLoad, describe_rejected
 from ..tables.ownership import release_claim
 from ..tables.package import TablePart
 from .column_comments import write_comments
@@ -44,8 +45,8 @@ logger = logging.getLogger("mixpanel_source")
 LEXICON = TablePart("lexicon")
 UNCHANGED = 3
 """Exit code of a backfill that changed nothing, because Mixpanel no longer serves the days."""
-_EXIT_CODES = (130, 1, 2, 75)
-"""Exit codes of failures, the one that matters most first."""
+_EXIT_CODES = (130, 1, 2, 75, UNCHANGED, 0)
+"""Exit codes, the worst first."""
 _STOPS = (BusyError, CancelledError, PausedError)
 
 
@@ -94,8 +95,13 @@ class JobResult:
 
 def exit_code_of(failures: Iterable[MixpanelError]) -> int:
     """The exit code of a command with these failures; 0 without any."""
-    codes = {error.exit_code for error in failures}
-    return next((code for code in _EXIT_CODES if code in codes), 0)
+    return worst_exit_code(error.exit_code for error in failures)
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """The exit code for all of several results; 0 without any."""
+    given = {*codes}
+    return next((code for code in _EXIT_CODES if code in given), 0)
 
 
 def run_job(
@@ -127,7 +133,7 @@ def run_job(
     with (
         job_access(pipeline, context) as access,
         _recorded(run, result, context.clock),
-        _cleaned_up(pipeline, result),
+        _cleaned_up(pipeline, context, result),
         closing(context),
     ):
         try:
@@ -220,6 +226,8 @@ def _load_table(
             pipeline.load()
         remove_loaded_packages(Path(pipeline.working_dir))
         package = context.finish_package()
+        if table == EXPORT:
+            context.record.synced_through = _synced_through(pipeline)
         context.progress.package_loaded(table)
         if package.failure is not None:
             raise package.failure
@@ -227,11 +235,17 @@ def _load_table(
             return
 
 
+def _synced_through(pipeline: dlt.Pipeline) -> date | None:
+    source = pipeline.state.get("sources", {}).get(SOURCE_NAME, {})
+    return Ledger(source.get("resources", {}).get(EXPORT, {})).synced_through
+
+
 @contextmanager
-def _cleaned_up(pipeline: dlt.Pipeline, result: JobResult) -> Iterator[None]:
+def _cleaned_up(pipeline: dlt.Pipeline, context: LoadContext, result: JobResult) -> Iterator[None]:
     """Leave no events or profiles in dlt's working directory after a failure.
 
     The next job would not use them. Local state goes with them, because it is that of the packages.
+    With `mask` the spool goes too, because it has values as Mixpanel served them.
     """
     failed = True
     try:
@@ -241,6 +255,8 @@ def _cleaned_up(pipeline: dlt.Pipeline, result: JobResult) -> Iterator[None]:
         if failed:
             with suppress(OSError):
                 reset_local_state(pipeline)
+            if context.config.mask:
+                pipeline_spool(pipeline).clear()
 
 
 @contextmanager

@@ -43,6 +43,8 @@ def mixpanel_source(
     limit: int | str | None = None,
     properties: str | None = None,
     max_columns: int | str | None = None,
+    mask: Mapping[str, str] | str | None = None,
+    mask_key: str | None = None,
     engage_page_size: int | str | None = None,
     engage_where: str | None = None,
     engage_output_properties: Sequence[str] | str | None = None,
@@ -51,12 +53,15 @@ def mixpanel_source(
     engage_full_days: int | str | None = None,
     cohort_ids: Sequence[int | str] | int | str | None = None,
     data_group_ids: Sequence[int | str] | int | str | None = None,
+    history: Sequence[str] | str | None = None,
     requests_per_second: float | str | None = None,
     requests_per_hour: int | str | None = None,
     quota_store: str | None = None,
     retries: int | str | None = None,
     retry_base_seconds: float | str | None = None,
     workers: int | str | None = None,
+    metrics_file: str | None = None,
+    on_failure_url: str | None = None,
     reports: Sequence[Mapping[str, Any]] | str | None = None,
 ) -> Iterable[DltResource]:
     """The tables of one Mixpanel project: `export`, `engage` and those that are selected.
@@ -102,6 +107,10 @@ def mixpanel_source(
             `properties`; `both` (one of columns, json, both; default: `columns`).
         max_columns: Maximum columns of a table; further properties go to the JSON column
             `other_properties` (a whole number from 10 to 10,000; default: `1000`).
+        mask: Properties of events and profiles that are stored masked or left out; see
+            docs/privacy.md (a table of properties and rules; default: none).
+        mask_key: Key of the hashes, needed by `mask`; with another key hashes of the same value
+            differ (text of 16 characters or more; default: none).
         engage_page_size: Profiles per page (a whole number from 1 to 1,000,000; default:
             Mixpanel's).
         engage_where: Mixpanel expression that profiles must match (text; default: none).
@@ -116,6 +125,8 @@ def mixpanel_source(
         cohort_ids: Numbers of the cohorts to load the members of (whole numbers; default: all).
         data_group_ids: Group types to load the profiles of; see Project settings > Group Keys
             (whole numbers; default: none).
+        history: Tables of which each row keeps its earlier versions, with the time of each (a list
+            of table names; default: none).
         requests_per_second: Maximum requests per second (a number from 0.001 to 1,000; default:
             `1`).
         requests_per_hour: Maximum requests per hour to each host; 0: no limit (a whole number from
@@ -128,6 +139,10 @@ def mixpanel_source(
             from 0 to 3,600; default: `10`).
         workers: Threads that decode; `auto`: one less than there are processors, up to 4 (auto or a
             whole number from 1 to 64; default: `auto`).
+        metrics_file: File for Prometheus' textfile collector, written at the end of each job; see
+            docs/observability.md (text; default: none).
+        on_failure_url: Address that receives a POST when a job fails; a secret, if it contains a
+            token (an https address; default: none).
         reports: Reports to load, each a table `[[sources.mixpanel.reports]]`; see docs/reports.md
             (a list of tables; default: none).
 

@@ -24,9 +24,11 @@ from ..errors import ConfigError
 from ..progress import Progress
 from ..tables.archive.archive import archive_settings, read_archive, select_archived
 from ..tables.context import LoadContext
+from ..tables.events.downloads import NAME as EXPORT
 from ..tables.events.planning import check_range
 from ..tables.package import Checkpoint
 from .pipeline import open_pipeline
+from .reporting.report import reported
 from .runner import JobResult, run_job
 
 __all__ = ["Checkpoint", "JobResult", "backfill", "catch_up", "run_catch_up", "run_sync", "sync"]
@@ -68,17 +70,19 @@ def sync(
         AuthError: Mixpanel does not know the account or the project; nothing more was tried.
         BusyError: another job is loading into the same dataset.
     """
-    archive = None if from_archive is None else read_archive(from_archive)
-    context = LoadContext(
-        load_config({**settings, **archive_settings(archive)}),
-        checkpoint=checkpoint or Checkpoint(),
-        max_wait_s=max_wait_s,
-        clock=clock,
-        progress=progress,
-        cancelled=cancelled,
-        from_archive=archive,
-    )
-    return run_sync(tables, context, pipeline)
+    with reported("sync", settings, clock=clock) as report:
+        archive = None if from_archive is None else read_archive(from_archive)
+        context = LoadContext(
+            load_config({**settings, **archive_settings(archive)}),
+            checkpoint=checkpoint or Checkpoint(),
+            max_wait_s=max_wait_s,
+            clock=clock,
+            progress=progress,
+            cancelled=cancelled,
+            from_archive=archive,
+        )
+        report.start(select_tables(tables, context.config), context)
+        return report.end(run_sync(tables, context, pipeline))
 
 
 def run_sync(
@@ -124,18 +128,20 @@ def backfill(
         AuthError: Mixpanel does not know the account or the project.
         BusyError: another job is loading into the same dataset.
     """
-    parse_range("range", days)
-    archive = None if from_archive is None else read_archive(from_archive)
-    context = LoadContext(
-        load_config({**settings, **archive_settings(archive), "range": days}),
-        checkpoint=checkpoint or Checkpoint(),
-        max_wait_s=max_wait_s,
-        clock=clock,
-        progress=progress,
-        cancelled=cancelled,
-        from_archive=archive,
-    )
-    return run_backfill(context, pipeline)
+    with reported("backfill", settings, clock=clock) as report:
+        parse_range("range", days)
+        archive = None if from_archive is None else read_archive(from_archive)
+        context = LoadContext(
+            load_config({**settings, **archive_settings(archive), "range": days}),
+            checkpoint=checkpoint or Checkpoint(),
+            max_wait_s=max_wait_s,
+            clock=clock,
+            progress=progress,
+            cancelled=cancelled,
+            from_archive=archive,
+        )
+        report.start((EXPORT,), context)
+        return report.end(run_backfill(context, pipeline))
 
 
 def run_backfill(context: LoadContext, pipeline: dlt.Pipeline | None) -> JobResult:
@@ -177,16 +183,18 @@ def catch_up(
         AuthError: Mixpanel does not know the account or the project.
         BusyError: another job is loading into the same dataset.
     """
-    context = LoadContext(
-        load_config(settings),
-        checkpoint=checkpoint or Checkpoint(),
-        max_wait_s=max_wait_s,
-        clock=clock,
-        progress=progress,
-        cancelled=cancelled,
-        catches_up=True,
-    )
-    return run_catch_up(context, pipeline)
+    with reported("catch-up", settings, clock=clock) as report:
+        context = LoadContext(
+            load_config(settings),
+            checkpoint=checkpoint or Checkpoint(),
+            max_wait_s=max_wait_s,
+            clock=clock,
+            progress=progress,
+            cancelled=cancelled,
+            catches_up=True,
+        )
+        report.start((EXPORT,), context)
+        return report.end(run_catch_up(context, pipeline))
 
 
 def run_catch_up(context: LoadContext, pipeline: dlt.Pipeline | None) -> JobResult:

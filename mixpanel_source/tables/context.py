@@ -15,6 +15,7 @@ import dlt
 from .. import constants
 from ..api.client import Client
 from ..api.clock import Clock
+from ..config.masking import check_mask
 from ..config.model import Config
 from ..decode.forgotten import ForgottenIds
 from ..destinations.registry import destination_of, target_of
@@ -63,6 +64,7 @@ class LoadContext:
                 those that a sync loads.
             from_archive: to load from instead of Mixpanel.
         """
+        check_mask(config.mask, config.mask_key, config.archive)
         if from_archive is not None:
             from_archive.check_filters(config, from_archive.tables)
             config = _for_archive(config, from_archive)
@@ -87,6 +89,7 @@ class LoadContext:
         self.max_wait_s = max_wait_s
         self._is_claimed = False
         self._checked: set[str] = set()
+        self._packages: dict[str, LoadPackage] = {}
         self._forgotten: ForgottenIds | None = None
         self._archive: Archive | None = None
 
@@ -158,6 +161,7 @@ class LoadContext:
         _ = self.archive
         self.package = LoadPackage(table, self.clock.time(), self.checkpoint, self.progress)
         self.package.loss = loss
+        self._packages[table] = self.package
         return self.package
 
     def finish_package(self) -> LoadPackage:
@@ -169,6 +173,17 @@ class LoadContext:
         for spool, name in package.spooled:
             spool.remove(name)
         return package
+
+    def discard_unmasked(self, table: str) -> None:
+        """Remove the spool files of the latest package of a table, if they hold what `mask` masks.
+
+        A job removes them once they are loaded, or when it ends; a plain `pipeline.run` does not
+        tell when that is.
+        """
+        package = self._packages.get(table)
+        if package is not None and self.config.mask and self.checkpoint is None:
+            for spool, name in package.spooled:
+                spool.remove(name)
 
     def abandon_package(self) -> None:
         """Record which parts failed in a package that could not be loaded, if there is one."""

@@ -30,13 +30,13 @@ from ..decode.verify import VerifiedWindow
 from ..destinations.replacement import Replacement
 from ..errors import TruncatedError
 from .dlt_items import rows_for, with_hints, with_schema
-from .load_log import LOADS_KEY, LOADS_TABLE, WindowLoad, describe_rejected
+from .load_log import COLUMNS_TABLE, LOADS_KEY, LOADS_TABLE, WindowLoad, describe_rejected
+from .masked_columns import build_mask, describe_columns, is_recorded
 from .package import LoadPackage
 from .spool import Spooled
 
 logger = logging.getLogger("mixpanel_source")
 
-COLUMNS_TABLE = "_mixpanel_columns"
 COLUMNS_KEY = ["table_name", "property", "column_name"]
 COLUMNS_STATE = "columns"
 TOLD_STATE = "columns_told"
@@ -47,7 +47,7 @@ Lay = Callable[[Decoded], Layout]
 
 def build_reader(config: Config, identifier: RowIdentifier) -> BlockReader:
     """The reader that verifies rows of the identifier's kind."""
-    return BlockReader(identifier, workers=count_workers(config))
+    return BlockReader(identifier, workers=count_workers(config), mask=build_mask(config))
 
 
 def build_decoder(
@@ -66,7 +66,7 @@ def build_decoder(
         raw=config.properties != "columns",
         digest=kind is PROFILE,
     )
-    return BlockDecoder(kind, selection, count_workers(config), forgotten)
+    return BlockDecoder(kind, selection, count_workers(config), forgotten, build_mask(config))
 
 
 def count_workers(config: Config) -> int:
@@ -128,6 +128,7 @@ def iter_items(
     index = rows.verified.index
     if comparison is not None:
         window.duplicates_differing = comparison.count_differing()
+    window.masked = frozenset(decoder.mask.seen)
     window.rows_forgotten += len(index) - len(index.dropped) - window.rows
 
 
@@ -238,23 +239,37 @@ def stored_columns(
         state[COLUMNS_STATE] = [list(column) for column in columns.stored]
 
 
-def closing_items(
-    package: LoadPackage, state: dict[str, Any], fixed: Sequence[StoredColumn] = ()
+def column_items(
+    package: LoadPackage,
+    state: dict[str, Any],
+    config: Config,
+    fixed: Sequence[StoredColumn] = (),
 ) -> Iterator[TDataItems]:
+    """Yields the columns of a package's properties, as far as they are not recorded yet.
+
+    Args:
+        package: complete but for the items that describe it.
+        state: of the resource, where `stored_columns` keeps the columns.
+        config: with the mask of the properties.
+        fixed: columns of properties that every row has a column for.
+    """
+    columns = [*fixed, *(StoredColumn(*column) for column in state.get(COLUMNS_STATE, ()))]
+    are_lost = package.loss is not None and not package.loss.is_described
+    is_known = is_recorded(config, state) and not are_lost
+    new = columns[state.get(TOLD_STATE, 0) :] if is_known else columns
+    rows = describe_columns(new, config, state)
+    if rows:
+        state[TOLD_STATE] = len(columns)
+        named = [{"table_name": package.table, **row} for row in rows]
+        yield rows_for(named, COLUMNS_TABLE, primary_key=COLUMNS_KEY)
+
+
+def closing_items(package: LoadPackage) -> Iterator[TDataItems]:
     """Yields the description of a package's data, in the same package as the data.
 
     Args:
         package: complete but for these items.
-        state: of the resource, where `stored_columns` keeps the columns.
-        fixed: columns of properties that every row has a column for.
     """
-    columns = [*fixed, *(StoredColumn(*column) for column in state.get(COLUMNS_STATE, ()))]
-    are_lost = package.loss is not None and COLUMNS_TABLE in package.loss.tables
-    new = columns if are_lost else columns[state.get(TOLD_STATE, 0) :]
-    if new:
-        state[TOLD_STATE] = len(columns)
-        rows = [{"table_name": package.table, **column._asdict()} for column in new]
-        yield rows_for(rows, COLUMNS_TABLE, primary_key=COLUMNS_KEY)
     if package.windows:
         rows = [window.as_row() for window in package.windows]
         yield rows_for(rows, LOADS_TABLE, primary_key=LOADS_KEY)

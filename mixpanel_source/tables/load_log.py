@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ..decode.json_values import Repairs
 
 LOADS_TABLE = "_mixpanel_loads"
+COLUMNS_TABLE = "_mixpanel_columns"
 REJECTED_TABLE = "_mixpanel_rejected"
 SOURCE_NAME = "mixpanel"
 """Name of the source, under which dlt keeps its schema and its state."""
@@ -58,6 +59,8 @@ class WindowLoad:
     """Settled days whose rows stay although Mixpanel serves fewer events, see `archive_guard`."""
     replaces_days: bool = True
     """Whether it replaces or adds any day other than these."""
+    masked: frozenset[str] = frozenset()
+    """Properties that were masked in its rows."""
 
     @classmethod
     def of_reading(
@@ -98,6 +101,21 @@ class WindowLoad:
             "fetched_at": datetime.fromtimestamp(self.fetched_at, timezone.utc),
         }
 
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """Fields for a log that has more than text."""
+        return {
+            "table": self.table_name,
+            **({"part": self.part} if self.part else {}),
+            "window": f"{self.first_day}..{self.last_day}",
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "requests": self.requests,
+            "duplicates_dropped": self.duplicates_dropped,
+            "rows_rejected": self.rows_rejected,
+            "values_repaired": self.repairs.total(),
+        }
+
     def __str__(self) -> str:
         """One line for the log."""
         days = str(self.first_day)
@@ -131,7 +149,7 @@ def describe_rejected(loads: Iterable[WindowLoad]) -> str:
     rows = ", ".join(f"{number:,} of {table}" for table, number in counts.items() if number)
     return (
         f"Rows that do not have the expected shape: {rows}. They are in the table "
-        f"{REJECTED_TABLE}, as they came; everything else was loaded."
+        f"{REJECTED_TABLE}; everything else was loaded."
     )
 
 

@@ -24,7 +24,7 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from ..destinations.registry import destination_of
 from ..errors import ConfigError
 from ..windows import Window
-from .load_log import LOADS_TABLE, SOURCE_NAME, completed_loads
+from .load_log import COLUMNS_TABLE, LOADS_TABLE, SOURCE_NAME, completed_loads
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -41,6 +41,9 @@ class Loss:
 
     has_log: bool = True
     """Whether the load log is there, with all its columns."""
+
+    is_described: bool = True
+    """Whether `_mixpanel_columns` has rows of the table. A table without properties has none."""
 
     @property
     def is_table_lost(self) -> bool:
@@ -167,7 +170,8 @@ class _Comparison:
                 name,
                 ", ".join(columns) if found[name] else "all of them",
             )
-        return Loss(table, lost, has_log=has_log)
+        is_described = COLUMNS_TABLE in {*names} - {*lost} and self._is_described(table)
+        return Loss(table, lost, has_log=has_log, is_described=is_described)
 
     def _missing(self, name: str, found: TTableSchemaColumns) -> list[str]:
         """The columns that a table lacks.
@@ -202,6 +206,16 @@ class _Comparison:
             f"WHERE table_name = '{table}' ORDER BY fetched_at DESC LIMIT 1"
         )
         return bool(rows and rows[0][0])
+
+    def _is_described(self, table: str) -> bool:
+        """Whether `_mixpanel_columns` has rows of a table.
+
+        It may have those of other tables only: `dlt pipeline ... drop` drops it together with the
+        resource that created it.
+        """
+        name = self._client.make_qualified_table_name(COLUMNS_TABLE)
+        query = f"SELECT 1 FROM {name} WHERE table_name = '{table}' LIMIT 1"  # noqa: S608 - our own names
+        return bool(self._client.execute_sql(query))
 
     def _is_empty(self, table: str) -> bool:
         name = self._client.make_qualified_table_name(table)

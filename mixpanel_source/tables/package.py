@@ -74,7 +74,7 @@ class LoadPackage:
         self.windows.append(window)
         days = (window.last_day - window.first_day).days + 1
         self.progress.window_loaded(self.table, days=days, rows=window.rows, size=window.bytes)
-        logger.info("%s", window)
+        logger.info("%s", window, extra=window.log_fields)
 
     def is_full(self, now: float) -> bool:
         """Whether either limit of the checkpoint is reached."""
@@ -117,6 +117,8 @@ class RunRecord:
     parts: set[TablePart] = field(default_factory=set)
     """The parts loaded, and those that failed."""
     searched_late_events: bool = False
+    synced_through: date | None = None
+    """The newest day of `export` that any sync has loaded; None if that is not known yet."""
 
     def add(self, package: LoadPackage) -> None:
         """Record a package that is in the destination."""

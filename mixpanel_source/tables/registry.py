@@ -105,8 +105,11 @@ def build_resource(table: Table, context: LoadContext) -> DltResource:
             items = iter_without_tombstones(items)
         elif context.checkpoint is not None and _reads_our_files():
             items = iter_as_files(items, table.name)
-        with growing_tables():
-            yield from items
+        try:
+            with growing_tables():
+                yield from items
+        finally:
+            context.discard_unmasked(table.name)
         # the destination works next, in the same process
         release_memory()
 

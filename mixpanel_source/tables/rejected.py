@@ -19,7 +19,8 @@ from .. import constants
 from ..decode.decoder import BlockDecoder
 from ..decode.forgotten import ForgottenIds
 from ..decode.json_values import Repairs, content_digest, dump_json, repair_text, repair_utf8
-from ..decode.row_shape import RejectedRow, reject_line
+from ..decode.masking import NO_MASK, Mask
+from ..decode.row_shape import TOO_DEEP, RejectedRow, reject_line
 from ..destinations.replacement import Kept, Replacement
 from .emit import VerifiedRows, iter_rejected
 from .load_log import REJECTED_TABLE, WindowLoad
@@ -83,7 +84,12 @@ class RejectedWriter:
     """Stores the rejected rows of one load, see `WindowLoad`, and counts them there."""
 
     def __init__(
-        self, load: WindowLoad, forgotten: ForgottenIds, replacement: Replacement = REPLACE_PART
+        self,
+        load: WindowLoad,
+        forgotten: ForgottenIds,
+        replacement: Replacement = REPLACE_PART,
+        *,
+        mask: Mask = NO_MASK,
     ) -> None:
         """Prepare.
 
@@ -91,10 +97,13 @@ class RejectedWriter:
             load: the entry of the load log; receives the counts.
             forgotten: persons whose rows are not stored.
             replacement: which of the stored rows the load replaces.
+            mask: if it masks anything, of each row only its outline is stored, because its values
+                may be anywhere.
         """
         self._load = load
         self._forgotten = forgotten
         self._replacement = replacement
+        self._mask = mask
 
     def iter_items(
         self, rows: Iterable[Rejected], *, days: Sequence[date] = ()
@@ -147,15 +156,24 @@ class RejectedWriter:
     def _describe(self, rejected: Rejected) -> dict[str, Any]:
         text = _storable(rejected.text, self._load.repairs)
         ids = rejected.row.person_ids
+        row_key = content_digest([self._load.table_name, self._load.part, text]).hex()
+        if self._mask:
+            ids = [self._mask.mask_id(id_) for id_ in ids]
+            text, row_key = self._outline(rejected.row), self._mask.keyed(row_key)
         return {
             "day": rejected.day if "day" in self._replacement.scope else None,
             "reason": rejected.row.reason,
             "row": text[:MAX_CHARACTERS],
             "row_bytes": len(rejected.text),
-            "row_key": content_digest([self._load.table_name, self._load.part, text]).hex(),
+            "row_key": row_key,
             "distinct_id": ids[0] if ids else None,
             PERSON_IDS: dump_json(ids) if ids else None,
         }
+
+    def _outline(self, row: RejectedRow) -> str:
+        if row.reason == TOO_DEEP:  # then only the ids were read
+            return ""
+        return dump_json(self._mask.outline(row.value))
 
     def _as_item(self, table: pa.Table) -> TDataItems:
         hints = dlt.mark.make_hints(

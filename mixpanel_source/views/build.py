@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
+from .experiments import build_exposures, build_metrics
 from .fivetran import build_mixpanel_event
 from .funnel import FUNNEL_DAYS, build_funnel
-from .properties import Property
+from .identities import build_device_users, build_identities
+from .properties import Property, group_by_name
 
 _FILES: dict[str, tuple[str, dict[str, str]]] = {
     "events_by_day": ("events_by_day.sql", {}),
@@ -26,6 +28,7 @@ def build_views(
     *,
     funnel: Sequence[str] = (),
     funnel_days: int = FUNNEL_DAYS,
+    sums: Sequence[str] = (),
     raw: bool = False,
 ) -> dict[str, str]:
     """Build the view queries.
@@ -35,19 +38,25 @@ def build_views(
         properties: The rows of `_mixpanel_columns` for `export`.
         funnel: The events of the view `funnel`, in order; empty for no such view.
         funnel_days: Maximum days from the first step of the funnel to the last.
+        sums: Properties whose numbers `metrics_by_user_day` adds up.
         raw: Whether `export` has the column `properties`.
 
     Returns:
         View -> query.
 
     Raises:
-        ConfigError: The funnel has a single step, or a step twice.
+        ConfigError: The funnel has a single step, or a step twice; a property has no numbers.
     """
     views = {
         view: _read_query(file, {**values, "schema": schema})
         for view, (file, values) in _FILES.items()
     }
-    views["mixpanel_event"] = build_mixpanel_event(schema, list(properties), raw=raw)
+    by_name = group_by_name(properties := [*properties])
+    views["experiment_exposures"] = build_exposures(schema, by_name)
+    views["metrics_by_user_day"] = build_metrics(schema, by_name, sums)
+    views["device_users"] = build_device_users(schema, by_name)
+    views["identities"] = build_identities(schema, by_name)
+    views["mixpanel_event"] = build_mixpanel_event(schema, properties, raw=raw)
     if funnel:
         views["funnel"] = build_funnel(schema, funnel, days=funnel_days)
     return views

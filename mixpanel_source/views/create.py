@@ -24,6 +24,7 @@ def create_views(
     schema: str | None = None,
     funnel: Sequence[str] = (),
     funnel_days: int = FUNNEL_DAYS,
+    sums: Sequence[str] = (),
 ) -> list[str]:
     """Create or replace the views and return their names.
 
@@ -35,28 +36,22 @@ def create_views(
         schema: Schema to create the views in, created if missing; that of the tables by default.
         funnel: The events of the view `funnel`, in order; empty for no such view.
         funnel_days: Maximum days from the first step of the funnel to the last.
+        sums: Properties of events whose numbers `metrics_by_user_day` adds up.
 
     Raises:
         ConfigError: Nothing is loaded yet, the destination does not take the views, or the
-            funnel has a single step, or a step twice.
+            funnel has a single step, or a step twice, or a property of `sums` has no numbers.
         BusyError: The DuckDB file is open in another process.
         MixpanelError: The destination cannot be reached.
     """
     pipeline = pipeline or open_pipeline()
+    check_destination(pipeline)
     destination = destination_of(pipeline)
-    if not destination.takes_views:
-        supported = find_names(lambda kind: kind.takes_views)
-        raise ConfigError(
-            f"The views are for {', '.join(supported)}; "
-            f"this pipeline loads to {pipeline.destination.destination_name}."
-        )
-    if destination.view_obstacle is not None:
-        raise ConfigError(destination.view_obstacle)
     if not destination.exists:  # connecting would create it
         raise _nothing_loaded(pipeline.dataset_name)
     try:
         with pipeline.sql_client() as client:
-            return _create(client, schema, funnel=funnel, funnel_days=funnel_days)
+            return _create(client, schema, funnel=funnel, funnel_days=funnel_days, sums=sums)
     except DestinationConnectionError as error:
         raise destination.connection_error(error) from error
 
@@ -67,6 +62,7 @@ def _create(
     *,
     funnel: Sequence[str],
     funnel_days: int,
+    sums: Sequence[str],
 ) -> list[str]:
     # only where DuckDB needs it with the database name, which changes when a file is renamed
     tables = client.fully_qualified_dataset_name()
@@ -77,6 +73,7 @@ def _create(
         _read_properties(client, tables),
         funnel=funnel,
         funnel_days=funnel_days,
+        sums=sums,
         raw=_has_raw_column(client),
     )
     if schema:
@@ -86,10 +83,29 @@ def _create(
     return list(views)
 
 
+def check_destination(pipeline: dlt.Pipeline) -> None:
+    """Check that views can be created of the tables of a pipeline.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    destination = destination_of(pipeline)
+    if not destination.takes_views:
+        supported = find_names(lambda kind: kind.takes_views)
+        raise ConfigError(
+            f"The views are for {', '.join(supported)}; "
+            f"this pipeline loads to {pipeline.destination.destination_name}."
+        )
+    if destination.view_obstacle is not None:
+        raise ConfigError(destination.view_obstacle)
+
+
 def _read_properties(client: Any, tables: str) -> list[Property]:  # noqa: ANN401 - SQL clients have no common public type
     query = (
         "SELECT property, column_name, data_type "
         f"FROM {tables}._mixpanel_columns WHERE table_name = 'export' "
+        # a property that the mask leaves out has no column
+        "AND column_name <> '' "
         "ORDER BY property, column_name"
     )
     try:

@@ -9,16 +9,13 @@ Source of the names: https://github.com/fivetran/dbt_mixpanel/blob/main/models/s
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..sql import quote_name, quote_text
-from .properties import Property
+from .properties import OVERFLOW_COLUMN, Property, as_text, group_by_name
 
 RAW_COLUMN = "properties"
 """Optional column of `export` with all properties of an event as received."""
-OVERFLOW_COLUMN = "other_properties"
-"""Column of `export` with the properties beyond the maximum number of columns, as JSON."""
 
 _TEXT_PROPERTIES = (
     "$ae_session_length",
@@ -102,10 +99,8 @@ def build_mixpanel_event(schema: str, properties: Sequence[Property], *, raw: bo
         properties: The rows of `_mixpanel_columns` for `export`.
         raw: Whether `export` has the column `properties`.
     """
-    by_name: defaultdict[str, list[Property]] = defaultdict(list)
-    for item in properties:
-        by_name[item.name].append(item)
-    columns = [f"{_as_text(by_name[name])} AS {name.lstrip('$')}" for name in _TEXT_PROPERTIES]
+    by_name = group_by_name(properties)
+    columns = [f"{as_text(by_name[name])} AS {name.lstrip('$')}" for name in _TEXT_PROPERTIES]
     columns += [
         f"{_as_typed(by_name[name], data_type)} AS {name.lstrip('$')}"
         for name, data_type in _TYPED_PROPERTIES.items()
@@ -118,12 +113,6 @@ def build_mixpanel_event(schema: str, properties: Sequence[Property], *, raw: bo
     between, _, after = rest.partition("{properties}")
     listed = ",\n    ".join(columns)
     return f"{before}{listed}{between}{as_object}{after}"
-
-
-def _as_text(items: Iterable[Property]) -> str:
-    """SQL for the value of a property as text, from whichever of its columns has it."""
-    texts = [f"CAST({quote_name(item.column)} AS text)" for item in items if _is_own(item)]
-    return f"coalesce({', '.join(texts)})" if texts else "CAST(NULL AS text)"
 
 
 def _as_typed(items: Iterable[Property], data_type: str) -> str:
@@ -140,7 +129,7 @@ def _as_object(by_name: Mapping[str, Sequence[Property]]) -> str:
         members += [
             f"{start} || CAST(to_json({quote_name(item.column)}) AS text)"
             for item in items
-            if _is_own(item) and item.column not in _OWN_COLUMNS
+            if item.is_own and item.column not in _OWN_COLUMNS
         ]
     if any(item.column == OVERFLOW_COLUMN for items in by_name.values() for item in items):
         text = f"CAST({quote_name(OVERFLOW_COLUMN)} AS text)"
@@ -148,11 +137,6 @@ def _as_object(by_name: Mapping[str, Sequence[Property]]) -> str:
     # coalesce: the object of an event without properties is {}, not NULL
     joined = f"coalesce(array_to_string(ARRAY[{', '.join(members)}], ','), '')" if members else "''"
     return f"'{{' || {joined} || '}}'"
-
-
-def _is_own(item: Property) -> bool:
-    """Whether the column has only the values of this property."""
-    return item.column != OVERFLOW_COLUMN
 
 
 def _json_key(name: str) -> str:

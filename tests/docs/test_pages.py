@@ -65,7 +65,11 @@ def test_sql_of_the_pages_runs(shop: Lab) -> None:
         for statement in STAND_INS.split(";"):
             execute(client, statement)
         compared = 0
-        for statement in statements("analysis.md") + statements("moving.md"):
+        pages = statements("analysis.md") + statements("moving.md")
+        # the rest of the recipes' SQL is about users of Postgres, see test_recipes
+        recipes = [text for text in statements("recipes.md") if text.startswith("SELECT")]
+        assert len(recipes) == 1
+        for statement in pages:
             rows = execute(client, statement)
             if "IS DISTINCT FROM" in statement:
                 compared += 1
@@ -73,6 +77,8 @@ def test_sql_of_the_pages_runs(shop: Lab) -> None:
             elif not statement.startswith("CREATE"):
                 assert rows, statement
         assert compared == 3
+        # nothing was read since the real yesterday, if the clock of the lab stands still
+        execute(client, recipes[0])
         missing = execute(client, "SELECT min(insert_id) FROM mixpanel.export")[0][0]
         columns = {"airbyte.export": "insert_id", "fivetran.event": "insert_id"}
         columns["singer.export"] = "mp_reserved_insert_id"
@@ -120,7 +126,7 @@ def test_workflow_checks_every_python() -> None:
     declared = re.findall(r"Python :: (3\.\d+)", (root / "pyproject.toml").read_text())
     assert jobs["check"]["strategy"]["matrix"]["python"] == declared
     steps = [step for job in jobs.values() for step in job["steps"]]
-    made = {step["run"].split()[1] for step in steps if "run" in step}
+    made = {step["run"].split()[1] for step in steps if step.get("run", "").startswith("make ")}
     targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.MULTILINE))
     assert made == {"check", "package", "test-newest"}
     assert made <= targets

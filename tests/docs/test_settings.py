@@ -64,12 +64,13 @@ def test_config_file_names_every_setting_that_is_no_secret() -> None:
     """`.dlt/config.toml` has a line for each setting, and no other."""
     text = read(".dlt/config.toml").rpartition("[sources.mixpanel]\n")[2]
     listed = set(re.findall(r"^# ([a-z_]+) = ", text, re.MULTILINE))
-    assert listed == set(SETTING_NAMES) - {"username", "secret", "project_id", "range"}
+    assert listed == set(SETTING_NAMES) - {"username", "secret", "project_id", "mask_key", "range"}
 
 
 def test_secrets_example_names_the_secrets() -> None:
-    """`.dlt/secrets.toml.example` has the three settings that have no default."""
+    """`.dlt/secrets.toml.example` has the three settings that have no default, and the key."""
     text = read(".dlt/secrets.toml.example")
+    assert "\n# mask_key = " in text
     assert re.findall(r"^([a-z_]+) = ", text, re.MULTILINE) == ["username", "secret", "project_id"]
 
 
@@ -77,7 +78,8 @@ def test_example_files_load(tmp_path: Path) -> None:
     """Both files are read by dlt as they stand, with every setting uncommented."""
     text = re.sub(r"^# ([a-z_]+ = )", r"\1", read(".dlt/config.toml"), flags=re.MULTILINE)
     write_dlt_file(tmp_path, "config.toml", text)
-    write_dlt_file(tmp_path, "secrets.toml", read(".dlt/secrets.toml.example"))
+    secrets = read(".dlt/secrets.toml.example").replace("# mask_key = ", "mask_key = ")
+    write_dlt_file(tmp_path, "secrets.toml", secrets)
     examples = {one.name: one.example for one in SETTINGS if one.file is not None}
     assert load_config({}) == build_config(examples)
 
@@ -92,6 +94,7 @@ def test_example_files_load(tmp_path: Path) -> None:
         (0.5, "0.5"),
         ([1, "a"], '[1, "a"]'),
         ({"a": {"b": [1]}}, "{ a = { b = [1] } }"),
+        ({"$a b": 1}, '{ "$a b" = 1 }'),
     ],
 )
 def test_toml(value: object, text: str) -> None:

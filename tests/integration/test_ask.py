@@ -130,6 +130,19 @@ def test_refusals_show_no_value(lab: Lab, fault: str, error: type[MixpanelError]
     assert "out of tables" not in str(caught.value)
 
 
+def test_queries_with_parameters_are_sent_as_json(lab: Lab) -> None:
+    """By POST where only that reads; other addresses do not take one."""
+    bookmark = {"sections": {"show": [{"behavior": {"type": "event", "name": "Order"}}]}}
+    given = {"bookmark": json.dumps(bookmark), "queryLimits": '{"limit": 5}', "note": "a"}
+    reply = json.loads(body(lab, "POST", "/api/query/insights", given))
+    assert list(reply["series"]) == ["Order"]
+    (record,) = lab.sandbox.requests
+    assert json.loads(record.params["bookmark"]) == bookmark
+    assert record.params["note"] == "a"
+    with pytest.raises(ConfigError, match="must be read by GET"):
+        body(lab, "POST", "/api/app/projects/{project_id}/bookmarks", given)
+
+
 def test_what_mixpanel_repeats_is_hidden(lab: Lab) -> None:
     """A refusal that quotes a value of ours is shown without it."""
     with pytest.raises(RequestError, match=r'"bookmark_id \.\.\. does not exist"'):

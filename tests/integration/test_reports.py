@@ -39,6 +39,16 @@ KINDS = {"type": "general", "unit": "week"}
 PARAMS: dict[str, dict[str, Any]] = {
     "funnels": {"funnel_id": 7509, "on": 'properties["plan"]'},
     "insights": {"bookmark_id": 88},
+    "insights_queries": {
+        "bookmark": {
+            "sections": {
+                "show": [{"behavior": {"type": "event", "name": "Order"}}],
+                "group": [{"value": "plan"}],
+                "time": [{"unit": "day", "window": {"unit": "day", "value": 8}}],
+            }
+        }
+    },
+    "flows": {"bookmark": {"steps": [{"event": "Sign up"}, {"event": "Order"}]}},
     "segmentation": {**WITH_PRICE, "type": "unique", "unit": "hour"},
     "segmentation_numeric": WITH_PRICE,
     "segmentation_sum": WITH_PRICE,
@@ -98,7 +108,8 @@ def leaves(value: Any) -> list[float]:
 def served(lab: Lab, table: str) -> Any:
     """What the sandbox answers to what it was asked for a table, without its envelope."""
     asks = endpoint_of(table)
-    (record,) = (one for one in lab.sandbox.requests if one.path == asks.path)
+    address = (asks.method, asks.path)
+    (record,) = (one for one in lab.sandbox.requests if (one.method, one.path) == address)
     reply = send(lab.sandbox, asks.path, record.params, method=asks.method).json()
     return reply if asks.rows is None else reply[asks.rows]
 
@@ -135,6 +146,10 @@ def test_tables_are_what_is_served(any_lab: Lab) -> None:
         elif table == "jql":
             assert [orjson.loads(row["row"])["n"] for row in rows[:1]] == [1]
             assert len(rows) == 2
+        elif table == "flows":
+            entries = [orjson.loads(row["row"]) for row in rows]
+            assert [row["steps"] for row in entries if "steps" in row] == reply["steps"]
+            assert {name for row in entries for name in row} == {*reply} - {"breakdowns"}
         elif table in {"event_names", "property_values"}:
             assert [row["name"] for row in rows] == reply
         else:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mixpanel_sandbox import Project
-from mixpanel_source.errors import ReplyError
+from mixpanel_source.errors import ConfigError, ReplyError
 from mixpanel_source.tables.package import TablePart
 from tests.support.lab import Lab, open_lab
 from tests.support.projects import YESTERDAY, add_event, make_project
@@ -134,6 +134,28 @@ def test_missing_segments_are_reported(saved: Lab, caplog: pytest.LogCaptureFixt
     assert "is_segmentation_limit_hit" in message
     loads = {row["part"]: row["is_truncated"] for row in saved.rows("_mixpanel_loads")}
     assert loads == {"Orders": True, "All of them": False}
+
+
+def test_declared_report_is_cut_off_as_a_saved_one(
+    saved: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its limit is sent, and that segments are missing is reported."""
+    show = [{"behavior": {"type": "event", "name": "Order"}}]
+    sections = {"show": show, "group": [{"value": "plan"}]}
+    params = {"bookmark": {"sections": sections}, "limit": 2}
+    declared = {"name": "Plans", "table": "insights_queries", "params": params}
+    with caplog.at_level(logging.WARNING, "mixpanel_source"):
+        saved.sync("insights_queries", reports=[declared])
+    assert "insights_queries Plans: Mixpanel left out segments" in caplog.text
+    assert "Raise limit in the params of the report" in caplog.text
+    (record,) = saved.sandbox.requests
+    assert json.loads(record.params["queryLimits"]) == {"limit": 2}
+    assert record.params["project_id"] == str(saved.project.project_id)
+    (load,) = saved.rows("_mixpanel_loads")
+    assert load["is_truncated"]
+    mask: dict[str, Any] = {"mask": {"plan": "hash"}, "mask_key": "k" * 16}
+    with pytest.raises(ConfigError, match="reports Plans: its rows would have the values of plan"):
+        saved.sync("insights_queries", reports=[declared], **mask)
 
 
 def test_unknown_shape_costs_one_request(saved: Lab) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from mixpanel_sandbox import Fault, Project, Record, made_up_project
 from mixpanel_source import check
+from mixpanel_source.catalog.tables import HISTORY_TABLES
 from mixpanel_source.errors import PlanError, ReplyError, TruncatedError
 from mixpanel_source.tables.package import TablePart
 from tests.support.lab import Lab, open_lab
@@ -32,6 +33,13 @@ MANAGED = (
     "workspaces",
     "bookmarks",
     "cohort_definitions",
+    "dashboards",
+    "alerts",
+    "custom_events",
+    "custom_properties",
+    "drop_filters",
+    "event_definitions",
+    "property_definitions",
 )
 
 
@@ -76,6 +84,13 @@ def test_all_in_one_sync(any_lab: Lab) -> None:
         ("service_accounts", project.service_accounts),
         ("bookmarks", project.bookmarks),
         ("workspaces", [1]),
+        ("dashboards", project.dashboards),
+        ("alerts", project.alerts),
+        ("custom_properties", project.custom_properties),
+        ("drop_filters", project.drop_filters),
+        ("event_definitions", project.event_definitions),
+        ("property_definitions", project.property_definitions),
+        ("custom_events", project.event_definitions[2:]),
     ):
         assert len(any_lab.rows(table)) == len(served), table
     check_managed_objects(any_lab)
@@ -104,6 +119,11 @@ def check_managed_objects(lab: Lab) -> None:
         1200,
         "FAILED",
     )
+    (formula,) = lab.rows("custom_properties")
+    assert (formula["custom_property_id"], formula["display_formula"]) == (91, "A - B")
+    (drop,) = sorted_rows(lab, "drop_filters", "filters")
+    assert (drop["event_name"], drop["filters"]) == ("Debug", [{"property": "x"}])
+    assert [row["custom_event_id"] for row in lab.rows("custom_events")] == [52]
     account = sorted_rows(lab, "service_accounts")[1]
     assert (account["id"], account["has_sensitive_access"]) == (902, True)
 
@@ -267,3 +287,60 @@ def test_free_plan_has_all_but_cohorts() -> None:
         assert {table: type(error) for table, error in report.failures.items()} == {
             TablePart("cohorts"): PlanError
         }
+
+
+def versions(lab: Lab, table: str, key: str = "name") -> dict[Any, list[bool]]:
+    """Value of a column -> for each row that has it whether it is current."""
+    found: dict[Any, list[bool]] = {}
+    for row in lab.rows(table):
+        found.setdefault(row[key], []).append(row["_dlt_valid_to"] is None)
+    return found
+
+
+def test_history(any_lab: Lab) -> None:
+    """A changed row is closed and opened anew, a deleted one closed, an unchanged one kept."""
+    tables = ("feature_flags", "cohorts")
+    any_lab.overrides = {"history": tables}
+    assert any_lab.sync(*tables).failures == {}
+    number = len(any_lab.rows("cohorts"))
+    changed, *others = any_lab.project.feature_flags
+    any_lab.project.feature_flags = [{**changed, "name": "Renamed", "ruleset": {"a": [1]}}]
+    any_lab.project.cohorts = []
+    result = any_lab.sync(*tables)
+    assert result.rows["feature_flags"] == 1
+    assert len(any_lab.rows("cohorts")) == number
+    assert versions(any_lab, "feature_flags") == {
+        **{flag["name"]: [False] for flag in [changed, *others]},
+        "Renamed": [True],
+    }
+    assert {*map(tuple, versions(any_lab, "cohorts", "id").values())} == {(False,)}
+    any_lab.project.feature_flags = [changed, *others]
+    any_lab.sync("feature_flags")
+    assert versions(any_lab, "feature_flags")[changed["name"]] == [False, True]
+
+
+@pytest.mark.slow
+def test_history_of_every_list(any_lab: Lab) -> None:
+    """What did not change has a single version after two syncs."""
+    assert any_lab.sync(*HISTORY_TABLES, history=HISTORY_TABLES).failures == {}
+    before = {table: len(any_lab.rows(table)) for table in HISTORY_TABLES}
+    any_lab.sync(*HISTORY_TABLES, history=HISTORY_TABLES)
+    assert {table: len(any_lab.rows(table)) for table in HISTORY_TABLES} == before
+
+
+@pytest.mark.slow
+def test_history_that_begins_and_ends_later(any_lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    """What was loaded before is the first version; a history is kept until the table is dropped."""
+    any_lab.sync("feature_flags")
+    number = len(any_lab.rows("feature_flags"))
+    any_lab.sync("feature_flags", history=["feature_flags"])
+    assert {*map(tuple, versions(any_lab, "feature_flags").values())} == {(True,)}
+    changed, *others = any_lab.project.feature_flags
+    any_lab.project.feature_flags = [{**changed, "name": "Renamed"}, *others]
+    any_lab.sync("feature_flags", history=["feature_flags"])
+    any_lab.project.feature_flags = others
+    any_lab.sync("feature_flags")
+    assert "it keeps its history, although history no longer names it" in caplog.text
+    found = versions(any_lab, "feature_flags")
+    assert (found[changed["name"]], found["Renamed"]) == ([False], [False])
+    assert len(any_lab.rows("feature_flags")) == number + 1

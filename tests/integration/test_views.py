@@ -17,6 +17,7 @@ from mixpanel_sandbox import Project, made_up_project
 from mixpanel_source import open_pipeline
 from mixpanel_source.errors import ConfigError
 from mixpanel_source.views import create_views
+from tests.docs.test_pages import statements
 from tests.support.lab import Lab, open_lab
 from tests.support.projects import ANCHOR, YESTERDAY, add_event
 
@@ -255,3 +256,78 @@ def test_views_need_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "files"))
     with pytest.raises(ConfigError, match=r"for duckdb, .*postgres; .*filesystem"):
         create_views(open_pipeline("filesystem", name="files"))
+
+
+def micros(day: date, minute: int) -> int:
+    """A moment in microseconds since the epoch."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
+    return int((midnight + timedelta(minutes=minute)).timestamp()) * 1_000_000
+
+
+def test_experiments_and_identities(any_lab: Lab) -> None:
+    """Who saw which variant since when, what users did on a day, and whose device it was."""
+    project, day = any_lab.project, YESTERDAY
+    project.events = {}
+    exposures = [
+        ("u1", "checkout", "on", 5),
+        ("u1", "checkout", "on", 3),
+        ("u2", "checkout", "on", 4),
+        ("u2", "checkout", "off", 6),
+        ("u1", "search", "off", 9),
+        ("u3", None, "on", 10),
+        ("", "checkout", "on", 11),
+    ]
+    for user, experiment, variant, minute in exposures:
+        given = {"distinct_id": user, "Experiment name": experiment, "Variant name": variant}
+        add_event(project, day, minute, **given, **{"$experiment_id": "e1"})
+        line = json.loads(project.events[day].pop())
+        project.events[day].append(json.dumps({**line, "event": "$experiment_started"}).encode())
+    signed_in = {"$device_id": "d1", "$user_id": "u1", "distinct_id": "u1", "price": 2}
+    before = {**signed_in, "$user_id": None, "$distinct_id_before_identity": "$device:d1"}
+    add_event(project, day, 20, **{**before, "price": 1.5})
+    add_event(project, day, 21, **signed_in)
+    add_event(project, day, 22, **{**signed_in, "$user_id": "u2", "distinct_id": "u2"})
+    add_event(project, day, 23, distinct_id="$device:d2", **{"$device_id": "d2"})
+    any_lab.sync("export")
+    create_views(any_lab.pipeline, sums=["price"])
+    create_views(any_lab.pipeline, sums=["price"])
+
+    found = read(
+        any_lab,
+        "SELECT distinct_id, experiment, variant, experiment_id, variants, exposures, "
+        "CAST(extract(epoch FROM exposed_at) AS bigint) * 1000000 "
+        "FROM {schema}.experiment_exposures",
+    )
+    assert found == [
+        ("u1", "checkout", "on", "e1", 1, 2, micros(day, 3)),
+        ("u1", "search", "off", "e1", 1, 1, micros(day, 9)),
+        ("u2", "checkout", "off", "e1", 2, 1, micros(day, 6)),
+        ("u2", "checkout", "on", "e1", 2, 1, micros(day, 4)),
+    ]
+    metrics = read(
+        any_lab,
+        "SELECT distinct_id, event, events, sum_price FROM {schema}.metrics_by_user_day "
+        f"WHERE event_date = '{day}' AND event = 'Order'",
+    )
+    assert metrics == [
+        ("$device:d2", "Order", 1, 23.0),
+        ("u1", "Order", 2, 3.5),
+        ("u2", "Order", 1, 2.0),
+    ]
+    devices = read(
+        any_lab, "SELECT device_id, position, user_id, events FROM {schema}.device_users"
+    )
+    assert devices == [("d1", 1, "u1", 1), ("d1", 2, "u2", 1)]
+    ids = read(
+        any_lab,
+        "SELECT id, distinct_id, is_distinct_id FROM {schema}.identities WHERE id LIKE '$device%'",
+    )
+    assert ids == [
+        ("$device:d1", "u1", False),
+        ("$device:d1", "u2", False),
+        ("$device:d2", "$device:d2", True),
+    ]
+    for statement in statements("experiments.md"):
+        assert read(any_lab, statement), statement
+    with pytest.raises(ConfigError, match="sums names plan; it must name properties of events"):
+        create_views(any_lab.pipeline, sums=["plan"])

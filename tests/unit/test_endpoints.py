@@ -120,8 +120,8 @@ def test_catalog_is_consistent() -> None:
         assert known.host in constants.Hosts._fields
         assert known.source.startswith("https://developer.mixpanel.com/reference/")
         assert not {*known.required} & {*known.optional}
-    # these query the endpoints of profiles and of the account
-    from_others = {"cohort_members", "groups", "workspaces"}
+    # these query the endpoints of profiles, of the account and of events
+    from_others = {"cohort_members", "groups", "workspaces", "custom_events"}
     assert set(TABLE_NAMES) - from_others <= {known.name for known in ENDPOINTS}
 
 
@@ -134,11 +134,16 @@ def test_catalog_is_consistent() -> None:
         ("GET", "/api/2.0/engage", "engage", "query"),
         ("GET", "/api/2.0/events/names", "event_names", "query"),
         ("POST", "/api/query/jql", "jql", "query"),
+        ("GET", "/api/query/insights", "insights", "query"),
+        ("POST", "/api/query/insights", "insights_queries", "query"),
+        ("POST", "/api/query/arb_funnels", "flows", "query"),
+        ("GET", "/api/query/arb_funnels", "flows", "query"),
         ("GET", "/api/app/projects/{project_id}/annotations", "annotations", None),
         ("GET", "/api/app/projects/12/annotations/34", "annotation", None),
         ("GET", "/api/app/projects/12/annotations/tags", "annotation_tags", None),
         ("GET", "/api/2.0/nessie/pipeline/jobs", "data_pipelines", None),
         ("GET", "/lookup-tables", "lookup_tables", None),
+        ("GET", "/api/app/projects/12/dashboards", "dashboards", None),
     ],
 )
 def test_known_endpoints_are_found(method: str, path: str, name: str, quota: str | None) -> None:
@@ -149,14 +154,22 @@ def test_known_endpoints_are_found(method: str, path: str, name: str, quota: str
     assert (found.method, found.path) == (method.upper(), path.rstrip("/"))
 
 
+def test_path_with_a_final_slash_keeps_it() -> None:
+    """Mixpanel redirects without it; a part of the path that looks like an action is a name."""
+    path = "/api/app/projects/12/data-definitions/events/drop-filters"
+    for written in (path, f"{path}/"):
+        found = find_endpoint("GET", written)
+        assert (found.name, found.path) == ("drop_filters", f"{path}/")
+
+
 @pytest.mark.parametrize(
     ("path", "host", "quota"),
     [
-        ("/api/query/arb_funnels", "query", "query"),
+        ("/api/query/formulas", "query", "query"),
         ("/api/2.0/metrics/list", "query", "query"),
         ("/api/query/custom_events", "query", None),
         ("/api/2.0/annotations", "query", None),
-        ("/api/app/projects/{project_id}/dashboards", "query", None),
+        ("/api/app/projects/{project_id}/webhooks", "query", None),
         ("/api/2.0/nessie/else", "export", None),
     ],
 )

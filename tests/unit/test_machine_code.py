@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 import mixpanel_source
+from mixpanel_source.decode.scan import __main__ as compiler
 from mixpanel_source.decode.scan import cache_directory as cache
 from mixpanel_source.decode.scan import compiling, machine_code
 
@@ -98,6 +100,26 @@ def test_no_directory_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "file").touch()
     monkeypatch.setattr(cache, "_parents", lambda: [tmp_path / "file"])
     assert cache.cache_directory.__wrapped__() is None
+
+
+def test_complete_cache_is_used_if_it_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code in a container image belongs to root, and its program runs as another user."""
+    monkeypatch.setattr(cache, "_parents", lambda: [tmp_path])
+    directory = cache.cache_directory.__wrapped__()
+    assert directory is not None
+
+    def refuse(**_: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert cache.cache_directory.__wrapped__() is None
+    (directory / cache.COMPLETE).touch()
+    assert cache.cache_directory.__wrapped__() == directory
+    monkeypatch.setattr(compiler, "cache_directory", lambda: directory)
+    compiler.compile_scanner()
+    assert not (directory / "lock").exists()
 
 
 def test_old_directories_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

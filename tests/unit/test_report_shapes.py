@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mixpanel_source.catalog.tables import REPORT_TABLES
 from mixpanel_source.config.reports import endpoint_of
 from mixpanel_source.errors import ReplyError
-from mixpanel_source.tables.reports.rows import Measure, ReportQuery, Rows
+from mixpanel_source.tables.reports.reply_facts import facts_of
+from mixpanel_source.tables.reports.rows import Item, Measure, ReportQuery, Rows
 from mixpanel_source.tables.reports.shapes import days_of, parse_report
 from mixpanel_source.windows import Window
 from tests.support.openapi import load_specification
@@ -191,7 +192,7 @@ def examples() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("table", sorted(set(REPORT_TABLES) - {"jql"}))
+@pytest.mark.parametrize("table", sorted(set(REPORT_TABLES) - {"jql", "flows"}))
 def test_examples_of_the_specification(table: str, examples: dict[str, Any]) -> None:
     """Every number of the documented replies is in a row; every event, every name too."""
     reply = examples[endpoint_of(table).path]
@@ -242,6 +243,24 @@ def test_funnel() -> None:
         (*start, 1, "count", "A", 9.0),
         ("2026-01-05", "2026-01-05", "steps", 1, "count", "A", 9.0),
     ]
+
+
+def test_flows() -> None:
+    """Each entry of a list and each other value is a row; a reply without a list is none."""
+    reply = {"steps": [{"event": "a"}, 1], "overallConversionRate": 0.5, "breakdowns": []}
+    rows = [row.row for row in rows_from(reply, ask("flows")) if isinstance(row, Item)]
+    assert rows == ['{"steps":{"event":"a"}}', '{"steps":1}', '{"overallConversionRate":0.5}']
+    with pytest.raises(ReplyError, match="not an object with steps"):
+        rows_from({"computed_at": "now"}, ask("flows"))
+
+
+@pytest.mark.parametrize(
+    ("meta", "sampling"), [({"min_sampling_factor": 0.1}, 0.1), ({}, 1.0), (None, 1.0), ([], 1.0)]
+)
+def test_sampled_numbers_are_recognised(meta: object, sampling: float) -> None:
+    """The share of users that they were estimated from."""
+    reply = {"date_range": {"from_date": "2020-01-01", "to_date": "2020-01-31"}, "meta": meta}
+    assert facts_of({**reply, "series": {}}, ask("insights_queries")).sampling == sampling
 
 
 def test_insights() -> None:

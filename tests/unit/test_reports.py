@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mixpanel_source.catalog.endpoints import endpoint
 from mixpanel_source.catalog.tables import REPORT_TABLES
-from mixpanel_source.config.report_params import CHOICES, RESERVED
+from mixpanel_source.config.report_params import CHOICES, OBJECTS, RESERVED
 from mixpanel_source.config.report_parsing import parse_reports
 from mixpanel_source.config.reports import Report, endpoint_of, reports_of, window_for
 from mixpanel_source.errors import ConfigError
@@ -44,7 +44,8 @@ def least(table: str) -> dict[str, Any]:
     """The required parameters of a table, each with a valid value."""
     names = [name for name in endpoint_of(table).required if name not in RESERVED]
     words = CHOICES.get(table, {})
-    return {name: words[name][0] if name in words else 1 for name in names}
+    values: dict[str, Any] = {name: {"a": 1} if name in OBJECTS else 1 for name in names}
+    return {name: words[name][0] if name in words else values[name] for name in names}
 
 
 @pytest.mark.parametrize("table", REPORT_TABLES)
@@ -65,6 +66,8 @@ def test_every_table_can_be_declared(table: str) -> None:
         ("retention", {"unbounded_retention": True}, {"unbounded_retention": "true"}),
         ("jql", {"script": "x", "params": {"a": [1]}}, {"params": '{"a": [1]}', "script": "x"}),
         ("jql", {"script_file": "a.js"}, {"script_file": "a.js"}),
+        ("flows", {"bookmark": {"steps": ["Ü"]}}, {"bookmark": '{"steps": ["Ü"]}'}),
+        ("flows", {"bookmark": ' {"steps":["Ü"]}'}, {"bookmark": '{"steps": ["Ü"]}'}),
         (
             "event_counts",
             {"event": ["Ü", "b"], "type": "unique", "unit": "week"},
@@ -132,6 +135,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"table": "retention", "params": {"unit": "day", "interval": 2}}, "and not both"),
     ({"table": "funnels", "params": {"funnel_id": 1, "unit": "day", "interval": 2}}, "not both"),
     ({"table": "event_counts", "params": {"interval": 2}}, "must not have interval"),
+    ({"table": "flows", "params": {"bookmark": 5}}, "bookmark must be a table, or JSON text"),
+    ({"table": "flows", "params": {"bookmark": "{"}}, "bookmark must be a table, or JSON text"),
+    ({"table": "flows", "params": {"bookmark": {}}}, "bookmark must be a table, or JSON text"),
     ({"table": "jql", "params": {}}, "one of script and script_file"),
     ({"table": "jql", "params": {"script": "a", "script_file": "b"}}, "one of script and"),
     (

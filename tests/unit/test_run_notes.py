@@ -33,6 +33,19 @@ def test_nothing_to_report() -> None:
     assert notes(load("engage", rows_forgotten=1), engage_where="true") == []
 
 
+def test_masked_property_that_no_row_has() -> None:
+    """It is named, because it may be misspelled; without rows nothing is known."""
+    mask = {"mask": {"$email": "drop", "emial": "drop"}, "mask_key": "k" * 16}
+    seen = frozenset({"$email"})
+    (note,) = notes(
+        load(rows=1, masked=seen), load("engage", rows=2), load("funnels", rows=1), **mask
+    )
+    assert note.startswith("mask: no event or profile of this run has emial. Check the spelling")
+    assert notes(load(), **mask) == []
+    assert notes(load("funnels", rows=1), **mask) == []
+    assert notes(load(rows=1, masked=frozenset(mask["mask"])), **mask) == []
+
+
 @pytest.mark.parametrize(
     ("table", "settings", "named"),
     [

@@ -19,5 +19,6 @@ MODULES: tuple[str, ...] = (
     "pipelines",
     "gdpr",
     "request",
+    "completion",
 )
 """The modules, in the order of `--help`."""

@@ -23,5 +23,6 @@ MODULES = (
     "explore.mcp",
     "sandbox",
     "demo",
+    "completion",
 )
 """The modules, in the order of `--help`."""

@@ -28,9 +28,10 @@ def run(options: argparse.Namespace) -> int:
         from ...jobs.sync import run_backfill
 
     return run_job(
-        run_backfill,
+        lambda _, context, pipeline: run_backfill(context, pipeline),
         options,
-        tables=["export"],
+        name="backfill",
+        tables=lambda _: ["export"],
         from_archive=options.from_archive,
         range=options.range,
     )

@@ -23,4 +23,10 @@ def run(options: argparse.Namespace) -> int:
     with fast_imports():
         from ...jobs.sync import run_catch_up
 
-    return run_job(run_catch_up, options, tables=["export"], catches_up=True)
+    return run_job(
+        lambda _, context, pipeline: run_catch_up(context, pipeline),
+        options,
+        name="catch-up",
+        tables=lambda _: ["export"],
+        catches_up=True,
+    )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from ...catalog.tables import find_table
 from ...errors import MixpanelError, PausedError
 from ..exit_codes import DONE, FAILED, LATER
-from ..options import add_json, add_tables
+from ..options import add_json, add_projects, add_tables
 from ..output import Column, print_answer, print_table
 from ..parser import Commands, add_command
+from ..projects import run_reading, tables_of
 from ..startup import fast_imports
 
+if TYPE_CHECKING:
+    from ...config.projects import ProjectSettings
+
+Results = dict[str, MixpanelError | None]
+"""Table -> why it would not load; None if it would."""
 COLUMNS = (Column("table"), Column("result", wraps=True))
 CLASSIFIED = (
     "if the role of the account may not see sensitive data, properties classified as sensitive are "
@@ -27,6 +33,7 @@ def add_parser(commands: Commands) -> None:
     summary = "Check whether the tables would load; 1 request for each, and 1 that is unmetered."
     parser = add_command(commands, "check", run, summary=summary)
     add_tables(parser)
+    add_projects(parser)
     add_json(parser)
 
 
@@ -35,15 +42,22 @@ def run(options: argparse.Namespace) -> int:
     with fast_imports():
         from ...commands.check import check
 
-    results = check(options.tables)
-    if options.json:
-        print(json.dumps({table: error and str(error) for table, error in results.items()}))
-    else:
-        print_results(results)
+    def read(project: ProjectSettings) -> Results:
+        results = check(tables_of(options, project), **project.settings)
+        if options.debug:
+            for failure in filter(None, results.values()):
+                print_answer(failure)
+        return results
+
+    return run_reading(options, read, as_json=_as_json, show=print_results, exit_code=_exit_code)
+
+
+def _as_json(results: Results) -> dict[str, str | None]:
+    return {table: None if error is None else str(error) for table, error in results.items()}
+
+
+def _exit_code(results: Results) -> int:
     failures = [error for error in results.values() if error]
-    if options.debug:
-        for failure in failures:
-            print_answer(failure)
     if failures and all(isinstance(error, PausedError) for error in failures):
         return LATER
     return FAILED if failures else DONE

@@ -7,7 +7,7 @@ import sys
 
 from ... import constants
 from ...catalog.tables import DEFAULT_TABLES
-from ..job import print_result
+from ..job_output import print_result
 from ..parser import Commands, add_command
 from .sandbox import unlimited_sandbox
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
-from ..exit_codes import DONE
-from ..options import add_json, add_range, add_tables, add_target
+from ..options import add_json, add_projects, add_range, add_tables, add_target
 from ..output import Cell, Column, print_table
 from ..parser import Commands, add_command
+from ..projects import run_reading, tables_of
 from ..startup import fast_imports
 from ..text import count, duration, instant
 
 if TYPE_CHECKING:
     from ...commands.plan import Plan, TablePlan
+    from ...config.projects import ProjectSettings
 
 COLUMNS = (
     Column("table"),
@@ -35,6 +35,7 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(commands, "plan", run, summary=summary)
     add_tables(parser)
     add_range(parser, "days of a backfill to plan")
+    add_projects(parser)
     add_target(parser)
     add_json(parser)
 
@@ -45,18 +46,16 @@ def run(options: argparse.Namespace) -> int:
         from ...commands.as_json import plan_as_json
         from ...commands.plan import plan as make_plan
 
-    plan = make_plan(
-        options.tables if options.range is None else ["export"],
-        destination=options.destination,
-        dataset=options.dataset,
-        name=options.pipeline,
-        range=options.range,
-    )
-    if options.json:
-        print(json.dumps(plan_as_json(plan)))
-        return DONE
-    print_plan(plan)
-    return DONE
+    def read(project: ProjectSettings) -> Plan:
+        return make_plan(
+            tables_of(options, project) if options.range is None else ["export"],
+            destination=options.destination,
+            dataset=project.dataset,
+            name=project.pipeline,
+            **{**project.settings, "range": options.range},
+        )
+
+    return run_reading(options, read, as_json=plan_as_json, show=print_plan)
 
 
 def print_plan(plan: Plan) -> None:

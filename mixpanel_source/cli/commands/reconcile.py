@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
 from ..exit_codes import DONE, FAILED
-from ..options import add_json, add_max_wait, add_range, add_target
+from ..options import add_json, add_max_wait, add_projects, add_range, add_target
 from ..output import Cell, Column, print_table
 from ..parser import Commands, add_command
+from ..projects import run_reading
 from ..startup import fast_imports
 from ..text import count
 
 if TYPE_CHECKING:
     from ...commands.event_counts import Comparison
     from ...commands.reconcile import Reconciliation
+    from ...config.projects import ProjectSettings
 
 COLUMNS = (
     Column("date"),
@@ -41,6 +42,7 @@ def add_parser(commands: Commands) -> None:
         metavar="SHARE",
         help="allowed difference as a share of Mixpanel's count, 0 to 1 (default: 0.01)",
     )
+    add_projects(parser)
     add_target(parser)
     add_max_wait(parser)
     add_json(parser)
@@ -52,19 +54,24 @@ def run(options: argparse.Namespace) -> int:
         from ...commands.as_json import reconciliation_as_json
         from ...commands.reconcile import reconcile
 
-    result = reconcile(
-        destination=options.destination,
-        dataset=options.dataset,
-        name=options.pipeline,
-        days=options.range,
-        tolerance=options.tolerance,
-        max_wait_s=options.max_wait,
+    def read(project: ProjectSettings) -> Reconciliation:
+        return reconcile(
+            destination=options.destination,
+            dataset=project.dataset,
+            name=project.pipeline,
+            days=options.range,
+            tolerance=options.tolerance,
+            max_wait_s=options.max_wait,
+            **project.settings,
+        )
+
+    return run_reading(
+        options,
+        read,
+        as_json=reconciliation_as_json,
+        show=_print,
+        exit_code=lambda result: DONE if result.agrees else FAILED,
     )
-    if options.json:
-        print(json.dumps(reconciliation_as_json(result)))
-    else:
-        _print(result)
-    return DONE if result.agrees else FAILED
 
 
 def _print(result: Reconciliation) -> None:

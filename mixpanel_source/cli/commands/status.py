@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from typing import TYPE_CHECKING
 
-from ..exit_codes import DONE
-from ..options import add_json, add_target
+from ..options import add_json, add_projects, add_target
 from ..output import Cell, Column, print_table
 from ..parser import Commands, add_command
+from ..projects import run_reading
 from ..startup import fast_imports
 from ..text import count, duration, instant
 
 if TYPE_CHECKING:
     from ...commands.status import Load, Status, TableStatus
+    from ...config.projects import ProjectSettings
 
 TABLES = (
     Column("table"),
@@ -38,6 +38,7 @@ def add_parser(commands: Commands) -> None:
     """Declare the command."""
     summary = "Show what is loaded, what is missing and how the last run ended; sends no request."
     parser = add_command(commands, "status", run, summary=summary)
+    add_projects(parser)
     add_target(parser)
     add_json(parser)
 
@@ -48,14 +49,15 @@ def run(options: argparse.Namespace) -> int:
         from ...commands.as_json import status_as_json
         from ...commands.status import status as read_status
 
-    status = read_status(
-        destination=options.destination, dataset=options.dataset, name=options.pipeline
-    )
-    if options.json:
-        print(json.dumps(status_as_json(status)))
-    else:
-        _print(status)
-    return DONE
+    def read(project: ProjectSettings) -> Status:
+        return read_status(
+            destination=options.destination,
+            dataset=project.dataset,
+            name=project.pipeline,
+            **project.settings,
+        )
+
+    return run_reading(options, read, as_json=status_as_json, show=_print)
 
 
 def _print(status: Status) -> None:

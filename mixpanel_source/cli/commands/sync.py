@@ -8,6 +8,7 @@ from functools import partial
 from ..job import add_job_options, run_job
 from ..options import add_from_archive, add_tables
 from ..parser import Commands, add_command
+from ..projects import tables_of
 from ..startup import fast_imports
 
 
@@ -29,8 +30,9 @@ def run(options: argparse.Namespace) -> int:
         from ...jobs.sync import run_sync
 
     return run_job(
-        partial(run_sync, options.tables),
+        run_sync,
         options,
-        tables=options.tables,
+        name="sync",
+        tables=partial(tables_of, options),
         from_archive=options.from_archive,
     )

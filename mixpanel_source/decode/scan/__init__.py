@@ -2,8 +2,8 @@
 
 Values are examined byte by byte only here. Nothing here repairs or guesses: a line that is not
 plain is left to the modules that are slow and exact. These also read small blocks, because loading
-the compiled code takes half a second, and all blocks while it is being compiled, see `compiling`:
-that takes ten seconds, once on each machine.
+the compiled code takes half a second, all blocks while it is being compiled, see `compiling`, which
+takes ten seconds, once on each machine, and all blocks if numba is not installed.
 
 How memory is accessed, in all modules here:
 

@@ -5,8 +5,12 @@ Useful in the build of a container image.
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
+
 from filelock import FileLock
 
+from ...errors import ConfigError
 from ..blocks import ReadBlock
 from ..decoded import Selection
 from ..decoder import BlockDecoder
@@ -23,9 +27,18 @@ _LOCK_S = 120.0
 
 
 def compile_scanner() -> None:
-    """Compile all functions of the scanner, unless the cache has them already."""
+    """Compile all functions of the scanner, unless the cache has them already.
+
+    Raises:
+        ConfigError: numba is not installed.
+    """
+    if find_spec("numba") is None:
+        raise ConfigError(
+            "There is nothing to compile without numba. Install it: pip install "
+            "'mixpanel-source[fast]'."
+        )
     directory = cache_directory()
-    if directory is None:
+    if directory is None or (directory / COMPLETE).exists():
         return
     with FileLock(directory / "lock", timeout=_LOCK_S):
         if (directory / COMPLETE).exists():
@@ -45,5 +58,15 @@ def _use(lines: bytes, kind: RowKind, identifier: RowIdentifier) -> None:
     BlockDecoder(kind, Selection(raw=True, digest=True)).decode(block, start=0)
 
 
+def main() -> int:
+    """Compile, and return the exit code."""
+    try:
+        compile_scanner()
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a program
+        return error.exit_code
+    return 0
+
+
 if __name__ == "__main__":
-    compile_scanner()
+    sys.exit(main())

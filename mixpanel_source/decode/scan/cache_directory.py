@@ -45,6 +45,9 @@ def cache_directory() -> Path | None:
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
             if not _is_ours(directory):
                 continue
+            # nothing more is written, as in a container image whose files belong to root
+            if (directory / COMPLETE).exists():
+                return directory
             tempfile.TemporaryFile(dir=directory).close()
             if is_new:
                 _remove_old(parent)

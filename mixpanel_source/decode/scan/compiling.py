@@ -1,6 +1,7 @@
 """Compiles the scanner in a process of its own, while blocks are still read without it.
 
-Compiling takes ten seconds, once on each machine. Most first loads are done before that.
+Compiling takes ten seconds, once on each machine. Most first loads are done before that. Without
+numba, which is an extra, all blocks are read without the scanner.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 
@@ -28,15 +30,22 @@ class Compilation:
         self._lock = Lock()
         self._is_ready = False
         self._process: subprocess.Popen[bytes] | None = None
+        self.lacks_numba = False
+        """Whether the scanner was wanted, and numba cannot be imported."""
 
     def is_ready(self) -> bool:
         """Whether the machine code is there; starts compiling it if it is not."""
-        if not self._is_ready:
+        if not self._is_ready and not self.lacks_numba:
             with self._lock:
                 self._is_ready = self._look()
         return self._is_ready
 
     def _look(self) -> bool:
+        try:
+            import_module("numba")
+        except ImportError:  # not installed, or not for these versions of Python and NumPy
+            self.lacks_numba = True
+            return False
         directory = cache_directory()
         # without a cache, another process would compile in vain
         if directory is None or (directory / COMPLETE).exists():

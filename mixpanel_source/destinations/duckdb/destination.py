@@ -67,7 +67,7 @@ class DuckDb(DuckDbSql):
         if self._file is None:
             return super().build_beside()
         # the name finds the other settings of the destination
-        name = self._pipeline.destination.destination_name
+        name = self._pipeline.destination.configured_name
         return MergingDuckDb(str(self._file), destination_name=name)
 
     @property

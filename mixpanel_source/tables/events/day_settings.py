@@ -1,25 +1,29 @@
 """Which settings each day was loaded with, kept in the pipeline's state.
 
-Pure. Days that were loaded with another `project_timezone` or another `properties` have other
+Pure. Days that were loaded with another `project_timezone`, `properties` or `mask` have other
 values or columns than the rest. Only loading them again changes that, so each run names them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 from typing import Any
 
+from ...config.masking import UNMASKED, key_of
 from ...config.model import Config
 from ...windows import DAY, Window
 
 EFFECTS = {
     "project_timezone": "their times are of another zone",
     "properties": "their properties are in other columns",
+    "mask": "they hold values as Mixpanel served them, or masked in another way",
 }
 """Setting -> what is different about days that were loaded with another value."""
 
+OLDEST = {"mask": UNMASKED}
+"""Setting -> its value for days that were loaded before it was recorded."""
 MAX_NAMED = 3
 """Runs of days that a warning lists."""
 Values = dict[str, str]
@@ -36,7 +40,11 @@ class DaySettings:
             config: the settings of this run.
         """
         self._state = state
-        self._now = {name: str(getattr(config, name)) for name in EFFECTS}
+        self._now = {
+            "project_timezone": config.project_timezone,
+            "properties": config.properties,
+            "mask": config.mask_version,
+        }
 
     def start(self, loaded: Window | None) -> None:
         """Assume that days loaded before this was kept have the settings of this run.
@@ -45,13 +53,36 @@ class DaySettings:
             loaded: these days; None if there are none.
         """
         if loaded is not None and "day_settings" not in self._state:
-            self.record(loaded)
+            self._record(loaded, {**self._now, **OLDEST})
 
-    def record(self, window: Window) -> None:
-        """Record that `window` is loaded with the settings of this run."""
+    def record(self, window: Window, *, kept: Collection[date] = ()) -> None:
+        """Record that `window` is loaded with the settings of this run.
+
+        Args:
+            window: now in the load package.
+            kept: days of it that keep the rows that they had.
+        """
+        if not kept:
+            self._record(window, self._now)
+            return
+        for day in window.days:
+            if day not in kept:
+                self._record(Window(day, day), self._now)
+
+    def with_other_key(self, days: Collection[date]) -> list[date]:
+        """Those of the days whose keys of rows were made with another `mask_key`, or with none."""
+        masks = [(run, key_of(values["mask"])) for run, values in self._runs()]
+        return [
+            day
+            for day in days
+            if next((key for run, key in masks if run.first <= day <= run.last), UNMASKED)
+            != key_of(self._now["mask"])
+        ]
+
+    def _record(self, window: Window, of_window: Values) -> None:
         runs = [(rest, values) for days, values in self._runs() for rest in days.without(window)]
         merged: list[tuple[Window, Values]] = []
-        for days, values in sorted([*runs, (window, self._now)], key=lambda run: run[0]):
+        for days, values in sorted([*runs, (window, of_window)], key=lambda run: run[0]):
             if merged and merged[-1][1] == values and merged[-1][0].last + DAY == days.first:
                 merged[-1] = (Window(merged[-1][0].first, days.last), values)
             else:
@@ -77,6 +108,6 @@ class DaySettings:
 
     def _runs(self) -> list[tuple[Window, Values]]:
         return [
-            (Window(date.fromisoformat(first), date.fromisoformat(last)), values)
+            (Window(date.fromisoformat(first), date.fromisoformat(last)), {**OLDEST, **values})
             for first, last, values in self._state.get("day_settings", ())
         ]

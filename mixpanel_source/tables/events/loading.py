@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from functools import partial
 from itertools import compress
 
 import dlt
+import numpy as np
 from dlt.common.typing import TDataItems
 
 from ...decode.columns import ColumnMap, StoredColumn
 from ...decode.decoded import Selection
 from ...decode.decoder import BlockDecoder
+from ...decode.event_time import day_number
 from ...decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ...decode.value_types import EVENT
 from ...destinations.replacement import Replacement
@@ -34,6 +36,7 @@ from ..emit import (
     VerifiedRows,
     build_decoder,
     closing_items,
+    column_items,
     count_workers,
     find_positions,
     iter_items,
@@ -89,7 +92,8 @@ def iter_events(context: LoadContext) -> Iterator[TDataItems]:
         days = _days_to_load(context, ledger)
         context.progress.days_planned(NAME, len(days))
         yield from loader.iter_items(days)
-    yield from closing_items(package, state, PROPERTY_COLUMNS)
+    yield from column_items(package, state, config, PROPERTY_COLUMNS)
+    yield from closing_items(package)
 
 
 def _record_lost(context: LoadContext, package: LoadPackage, ledger: Ledger) -> None:
@@ -240,15 +244,29 @@ class _WindowLoader:
                 read_on=load.read_on,
                 has_strays=unit.has_strays,
             )
+            self._leave_out_unknown(part, load.kept_days)
             yield from self._iter_window(part, load)
             kept |= load.kept_days
         for part in unit.parts:
             self._record(part.window, part.fetched.spooled.fetched_at)
             self._ledger.record_window(part.window, has_strays=part.filed.has_strays)
-            self._settings.record(part.window)
+            self._settings.record(part.window, kept=kept)
         if kept and not unit.is_single:
             # a row that was kept is stored where it was, which may be in another part
             self._ledger.record_window(unit.span, has_strays=unit.has_strays)
+
+    def _leave_out_unknown(self, part: ReadWindow, kept: Collection[date]) -> None:
+        """Add no events to kept days whose events have other keys, so that none is there twice."""
+        days = self._settings.with_other_key(kept)
+        if not days:
+            return
+        index = part.fetched.verified.index
+        index.drop(np.flatnonzero(np.isin(index.days, [*map(day_number, days)])))
+        logger.warning(
+            "export: mask or mask_key has changed since %s was loaded. It keeps its events as they "
+            "are, and no new ones are added to it.",
+            ", ".join(map(str, days)),
+        )
 
     def _iter_window(self, part: ReadWindow, load: WindowLoad) -> Iterator[TDataItems]:
         window, fetched = part.window, part.fetched
@@ -272,7 +290,8 @@ class _WindowLoader:
     def _iter_rejected(
         self, fetched: VerifiedRows, decoder: BlockDecoder, load: WindowLoad
     ) -> Iterator[TDataItems]:
-        writer = RejectedWriter(load, self._context.forgotten, keeping(self._guard.kept_days))
+        replaced = keeping(self._guard.kept_days)
+        writer = RejectedWriter(load, self._context.forgotten, replaced, mask=decoder.mask)
         window = iter_days(load.first_day, load.last_day)
         days = [day for day in window if day not in load.kept_days]
         rows = find_rejected(fetched, decoder)

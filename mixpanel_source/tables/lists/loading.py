@@ -24,6 +24,7 @@ from ..emit import closing_items
 from ..package import LoadPackage
 from ..rejected import RejectedWriter
 from .fetching import ListFetcher, Row, list_request
+from .history import Versions, may_keep_history
 from .managed import ACCOUNT, PARAMS, path_params
 from .readers import READERS, read_lists
 
@@ -60,7 +61,7 @@ def iter_list(context: LoadContext, name: str) -> Iterator[TDataItems]:
             entries=entries,
             columns=columns[table],
         )
-    yield from closing_items(package, {})
+    yield from closing_items(package)
 
 
 def _is_expected(refusal: RequestError, table: Table) -> bool:
@@ -84,13 +85,18 @@ def _iter_table(
         else:
             rows.append(entry)
     replacement = Replacement(keep=next(iter(columns)))
+    number = len(rows)
+    if may_keep_history(table, context.config):
+        versions = Versions(table, replacement)
+        replacement, rows = versions.replacement, versions.rows(rows, context.now())
+        columns = {**columns, **versions.columns}
     yield rows_for(
         rows or [replacement.tombstone_row()],
         table,
         write_disposition=replacement.write_disposition,
         columns={name: {"data_type": data_type} for name, data_type in columns.items()},
     )
-    load = fetcher.take_window_load(table, len(rows))
+    load = fetcher.take_window_load(table, number)
     writer = RejectedWriter(load, context.forgotten)
     yield from writer.iter_items(fetcher.rejected.pop(table, ()))
     package.add(load)

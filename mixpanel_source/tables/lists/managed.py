@@ -20,10 +20,15 @@ ACCOUNT = "projects"
 OF_WORKSPACES = ("feature_flags", "experiments")
 """Tables whose address has the number of a data view."""
 
+_CUSTOM_PROPERTY_ID = "custom_property_id"
+
 PARAMS: Mapping[str, Mapping[str, str]] = {
     "feature_flags": {"include_archived": "true"},
     # without it another, older format is served
     "bookmarks": {"v": "2"},
+    # without it only those of the account
+    "alerts": {"skip_user_filter": "true"},
+    "custom_events": {"custom_event": "true"},
 }
 """Table -> parameters of the query string of its list."""
 
@@ -67,9 +72,15 @@ def read_workspaces(fetcher: ListFetcher) -> TableRows:
     return {"workspaces": rows}
 
 
-def read_bookmarks(fetcher: ListFetcher) -> TableRows:
-    """The saved reports."""
-    return {"bookmarks": fetcher.rows("bookmarks", PARAMS["bookmarks"])}
+def read_custom_properties(fetcher: ListFetcher) -> TableRows:
+    """The custom properties, whose id has another name in the reply."""
+    rows = fetcher.rows("custom_properties")
+    return {
+        "custom_properties": [
+            {_CUSTOM_PROPERTY_ID if name == "customPropertyId" else name: row[name] for name in row}
+            for row in rows
+        ]
+    }
 
 
 def path_params(table: str, config: Config) -> dict[str, str] | None:

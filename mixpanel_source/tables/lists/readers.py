@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from ...catalog.tables import find_table
 from ...decode.row_shape import NOT_A_LIST, NOT_AN_OBJECT
 from ...errors import AuthError, RequestError, UnavailableError
 from . import managed
@@ -15,7 +16,8 @@ RUNS = "data_pipeline_runs"
 def read_lists(names: list[str], fetcher: ListFetcher) -> TableRows:
     """Each table is the list of the endpoint of its name; one that is refused stops no other."""
     selected, *beside = names
-    found = {selected: fetcher.rows(selected)}
+    asked = find_table(selected).endpoint.name
+    found = {selected: fetcher.rows(asked, managed.PARAMS.get(selected))}
     for name in beside:
         try:
             found[name] = fetcher.rows(name)
@@ -109,6 +111,6 @@ READERS: Mapping[str, Callable[[ListFetcher], TableRows]] = {
     "experiments": managed.read_experiments,
     "warehouse_imports": managed.read_warehouse_imports,
     "workspaces": managed.read_workspaces,
-    "bookmarks": managed.read_bookmarks,
+    "custom_properties": managed.read_custom_properties,
 }
 """Table -> how its replies become rows, where they are more than a list of its rows."""

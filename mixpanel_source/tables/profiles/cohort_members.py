@@ -9,6 +9,7 @@ Source: https://developer.mixpanel.com/reference/engage-query (filter_by_cohort)
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 from dlt.common.typing import TDataItems
 
 from ...api.request import Request
+from ...config.masking import UNMASKED
 from ...config.model import Config
 from ...decode.decoded import Decoded, Selection
 from ...decode.decoder import BlockDecoder
@@ -30,15 +32,19 @@ from ...destinations.replacement import Replacement
 from ..context import LoadContext
 from ..emit import Shape, closing_items, count_workers, iter_items, stored_columns
 from ..lists.fetching import ListFetcher, list_request
+from ..masked_columns import build_mask
 from ..package import LoadPackage
 from ..partitions import iter_parts
 from ..rejected import RejectedWriter, find_rejected
 from .dump import ProfileQuery, take_dump
 from .users import cohort_form
 
+logger = logging.getLogger("mixpanel_source")
+
 NAME = "cohort_members"
-COHORTS, READ_AT = "cohorts", "read_at"
-"""State of the resource: the known cohorts; cohort -> when it was read, seconds since the epoch."""
+COHORTS, READ_AT, MASKS = "cohorts", "read_at", "masks"
+"""State of the resource: the known cohorts; cohort -> when it was read, seconds since the epoch;
+the masks that the ids of members were stored with."""
 MEMBER_KEY = "member_key"
 SCHEMA = pa.schema(
     [
@@ -56,6 +62,7 @@ def iter_cohort_members(context: LoadContext) -> Iterator[TDataItems]:
     package = context.start_package(NAME)
     config = context.config
     state = dlt.current.resource_state()
+    _note_mask(config, state, is_lost=package.loss is not None and package.loss.is_table_lost)
     load = partial(_iter_cohort, context, package, state)
     known: list[int] = state.get(COHORTS, [])
     cohorts = [*config.cohort_ids]
@@ -71,7 +78,19 @@ def iter_cohort_members(context: LoadContext) -> Iterator[TDataItems]:
         if deleted:
             yield REPLACEMENT.tombstones(SCHEMA, cohort_id=[*deleted])
         state[COHORTS] = sorted({*cohorts, *known} - deleted)
-    yield from closing_items(package, {})
+    yield from closing_items(package)
+
+
+def _note_mask(config: Config, state: dict[str, Any], *, is_lost: bool) -> None:
+    """Warn while the table holds ids of members that were masked in another way, or not at all."""
+    masks: list[str] = [] if is_lost else state.get(MASKS, [UNMASKED] if READ_AT in state else [])
+    state[MASKS] = [*dict.fromkeys([*masks, config.mask_version])]
+    if len(state[MASKS]) > 1:
+        logger.warning(
+            "cohort_members: mask or mask_key has changed since it was first loaded. Former "
+            "members keep their ids as they were. To have one kind of ids, drop the table, with "
+            "its history, and sync again."
+        )
 
 
 def _list_cohorts(lister: ListFetcher) -> list[int]:
@@ -99,14 +118,15 @@ def _iter_cohort(
     context: LoadContext, package: LoadPackage, state: dict[str, Any], cohort: int
 ) -> Iterator[TDataItems]:
     workers = count_workers(context.config)
-    decoder = BlockDecoder(PROFILE, Selection(only=()), workers, context.forgotten)
+    mask = build_mask(context.config)
+    decoder = BlockDecoder(PROFILE, Selection(only=()), workers, context.forgotten, mask)
     read_at: dict[str, float] = state.setdefault(READ_AT, {})
     after = read_at.get(str(cohort), 0.0)
     dump = take_dump(context, package, _query(cohort), after=after)
     load = dump.window_load()
     with stored_columns({}, {}, context.config) as columns:
         shape = Shape(partial(_lay_out, cohort), SCHEMA)
-        writer = RejectedWriter(load, context.forgotten)
+        writer = RejectedWriter(load, context.forgotten, mask=mask)
         yield from writer.iter_items(find_rejected(dump, decoder))
         yield from iter_items(dump, decoder, shape, columns, load)
     if not load.rows:

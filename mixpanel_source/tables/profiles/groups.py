@@ -24,7 +24,7 @@ from ...decode.value_types import PROFILE
 from ...destinations.replacement import Replacement
 from ...errors import ConfigError
 from ..context import LoadContext
-from ..emit import Shape, build_decoder, closing_items, iter_items, stored_columns
+from ..emit import Shape, build_decoder, closing_items, column_items, iter_items, stored_columns
 from ..package import LoadPackage
 from ..partitions import iter_parts
 from ..rejected import RejectedWriter, find_rejected
@@ -46,7 +46,8 @@ def iter_groups(context: LoadContext) -> Iterator[TDataItems]:
     load = partial(_iter_group, context, package, state)
     parts = [(group, group) for group in _group_ids(context.config)]
     yield from iter_parts(context, package, parts, load)
-    yield from closing_items(package, state)
+    yield from column_items(package, state, context.config)
+    yield from closing_items(package)
 
 
 def _iter_group(
@@ -58,7 +59,7 @@ def _iter_group(
     load = dump.window_load()
     with stored_columns(state, COLUMNS, context.config) as columns:
         shape = Shape(partial(_lay_out, group), SCHEMA)
-        writer = RejectedWriter(load, context.forgotten)
+        writer = RejectedWriter(load, context.forgotten, mask=decoder.mask)
         yield from writer.iter_items(find_rejected(dump, decoder))
         yield from iter_items(dump, decoder, shape, columns, load)
     if not load.rows:

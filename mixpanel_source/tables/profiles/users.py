@@ -24,7 +24,8 @@ from ...decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
 from ...decode.value_types import PROFILE
 from ...destinations.replacement import Replacement
 from ..context import LoadContext
-from ..emit import Shape, build_decoder, closing_items, iter_items, stored_columns
+from ..emit import Shape, build_decoder, closing_items, column_items, iter_items, stored_columns
+from ..masked_columns import is_recorded
 from ..rejected import REPLACE_PART, REPLACE_ROWS, RejectedWriter, find_rejected
 from .dump import ProfileQuery, take_dump
 
@@ -54,7 +55,7 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
     if package.loss is not None and package.loss.is_table_lost:
         state.pop(READ_AT, None)
     if _is_archive_older(context, state):
-        yield from closing_items(package, state)
+        yield from closing_items(package)
         return
     filters = config.profile_filters
     now = context.clock.time()
@@ -73,7 +74,7 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
     with stored_columns(state, ENGAGE_COLUMNS, config) as columns:
         shape = Shape(engage_layout, ENGAGE_SCHEMA)
         replaces = REPLACE_PART if since is None else REPLACE_ROWS
-        writer = RejectedWriter(load, context.forgotten, replaces)
+        writer = RejectedWriter(load, context.forgotten, replaces, mask=decoder.mask)
         yield from writer.iter_items(find_rejected(dump, decoder))
         yield from iter_items(dump, decoder, shape, columns, load)
     if since is None:
@@ -81,7 +82,8 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
         if config.engage_full_days or not load.rows:
             yield REPLACE_ALL.tombstones(ENGAGE_SCHEMA)
     package.add(load)
-    yield from closing_items(package, state)
+    yield from column_items(package, state, config)
+    yield from closing_items(package)
 
 
 def _is_archive_older(context: LoadContext, state: Mapping[str, Any]) -> bool:
@@ -111,6 +113,9 @@ def _updated_since(
             "engage: its filters have changed. All profiles are read again, with %s.",
             filters or "no filter",
         )
+        return None
+    if not is_recorded(config, state) and READ_AT in state:
+        logger.warning("engage: mask or mask_key has changed. All profiles are read again.")
         return None
     due_at = state.get(READ_ALL_AT, 0.0) + config.engage_full_days * DAY_S
     if READ_AT not in state or now >= due_at:

@@ -15,14 +15,17 @@ from dlt.common.typing import TDataItems
 from ...api.reply import Reply
 from ...api.request import Request
 from ...config.reports import Report, window_for
+from ...decode.masking import NO_MASK
 from ...decode.row_shape import RejectedRow
 from ...errors import ReplyError
 from ...windows import iter_days, newest_day
 from ..context import LoadContext
 from ..load_log import WindowLoad
+from ..masked_columns import build_mask
 from ..package import LoadPackage
 from ..rejected import REPLACE_PART, REPLACE_ROWS, Rejected, RejectedWriter
 from .forgotten_rows import without_forgotten
+from .masked import check_breakdowns, mask_activity
 from .reply_facts import ReplyFacts, facts_of
 from .report_requests import ACTIVITY, request_for
 from .rows import Measure, ReportQuery, Rows
@@ -71,6 +74,7 @@ class ReportLoader:
         self._package = package
         self._table = package.table
         self._state = state
+        self._mask = build_mask(context.config)
 
     def load(self, report: Report) -> Iterator[TDataItems]:
         """Yields the rows of a report, and remembers through which day it is loaded."""
@@ -85,6 +89,7 @@ class ReportLoader:
             partial(_read_report, request, query),
             patience_s=self._context.patience_s(self._package),
         )
+        check_breakdowns(facts.breakdowns or (), self._mask, subject=request.label)
         _warn_of_limits(request, facts)
         days = self._replaced_days(report, known, facts)
         if known.through is not None and days == facts.days:
@@ -94,11 +99,13 @@ class ReportLoader:
             received = len(rows)
             rows = without_forgotten(rows, self._context.forgotten)
             load.rows_forgotten = received - len(rows)
+            rows = mask_activity(rows, self._mask)
         load.rows = len(rows)
         yield from iter_tables(self._table, report.name, rows, days)
         # an entry that is rejected has no day: the replies of several days may have it
         replaced = REPLACE_PART if query.window is None else REPLACE_ROWS
-        writer = RejectedWriter(load, self._context.forgotten, replaced)
+        mask = self._mask if self._table == ACTIVITY else NO_MASK
+        writer = RejectedWriter(load, self._context.forgotten, replaced, mask=mask)
         yield from writer.iter_items(map(Rejected.of_value, rejected))
         self._package.add(load)
         if is_dated(self._table):
@@ -108,12 +115,14 @@ class ReportLoader:
         known = self._state.get(LOADED, {}).get(report.name)
         if known is None:
             return _Known(report.since)
-        if known[DEFINITION] != report.definition:
+        if known[DEFINITION] != self._definition(report):
+            is_declared_so = known[DEFINITION].startswith(report.definition)
             logger.warning(
-                "%s %s: its declaration has changed. It is loaded again from its first day; rows "
+                "%s %s: its %s has changed. It is loaded again from its first day; rows "
                 "of earlier days stay.",
                 self._table,
                 report.name,
+                "mask" if is_declared_so else "declaration",
             )
             return _Known(report.since)
         since, through = date.fromisoformat(known[SINCE]), date.fromisoformat(known[THROUGH])
@@ -145,11 +154,16 @@ class ReportLoader:
             dates = (row.date for row in rows if isinstance(row, Measure))
             since = min(since, facts.days[0], *dates)
         self._state.setdefault(LOADED, {})[report.name] = {
-            DEFINITION: report.definition,
+            DEFINITION: self._definition(report),
             SINCE: str(since),
             THROUGH: str(facts.days[-1]),
             BREAKDOWNS: facts.breakdowns,
         }
+
+    def _definition(self, report: Report) -> str:
+        """Of a report, with the mask if its rows are masked."""
+        masked = self._table == ACTIVITY and self._mask
+        return report.definition + (f" {self._config.mask_version}" if masked else "")
 
     def _query(self, report: Report, through: date | None) -> ReportQuery | None:
         """What to request now; None if nothing yet."""
@@ -195,6 +209,13 @@ def _read_report(request: Request, query: ReportQuery, reply: Reply) -> _Read:
 
 
 def _warn_of_limits(request: Request, facts: ReplyFacts) -> None:
+    if facts.sampling < 1:
+        logger.warning(
+            "%s: Mixpanel estimated the numbers from a share of %g of the users. Turn off sampling "
+            "in the report.",
+            request.label,
+            facts.sampling,
+        )
     if facts.limits:
         logger.warning(
             "%s: Mixpanel left out segments, because there are more than it returns (%s). %s",

@@ -19,8 +19,10 @@ from ...config.model import Config
 from ...config.reports import Report, reports_of
 from ..context import LoadContext
 from ..emit import closing_items
+from ..masked_columns import build_mask
 from ..partitions import iter_parts
 from .loader import LOADED, ReportLoader
+from .masked import check_reports
 from .saved_funnels import KNOWN, iter_saved_funnels
 from .schemas import FUNNELS
 
@@ -51,10 +53,11 @@ def iter_reports(context: LoadContext, table: str) -> Iterator[TDataItems]:
         state.pop(LOADED, None)
     loader = ReportLoader(context, package, state)
     reports = reports_of(context.config.reports, table)
+    check_reports(reports, build_mask(context.config))
     if not reports:
         yield from iter_saved_funnels(context, package, state)
         ids = [str(funnel_id) for funnel_id in state[KNOWN]]
         reports = [Report(id_, FUNNELS, (("funnel_id", id_),)) for id_ in ids]
     parts = [(report.name, report) for report in reports]
     yield from iter_parts(context, package, parts, loader.load)
-    yield from closing_items(package, {})
+    yield from closing_items(package)

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
+from ...decode.reply_values import is_number, to_float
 from .insights_shape import headers_of
 from .rows import ReportQuery
-from .shapes import days_of
+from .shapes import SAVED, days_of
 
+_SAMPLING = "min_sampling_factor"
 _LIMIT = re.compile("limit_hit|limit_reached|truncated")
 
 
@@ -27,6 +29,8 @@ class ReplyFacts(NamedTuple):
     """The properties that a saved report is broken down by, if it names them."""
     limits: list[str]
     """Flags of Mixpanel that say that segments are missing."""
+    sampling: float = 1.0
+    """The share of users that the numbers were estimated from."""
 
 
 def facts_of(reply: object, query: ReportQuery) -> ReplyFacts:
@@ -35,10 +39,11 @@ def facts_of(reply: object, query: ReportQuery) -> ReplyFacts:
     Raises:
         ReplyError: the reply has another shape than its endpoint documents.
     """
-    headers = headers_of(reply) if query.table == "insights" else None
+    headers = headers_of(reply) if query.table in SAVED else None
     # the first level is the metric, for which Mixpanel has several names
     breakdowns = None if headers is None else headers[1:]
-    return ReplyFacts(days_of(reply, query), breakdowns, sorted({*_iter_limits(reply)}))
+    limits = sorted({*_iter_limits(reply)})
+    return ReplyFacts(days_of(reply, query), breakdowns, limits, _sampling(reply))
 
 
 def _iter_limits(reply: object) -> Iterator[str]:
@@ -47,6 +52,12 @@ def _iter_limits(reply: object) -> Iterator[str]:
         yield from _set_flags(reply)
         meta = reply.get("meta")
         yield from _set_flags(meta) if isinstance(meta, dict) else ()
+
+
+def _sampling(reply: object) -> float:
+    meta = reply.get("meta") if isinstance(reply, dict) else None
+    factor = meta.get(_SAMPLING) if isinstance(meta, dict) else None
+    return to_float(factor) if is_number(factor) else 1.0
 
 
 def _set_flags(facts: dict[str, Any]) -> Iterator[str]:

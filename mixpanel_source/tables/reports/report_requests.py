@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import dlt
 
@@ -17,7 +19,9 @@ from ...windows import DAY, newest_day
 from .rows import ReportQuery
 from .saved_funnels import list_request
 
-ACTIVITY, JQL = "activity", "jql"
+ACTIVITY, JQL, FLOWS = "activity", "jql", "flows"
+DEFAULT_LIMIT = 3_000
+"""Segments that Mixpanel returns unless `limit` says otherwise; it allows 50,000."""
 
 
 def request_for(report: Report, query: ReportQuery) -> Request:
@@ -29,6 +33,8 @@ def request_for(report: Report, query: ReportQuery) -> Request:
     request = Request(report.endpoint, report.table, part=report.name)
     if report.table == JQL:
         return replace(request, form=_script_form(report))
+    if report.endpoint.sends_json:
+        return replace(request, json=_json_body(report))
     if query.window is None:
         return replace(request, params=query.params)
     first, last = query.window
@@ -48,9 +54,20 @@ def probe(table: str, config: Config, now: datetime) -> Request:
     report = reports[0]
     if table == JQL:
         return Request(report.endpoint, table, part=report.name, form=_script_form(report))
+    if report.endpoint.sends_json:
+        return Request(report.endpoint, table, part=report.name, json=_json_body(report))
     day = str(newest_day(now, zone=config.project_timezone, include_today=False))
     days = {"from_date": day, "to_date": day} if report.endpoint.incremental else {}
     return Request(report.endpoint, table, part=report.name, params={**report.param_map, **days})
+
+
+def _json_body(report: Report) -> dict[str, Any]:
+    """The body of a query that is no saved report."""
+    params = report.param_map
+    body: dict[str, Any] = {"bookmark": json.loads(params["bookmark"])}
+    if report.table == FLOWS:
+        return {**body, "query_type": params.get("query_type", "flows_sankey")}
+    return {**body, "queryLimits": {"limit": int(params.get("limit", DEFAULT_LIMIT))}}
 
 
 def _script_form(report: Report) -> dict[str, str]:

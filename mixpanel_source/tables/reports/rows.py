@@ -53,7 +53,7 @@ class Activity(NamedTuple):
     """The day of `time`, as Mixpanel sends it."""
     position: int
     """Position among the events of the day, from 1."""
-    time: datetime
+    time: datetime | None
     event: str
     distinct_id: str | None
     properties: str

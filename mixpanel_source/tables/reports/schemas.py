@@ -65,9 +65,15 @@ _LAYOUTS: Mapping[type, _Layout] = {
     ),
     Item: _Layout(_schema(report=_TEXT, position=_BIGINT, row=_TEXT), _REPLACE_REPORT),
 }
-_ROWS = {"event_names": Name, "property_values": Name, "activity": Activity, "jql": Item}
+_ROWS = {
+    "event_names": Name,
+    "property_values": Name,
+    "activity": Activity,
+    "jql": Item,
+    "flows": Item,
+}
 """Table -> its kind of row, if it is not `Measure`."""
-_JSON_COLUMNS = {"activity": ["properties"], "jql": ["row"]}
+_JSON_COLUMNS = {"activity": ["properties"], "jql": ["row"], "flows": ["row"]}
 
 
 def replacement_of(table: str) -> Replacement:

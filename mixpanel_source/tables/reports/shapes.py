@@ -33,6 +33,8 @@ from .insights_shape import parse_insights, range_of
 from .measures import measure, named_numbers, segment_text
 from .rows import Activity, Item, Measure, Name, ReportQuery, Rows
 
+SAVED = ("insights", "insights_queries")
+"""Tables whose replies name their days and breakdowns."""
 METRICS = {"general": "count", "unique": "unique", "average": "average"}
 """Parameter `type` -> the metric."""
 
@@ -70,7 +72,7 @@ def days_of(reply: object, query: ReportQuery) -> list[date]:
     """
     if query.window is not None:
         return [*query.window.days]
-    if query.table != "insights":
+    if query.table not in SAVED:
         return [query.today]
     return [*iter_days(*range_of(reply))]
 
@@ -153,6 +155,20 @@ def _activity(reply: object, query: ReportQuery) -> Iterator[Activity | Rejected
         )
 
 
+def _flows(reply: object, _query: ReportQuery) -> Iterator[Item]:
+    """`{name: [anything] or anything}`: each entry of a list, and each other value."""
+    members = take_object(reply, "an object with steps")
+    if not any(isinstance(value, list) for value in members.values()):
+        raise unexpected("an object with steps")
+    entries = (
+        (name, entry)
+        for name, value in members.items()
+        for entry in (value if isinstance(value, list) else [value])
+    )
+    for position, (name, entry) in enumerate(entries, 1):
+        yield Item(position, dump_json({name: entry}))
+
+
 def _items(reply: object, _query: ReportQuery) -> Iterator[Item]:
     """`[anything]`."""
     for position, row in enumerate(take_list(reply, "a list"), 1):
@@ -162,6 +178,8 @@ def _items(reply: object, _query: ReportQuery) -> Iterator[Item]:
 _SHAPES: Mapping[str, Callable[[object, ReportQuery], Iterator[Any]]] = {
     "funnels": parse_funnel,
     "insights": parse_insights,
+    "insights_queries": parse_insights,
+    "flows": _flows,
     "segmentation": _series,
     "segmentation_numeric": _series,
     "segmentation_sum": _results,

@@ -319,13 +319,14 @@ def test_faults_of_report_tables(project: Project) -> None:
         assert send(sandbox, "/api/query/events/names", {"type": "general"}).status == 200
         assert send(sandbox, "/api/2.0/funnels/list").status == 503
     names = (
-        "activity annotation_changes annotations bookmarks cohort_definitions cohorts "
-        "data_pipelines engage event_counts event_names event_properties experiments export "
-        "feature_flags frequency funnels gdpr gdpr_jobs group_updates import insights jql "
-        "lexicon lexicon_changes lookup_table lookup_tables pipeline_changes "
-        "profile_updates projects property_values retention segmentation "
-        "segmentation_average segmentation_numeric segmentation_sum service_accounts "
-        "top_events top_properties track warehouse_imports"
+        "activity alerts annotation_changes annotations bookmarks cohort_definitions "
+        "cohorts custom_properties dashboards data_pipelines drop_filters engage "
+        "event_counts event_definitions event_names event_properties experiments export "
+        "feature_flags flows frequency funnels gdpr gdpr_jobs group_updates import "
+        "insights jql lexicon lexicon_changes lookup_table lookup_tables pipeline_changes "
+        "profile_updates projects property_definitions property_values retention "
+        "segmentation segmentation_average segmentation_numeric segmentation_sum "
+        "service_accounts top_events top_properties track warehouse_imports"
     )
     assert sorted(TABLES) == names.split()
 

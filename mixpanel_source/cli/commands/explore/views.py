@@ -31,6 +31,13 @@ def add_parser(commands: Commands) -> None:
         metavar="DAYS",
         help="maximum days from the first step of the funnel to the last (default: 30)",
     )
+    parser.add_argument(
+        "--sums",
+        type=parse_names,
+        default=[],
+        metavar="PROPERTIES",
+        help="properties whose numbers the view metrics_by_user_day adds up",
+    )
     add_target(parser)
     add_json(parser)
 
@@ -48,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
         schema=options.schema,
         funnel=options.funnel,
         funnel_days=FUNNEL_DAYS if options.funnel_days is None else options.funnel_days,
+        sums=options.sums,
     )
     if options.json:
         print(json.dumps({"schema": options.schema or pipeline.dataset_name, "views": views}))

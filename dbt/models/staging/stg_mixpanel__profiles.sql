@@ -1,0 +1,7 @@
+-- One row per user profile.
+select
+    distinct_id
+    {%- for column in var('profile_columns') %},
+    {{ adapter.quote(column) }}
+    {%- endfor %}
+from {{ source('mixpanel', 'engage') }}

@@ -1,0 +1,17 @@
+"""`mixpanel-source completion`."""
+
+from __future__ import annotations
+
+from ..completion import add_completion
+from ..parser import Commands, Parser
+
+
+def add_parser(commands: Commands) -> None:
+    """Declare the command."""
+    add_completion(commands, _build_parser)
+
+
+def _build_parser() -> Parser:
+    from ..app import build_parser
+
+    return build_parser()
