@@ -369,6 +369,7 @@ COMMANDS = [
     "mcp",
     "sandbox",
     "demo",
+    "completion",
 ]
 
 
