@@ -46,7 +46,7 @@ def test_quoted_messages_exist() -> None:
     assert [message for message in messages if message not in text] == []
 
 
-@pytest.mark.parametrize("page", ["recipes.md", "installing.md"])
+@pytest.mark.parametrize("page", ["recipes.md", "orchestration.md", "installing.md"])
 def test_yaml_and_python_parse(page: str) -> None:
     """Each block is whole."""
     for block in blocks(page, "yaml"):
@@ -57,14 +57,14 @@ def test_yaml_and_python_parse(page: str) -> None:
 
 def test_units_parse() -> None:
     """Each unit of systemd has sections and keys."""
-    for block in blocks("recipes.md", "ini"):
+    for block in blocks("orchestration.md", "ini"):
         parser = configparser.ConfigParser()
         parser.optionxform = str  # type: ignore[assignment,method-assign]
         parser.read_string(block)
         assert {*parser.sections()} <= {"Unit", "Service", "Timer", "Install"}
 
 
-@pytest.mark.parametrize("page", ["recipes.md", "installing.md", "dlt.md"])
+@pytest.mark.parametrize("page", ["orchestration.md", "installing.md", "dlt.md"])
 def test_commands_exist(page: str) -> None:
     """The parser accepts each command of `mixpanel-source`, wherever on the page it is."""
     text = "".join(re.findall(r"^```\w+\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL))
@@ -76,7 +76,8 @@ def test_commands_exist(page: str) -> None:
 
 def test_cron_job_runs_as_the_user_of_the_image() -> None:
     """The volume belongs to the group of the image's user, and the paths are those of the image."""
-    (job,) = (yaml.safe_load(block) for block in blocks("recipes.md", "yaml") if "CronJob" in block)
+    yamls = blocks("orchestration.md", "yaml")
+    (job,) = (yaml.safe_load(block) for block in yamls if "CronJob" in block)
     pod: dict[str, Any] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert f"USER 10001:{pod['securityContext']['fsGroup']}" in dockerfile
