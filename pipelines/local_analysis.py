@@ -1,11 +1,12 @@
-"""A marimo notebook for data loaded into DuckDB: events, active users, retention and funnels.
+"""A marimo notebook for what is loaded: events, active users, retention and funnels.
 
-    marimo run pipelines/local_analysis.py     # read-only app
-    marimo edit pipelines/local_analysis.py    # editor
+    mixpanel-source open            # read-only app
+    mixpanel-source open --edit     # editor
 
 It needs the extra `notebook`. It reads `mixpanel.duckdb` in the working directory, or the file in
-MIXPANEL_DUCKDB, and never writes to it. MIXPANEL_FUNNEL is the initial funnel: event names
-separated by commas.
+MIXPANEL_DUCKDB, and never writes to it. With MIXPANEL_DESTINATION, the name of a PostgreSQL
+destination, it copies the tables of that database into memory. MIXPANEL_FUNNEL is the initial
+funnel: event names separated by commas.
 """
 
 import marimo
@@ -23,22 +24,45 @@ with app.setup:
     import duckdb
     import marimo as mo
 
-    from mixpanel_source import build_views
+    from mixpanel_source import build_views, open_pipeline
+    from mixpanel_source.errors import MixpanelError
 
     INK, MUTED, GRID, ACCENT, WARM = "#27303b", "#7a8594", "#e8ebef", "#3f6fae", "#e3a35c"
     PALETTE = [ACCENT, "#7fa7d6", "#5b9a82", WARM, "#a07cb0", "#c3c9d1"]
     OTHER = "all others"
     WIDTH, HEIGHT = 900, 240
     UNITS = {"day": "yearmonthdate", "week": "yearweek", "month": "yearmonth"}
+    LOADED = "FROM duckdb_views() WHERE NOT internal AND database_name = 'memory'"
     MAX_ROWS = 500
     MAX_COLUMNS = 13
 
 
 @app.function
-def open_database(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open an in-memory database with views of all tables of the file, and the package's views."""
+def open_source() -> tuple[duckdb.DuckDBPyConnection, str]:
+    """Open what the environment names: a database with the tables, and where they are from."""
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
+    if destination := os.environ.get("MIXPANEL_DESTINATION"):
+        place = copy_tables(connection, destination)
+    else:
+        place = os.environ.get("MIXPANEL_DUCKDB", "mixpanel.duckdb")
+        attach_file(connection, Path(place))
+    names = {row["name"] for row in run_query(connection, "SELECT view_name AS name " + LOADED)}
+    if "export" in names:
+        for view, query in build_views("memory.main", []).items():
+            connection.execute(f"CREATE VIEW {view} AS {query}")
+    # the queries below read the tables and no other files
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection, place
+
+
+@app.function
+def attach_file(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Create views of all tables of a DuckDB file."""
+    if not path.exists():
+        message = f"{path} does not exist"
+        raise FileNotFoundError(message)
     connection.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS loaded (READ_ONLY)")
     tables = connection.execute(
         "SELECT table_schema, table_name FROM information_schema.tables "
@@ -47,10 +71,35 @@ def open_database(path: Path) -> duckdb.DuckDBPyConnection:
     ).fetchall()
     for schema, table in tables:
         connection.execute(f'CREATE VIEW "{table}" AS FROM loaded."{schema}"."{table}"')
-    if tables:
-        for view, query in build_views("memory.main", []).items():
-            connection.execute(f"CREATE VIEW {view} AS {query}")
-    return connection
+
+
+@app.function
+def copy_tables(connection: duckdb.DuckDBPyConnection, destination: str) -> str:
+    """Copy the tables of a PostgreSQL database into memory; returns where they are."""
+    from adbc_driver_postgresql import dbapi  # noqa: PLC0415 - only here
+
+    names = {
+        "dataset": os.environ.get("MIXPANEL_DATASET", "mixpanel"),
+        "name": os.environ.get("MIXPANEL_PIPELINE", "mixpanel"),
+    }
+    pipeline = open_pipeline(destination, **names)
+    credentials: Any = pipeline.destination_client().config.credentials
+    address = credentials.to_native_representation()
+    with dbapi.connect(address) as source, source.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' "
+            "AND table_schema = $1",
+            (pipeline.dataset_name,),
+        )
+        tables = [name for (name,) in cursor.fetchall() if not name.startswith("_dlt_")]
+        for table in tables:
+            cursor.execute(f'SELECT * FROM "{pipeline.dataset_name}"."{table}"')
+            connection.register("copied", cursor.fetch_record_batch())
+            connection.execute(f'CREATE TABLE "copy_of_{table}" AS FROM copied')
+            connection.unregister("copied")
+            connection.execute(f'CREATE VIEW "{table}" AS FROM "copy_of_{table}"')
+    return f"{destination}, dataset {pipeline.dataset_name}"
 
 
 @app.function
@@ -239,32 +288,37 @@ def format_count(number: float) -> str:
 
 @app.cell
 def _():
-    path = Path(os.environ.get("MIXPANEL_DUCKDB", "mixpanel.duckdb"))
-    mo.stop(
-        not path.exists(),
-        mo.callout(
-            mo.md(
-                f"`{path}` does not exist. Load your project with `mixpanel-source sync`, or "
-                "a made-up one with `mixpanel-source demo`, then run the notebook again."
+    try:
+        database, place = open_source()
+    except FileNotFoundError as _error:
+        mo.stop(
+            True,
+            mo.callout(
+                mo.md(
+                    f"`{_error}`. Load your project with `mixpanel-source sync`, or a made-up one "
+                    "with `mixpanel-source demo`, then run the notebook again."
+                ),
+                kind="warn",
             ),
-            kind="warn",
-        ),
-    )
-    database = open_database(path)
-    tables = [
-        row["name"]
-        for row in run_query(
-            database,
-            "SELECT view_name AS name FROM duckdb_views() "
-            "WHERE NOT internal AND database_name = 'memory'",
         )
-    ]
-    mo.stop("export" not in tables, mo.callout(mo.md(f"No events in `{path}` yet."), kind="warn"))
-    return database, path, tables
+    except (duckdb.Error, MixpanelError) as _error:
+        mo.stop(
+            True,
+            mo.callout(
+                mo.md(f"The database cannot be read: {_error}. If a sync is running, wait for it."),
+                kind="danger",
+            ),
+        )
+    tables = [row["name"] for row in run_query(database, "SELECT view_name AS name " + LOADED)]
+    mo.stop(
+        "export" not in tables or not run_query(database, "SELECT 1 AS one FROM export LIMIT 1"),
+        mo.callout(mo.md(f"No events in `{place}` yet: `mixpanel-source sync`."), kind="warn"),
+    )
+    return database, place, tables
 
 
 @app.cell
-def _(database, path):
+def _(database, place):
     (_total,) = run_query(
         database,
         "SELECT count(*) AS events, count(DISTINCT nullif(distinct_id, '')) AS users, "
@@ -277,7 +331,7 @@ def _(database, path):
     )
     mo.vstack(
         [
-            mo.md(f"# What happened\n`{path}`"),
+            mo.md(f"# What happened\n`{place}`"),
             mo.hstack(
                 [
                     mo.stat(format_count(_total["events"]), label="events", bordered=True),
@@ -589,7 +643,7 @@ def _(tables):
 def _(database, query):
     try:
         result = run_query(
-            database, f"SELECT * FROM ({query.value.rstrip().rstrip(';')}) LIMIT {MAX_ROWS}"
+            database, f"SELECT * FROM ({query.value.rstrip().rstrip(';')}\n) LIMIT {MAX_ROWS}"
         )
         _shown = mo.ui.table(result, selection=None)
     except duckdb.Error as error:

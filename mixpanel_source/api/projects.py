@@ -31,9 +31,8 @@ def read_projects(client: Client) -> dict[str, dict[str, Any]] | None:
     Raises:
         AuthError: Mixpanel does not know the account.
     """
-    request = Request(endpoint("projects"), detail="project")
     try:
-        return client.send(request, _parse_projects, max_tries=_TRIES, patience_s=_PATIENCE_S)
+        return request_projects(client)
     except AuthError:
         raise
     except (RequestError, UnavailableError, PausedError) as error:
@@ -41,6 +40,19 @@ def read_projects(client: Client) -> dict[str, dict[str, Any]] | None:
             "The account's projects cannot be read, which a sync does not need. %s", error
         )
         return None
+
+
+def request_projects(client: Client) -> dict[str, dict[str, Any]]:
+    """The same, where the reason matters if they cannot be read.
+
+    Raises:
+        AuthError: Mixpanel does not know the account.
+        RequestError: the endpoint is refused or missing, as by a proxy.
+        UnavailableError: Mixpanel cannot be reached.
+        PausedError: the next request is allowed only later.
+    """
+    request = Request(endpoint("projects"), detail="project")
+    return client.send(request, _parse_projects, max_tries=_TRIES, patience_s=_PATIENCE_S)
 
 
 def _parse_projects(reply: Reply) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -67,7 +67,7 @@ def check(
         raise search(refusal, _check_project) from refusal
     results: dict[str, MixpanelError | None] = {}
     for table in tables:
-        probe = partial(_probe, table, clock)
+        probe = partial(probe_table, table, clock)
         try:
             probe(client, config)
         except AuthError as refusal:
@@ -88,16 +88,31 @@ def _check_project(client: Client, config: Config) -> bool:
     if projects is None:
         return False
     if str(config.project_id) not in projects:
-        numbers = sorted(filter(str.isdigit, projects))[:MAX_PROJECTS]
-        raise AuthError(
-            f"The service account is not a member of project_id {config.project_id}. Its projects "
-            f"are {', '.join(numbers) or 'none'}; set project_id to one of them, or add "
-            "the account to the project."
-        )
+        raise not_a_member(config, projects)
     return True
 
 
-def _probe(table: str, clock: Clock, client: Client, config: Config) -> None:
+def not_a_member(config: Config, projects: Iterable[str]) -> AuthError:
+    """The error for an account that is known, but not in the project.
+
+    Args:
+        config: the settings.
+        projects: numbers of those that it can read.
+    """
+    numbers = sorted(filter(str.isdigit, projects))[:MAX_PROJECTS]
+    return AuthError(
+        f"The service account is not a member of project_id {config.project_id}. Its projects "
+        f"are {', '.join(numbers) or 'none'}; set project_id to one of them, or add "
+        "the account to the project."
+    )
+
+
+def probe_table(table: str, clock: Clock, client: Client, config: Config) -> None:
+    """Request a little of a table, without waiting for the quota.
+
+    Raises:
+        MixpanelError: it would not load.
+    """
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
     # no waiting for the quota: a person wants the answer now, not in an hour
     client.send(RESOURCES[table].probe(config, now), _read_probe, patience_s=0)

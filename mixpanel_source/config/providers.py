@@ -3,7 +3,8 @@
 The sections are `[sources.mixpanel]` and, as `dlt init` writes it, `[sources.mixpanel_source]`. The
 places are those of dlt, in its order: the environment, `.dlt/secrets.toml`, `.dlt/config.toml` and
 any vault that dlt is configured to use. dlt's own injection would also take a bare `USERNAME` or
-`REGION` from the environment, which many systems set to something else.
+`REGION` from the environment, which many systems set to something else. A secret that is in none of
+these places is looked up in the keyring of the system.
 
 Source: https://dlthub.com/docs/general-usage/credentials/setup.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any
 
 from dlt.common.configuration.providers import ConfigProvider
@@ -25,6 +28,8 @@ from .model import SETTING_NAMES, Config
 from .parsers import is_given
 from .settings_errors import ENVIRONMENT
 
+KEYRING_SERVICE = "mixpanel-source"
+"""Under which name the keyring of the system keeps secrets, one for each username."""
 SECTIONS = (("sources", "mixpanel"), ("sources", "mixpanel_source"))
 
 
@@ -42,7 +47,23 @@ def load_config(settings: Mapping[str, object]) -> Config:
     configured = _configured_names()
     check_names(configured, places=configured)
     looked_up = {name: look_up(name) for name in SETTING_NAMES if settings.get(name) is None}
-    return build_config({**settings, **looked_up})
+    values = {**settings, **looked_up}
+    if values["secret"] is None and isinstance(username := values["username"], str):
+        values["secret"] = _read_keyring(username)
+    return build_config(values)
+
+
+def _read_keyring(username: str) -> str | None:
+    """The secret of an account; None if there is none, or no keyring."""
+    if find_spec("keyring") is None:
+        return None
+    import keyring  # noqa: PLC0415 - an extra, and slow to import
+    from keyring.errors import KeyringError  # noqa: PLC0415 - as above
+
+    with suppress(KeyringError):  # the system has no keyring, or it is locked
+        secret: str | None = keyring.get_password(KEYRING_SERVICE, username)
+        return secret
+    return None
 
 
 def load_mask(settings: Mapping[str, object]) -> tuple[MaskRules, str | None]:

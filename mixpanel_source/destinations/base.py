@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from ..errors import ConfigError, MixpanelError
 from .exclusive import ExclusiveAccess
+from .queries import Queries
 
 
 class Destination:
@@ -103,6 +105,11 @@ class Destination:
         """Whether there is something to connect to: connecting to a missing file may create it."""
         return True
 
+    @property
+    def database_file(self) -> Path | None:
+        """The file that holds the whole database, for programs that open it; None if none does."""
+        return None
+
     def check(self) -> None:
         """Check that it keeps every value, before the first request.
 
@@ -156,6 +163,17 @@ class Destination:
             MixpanelError: the destination cannot be reached.
         """
         return ExclusiveAccess()
+
+    def open_queries(self) -> Queries:
+        """Read-only queries, in connections that can reach nothing but the database.
+
+        Raises:
+            ConfigError: it offers no such connections.
+        """
+        raise ConfigError(
+            f"{self._name} cannot be queried from here. Queries are for duckdb and postgres; use a "
+            f"client of {self._name}."
+        )
 
     def erase_deleted(self) -> None:
         """Erase deleted rows also from what the destination keeps of earlier states of tables.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import dlt
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
 
 from ..destinations.registry import destination_of, find_names
 from ..errors import ConfigError
@@ -41,26 +41,45 @@ def create_views(
     Raises:
         ConfigError: Nothing is loaded yet, the destination does not take the views, or the
             funnel has a single step, or a step twice, or a property of `sums` has no numbers.
+        BusyError: The DuckDB file is open in another process.
+        MixpanelError: The destination cannot be reached.
     """
     pipeline = pipeline or open_pipeline()
     check_destination(pipeline)
-    with pipeline.sql_client() as client:
-        # only where DuckDB needs it with the database name, which changes when a file is renamed
-        tables = client.fully_qualified_dataset_name()
-        with client.with_alternative_dataset_name(schema or client.dataset_name):
-            target = client.fully_qualified_dataset_name()
-        views = build_views(
-            tables,
-            _read_properties(client, tables),
-            funnel=funnel,
-            funnel_days=funnel_days,
-            sums=sums,
-            raw=_has_raw_column(client),
-        )
-        if schema:
-            client.execute_sql(f"CREATE SCHEMA IF NOT EXISTS {target}")
-        for name, query in views.items():
-            client.execute_sql(f"CREATE OR REPLACE VIEW {target}.{name} AS\n{query}")
+    destination = destination_of(pipeline)
+    if not destination.exists:  # connecting would create it
+        raise _nothing_loaded(pipeline.dataset_name)
+    try:
+        with pipeline.sql_client() as client:
+            return _create(client, schema, funnel=funnel, funnel_days=funnel_days, sums=sums)
+    except DestinationConnectionError as error:
+        raise destination.connection_error(error) from error
+
+
+def _create(
+    client: Any,  # noqa: ANN401 - SQL clients have no common public type
+    schema: str | None,
+    *,
+    funnel: Sequence[str],
+    funnel_days: int,
+    sums: Sequence[str],
+) -> list[str]:
+    # only where DuckDB needs it with the database name, which changes when a file is renamed
+    tables = client.fully_qualified_dataset_name()
+    with client.with_alternative_dataset_name(schema or client.dataset_name):
+        target = client.fully_qualified_dataset_name()
+    views = build_views(
+        tables,
+        _read_properties(client, tables),
+        funnel=funnel,
+        funnel_days=funnel_days,
+        sums=sums,
+        raw=_has_raw_column(client),
+    )
+    if schema:
+        client.execute_sql(f"CREATE SCHEMA IF NOT EXISTS {target}")
+    for name, query in views.items():
+        client.execute_sql(f"CREATE OR REPLACE VIEW {target}.{name} AS\n{query}")
     return list(views)
 
 
@@ -92,9 +111,11 @@ def _read_properties(client: Any, tables: str) -> list[Property]:  # noqa: ANN40
     try:
         return [Property(*row) for row in client.execute_sql(query)]
     except DatabaseUndefinedRelation as error:
-        raise ConfigError(
-            f"There are no events in the dataset {client.dataset_name} yet: run a sync first."
-        ) from error
+        raise _nothing_loaded(client.dataset_name) from error
+
+
+def _nothing_loaded(dataset: str) -> ConfigError:
+    return ConfigError(f"There are no events in the dataset {dataset} yet: run a sync first.")
 
 
 def _has_raw_column(client: Any) -> bool:  # noqa: ANN401 - SQL clients have no common public type

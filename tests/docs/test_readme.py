@@ -80,7 +80,7 @@ def test_shell_examples_are_commands_that_exist() -> None:
         if words[:1] == ["mixpanel-source"]:
             cli.build_parser().parse_args(words[1:])
             seen.add(words[1])
-    assert {"make", "sync", "check", "backfill"} <= seen
+    assert {"make", "init", "sync", "backfill"} <= seen
 
 
 def test_commands_table_is_complete() -> None:

@@ -352,6 +352,7 @@ def test_malformed_durations_are_wrong_usage(run: Any, text: str) -> None:
 
 COMMANDS = [
     "",
+    "init",
     "sync",
     "backfill",
     "catch-up",
@@ -362,6 +363,10 @@ COMMANDS = [
     "reconcile",
     "forget",
     "request",
+    "views",
+    "sql",
+    "open",
+    "mcp",
     "sandbox",
     "demo",
     "completion",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...catalog.tables import find_table
@@ -48,18 +49,11 @@ def run(options: argparse.Namespace) -> int:
                 print_answer(failure)
         return results
 
-    return run_reading(options, read, as_json=_as_json, show=_print, exit_code=_exit_code)
+    return run_reading(options, read, as_json=_as_json, show=print_results, exit_code=_exit_code)
 
 
 def _as_json(results: Results) -> dict[str, str | None]:
     return {table: None if error is None else str(error) for table, error in results.items()}
-
-
-def _print(results: Results) -> None:
-    print_table(COLUMNS, [_row(table, error) for table, error in results.items()])
-    loadable = [table for table, error in results.items() if error is None]
-    if any(find_table(table).has_properties for table in loadable):
-        print(CLASSIFIED)
 
 
 def _exit_code(results: Results) -> int:
@@ -67,6 +61,14 @@ def _exit_code(results: Results) -> int:
     if failures and all(isinstance(error, PausedError) for error in failures):
         return LATER
     return FAILED if failures else DONE
+
+
+def print_results(results: Mapping[str, MixpanelError | None]) -> None:
+    """Print whether each table would load."""
+    print_table(COLUMNS, [_row(table, error) for table, error in results.items()])
+    loadable = [table for table, error in results.items() if error is None]
+    if any(find_table(table).has_properties for table in loadable):
+        print(CLASSIFIED)
 
 
 def _row(table: str, error: MixpanelError | None) -> tuple[str, str]:

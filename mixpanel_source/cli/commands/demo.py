@@ -19,9 +19,9 @@ SHOW = f"import duckdb; duckdb.connect('{constants.DUCKDB_FILE}').sql('{QUERY}')
 NEXT_STEPS = f"""
 These were made-up events. To see the most frequent of them:
   {sys.executable} -c "{SHOW}"
-To load your own project, copy .dlt/secrets.toml.example to .dlt/secrets.toml, fill it in, and
-delete the made-up data, because a dataset holds one project:
-  rm {constants.DUCKDB_FILE} && mixpanel-source check && mixpanel-source sync"""
+To look at them in the browser: mixpanel-source open
+To load your own project, delete the made-up data, because a dataset holds one project:
+  rm {constants.DUCKDB_FILE} && mixpanel-source init && mixpanel-source sync"""
 
 
 def add_parser(commands: Commands) -> None:

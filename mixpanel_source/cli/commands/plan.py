@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..options import add_json, add_projects, add_range, add_tables, add_target
 from ..output import Cell, Column, print_table
@@ -43,6 +43,7 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     with fast_imports():
+        from ...commands.as_json import plan_as_json
         from ...commands.plan import plan as make_plan
 
     def read(project: ProjectSettings) -> Plan:
@@ -54,28 +55,16 @@ def run(options: argparse.Namespace) -> int:
             **{**project.settings, "range": options.range},
         )
 
-    return run_reading(options, read, as_json=_as_json, show=_print)
+    return run_reading(options, read, as_json=plan_as_json, show=print_plan)
 
 
-def _print(plan: Plan) -> None:
+def print_plan(plan: Plan) -> None:
+    """Print what a job would request for each table, and how long all of it takes."""
     config = plan.config
     window_days = config.window_days or "auto"
     print(f"project {config.project_id}, {config.export_base_url}, window_days = {window_days}")
     print_table(COLUMNS, [_row(table, config.window_days) for table in plan.tables])
     print("\n".join(_summary_lines(plan)))
-
-
-def _as_json(plan: Plan) -> dict[str, Any]:
-    return {
-        "project_id": plan.config.project_id,
-        "tables": {table.table: table.as_json() for table in plan.tables},
-        "requests": plan.requests,
-        "requests_at_most": plan.max_requests,
-        "requests_per_hour": plan.config.requests_per_hour,
-        "requests_used": plan.used,
-        "hours": round(plan.min_s / 3_600, 2),
-        "hours_at_most": round(plan.max_s / 3_600, 2),
-    }
 
 
 def _row(table: TablePlan, window_days: int | None) -> list[Cell]:

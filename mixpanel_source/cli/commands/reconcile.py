@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..exit_codes import DONE, FAILED
 from ..options import add_json, add_max_wait, add_projects, add_range, add_target
@@ -51,6 +51,7 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     with fast_imports():
+        from ...commands.as_json import reconciliation_as_json
         from ...commands.reconcile import reconcile
 
     def read(project: ProjectSettings) -> Reconciliation:
@@ -67,34 +68,10 @@ def run(options: argparse.Namespace) -> int:
     return run_reading(
         options,
         read,
-        as_json=_as_json,
+        as_json=reconciliation_as_json,
         show=_print,
         exit_code=lambda result: DONE if result.agrees else FAILED,
     )
-
-
-def _as_json(result: Reconciliation) -> dict[str, Any]:
-    return {
-        "first": str(result.days[0]),
-        "last": str(result.days[-1]),
-        "days": len(result.days),
-        "zone": result.zone,
-        "tolerance": result.tolerance,
-        "requests": result.requests,
-        "rejected": result.rejected,
-        "agrees": result.agrees,
-        "events": [
-            {
-                "date": str(comparison.day),
-                "event": comparison.event,
-                "loaded": comparison.loaded,
-                "counted": comparison.counted,
-                "difference": comparison.difference,
-                "within": comparison.within,
-            }
-            for comparison in result.comparisons
-        ],
-    }
 
 
 def _print(result: Reconciliation) -> None:

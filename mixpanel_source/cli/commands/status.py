@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..options import add_json, add_projects, add_target
 from ..output import Cell, Column, print_table
@@ -46,6 +46,7 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     with fast_imports():
+        from ...commands.as_json import status_as_json
         from ...commands.status import status as read_status
 
     def read(project: ProjectSettings) -> Status:
@@ -56,55 +57,7 @@ def run(options: argparse.Namespace) -> int:
             **project.settings,
         )
 
-    return run_reading(options, read, as_json=_as_json, show=_print)
-
-
-def _as_json(status: Status) -> dict[str, Any]:
-    run = status.last_run
-    return {
-        "project_id": status.project_id,
-        "tables": {table.table: _table_as_json(table) for table in status.tables},
-        "last_loads": [
-            {
-                "table": load.table,
-                "part": load.part,
-                "first": str(load.window.first),
-                "last": str(load.window.last),
-                "rows": load.rows,
-                "read_at": load.read_at.isoformat(),
-            }
-            for load in status.loads
-        ],
-        "last_run": run
-        and {
-            "job": run.job,
-            "tables": list(run.tables),
-            "began_at": instant(run.began_at),
-            "ended_at": run.ended_at and instant(run.ended_at),
-            "outcome": status.outcome,
-            "rows": run.rows,
-            "failures": dict(run.failures),
-        },
-        "requests_used": status.used,
-        "requests_per_hour": status.per_hour,
-    }
-
-
-def _table_as_json(table: TableStatus) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "rows": table.rows,
-        "read_at": table.read_at and table.read_at.isoformat(),
-    }
-    if table.first is not None:
-        values |= {
-            "first": str(table.first),
-            "last": str(table.last),
-            "gaps": [str(gap) for gap in table.gaps],
-            "newest_event": table.newest_event and table.newest_event.isoformat(),
-            "synced_through": table.synced_through and str(table.synced_through),
-            "days_kept": {str(day): kept._asdict() for day, kept in table.kept_days.items()},
-        }
-    return values
+    return run_reading(options, read, as_json=status_as_json, show=_print)
 
 
 def _print(status: Status) -> None:

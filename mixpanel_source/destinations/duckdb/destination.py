@@ -16,8 +16,10 @@ from ...errors import ConfigError, MixpanelError
 from ..base import Destination
 from ..exclusive import ExclusiveAccess
 from ..file_lock import lock_file
+from ..queries import Queries
 from .errors import explain
 from .merge import MAIN, MergingDuckDb, database_name, is_ambiguous, is_unusable
+from .queries import DuckDbQueries
 
 
 class DuckDbSql(Destination):
@@ -89,6 +91,11 @@ class DuckDb(DuckDbSql):
         """Whether the file exists; connecting would create it."""
         return self._file is None or self._file.exists()
 
+    @property
+    def database_file(self) -> Path | None:
+        """The file, whatever link leads to it; None if the database is in memory."""
+        return self._file
+
     def find_dataset(self) -> str:
         """The dataset of the pipeline; where it has the file's name, the schema `main`."""
         name = self.dataset_name
@@ -134,6 +141,12 @@ class DuckDb(DuckDbSql):
             access.release()
             raise
         return access
+
+    def open_queries(self) -> Queries:
+        """Queries in processes that have the file open for reading."""
+        if self._file is None:
+            raise ConfigError("The DuckDB database is in memory. Query it in the same program.")
+        return DuckDbQueries(self._file, self.dataset_name)
 
     def _check_file(self) -> None:
         """Open the file, and correct the dataset if it could not be looked up before.

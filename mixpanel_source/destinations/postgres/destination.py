@@ -12,7 +12,9 @@ from ...sql import quote_text
 from ..base import Destination
 from ..exclusive import ExclusiveAccess
 from ..failures import find_failure
+from ..queries import Queries
 from .credentials import LibpqConfiguration
+from .queries import PostgresQueries
 
 if TYPE_CHECKING:
     from dlt.destinations.impl.postgres.postgres import PostgresClient
@@ -138,3 +140,9 @@ class Postgres(Destination):
             return lock_in_session(address, self._client.sql_client.dataset_name)
         except psycopg2.OperationalError as error:
             raise self.connection_error(error) from error
+
+    def open_queries(self) -> Queries:
+        """Queries in read-only transactions."""
+        address = self._client.config.credentials.to_native_representation()
+        schema: str = self._client.sql_client.dataset_name
+        return PostgresQueries(address, schema, self.connection_error)
