@@ -11,8 +11,10 @@ import pytest
 
 import mixpanel_source
 from mixpanel_sandbox import Project
+from mixpanel_source import archive
 from mixpanel_source.config.providers import load_config
 from mixpanel_source.errors import ConfigError, MixpanelError
+from tests.integration.test_archive import job_of, load
 from tests.integration.test_archive_guard import keys
 from tests.integration.test_reconcile import compared
 from tests.support.lab import Lab
@@ -229,3 +231,17 @@ def test_mask_in_config_file(tmp_path: Path) -> None:
     text += f'mask_key = "{KEY}"\n[sources.mixpanel.mask]\n"$email" = "hash"\n"a.b c" = "drop"\n'
     write_dlt_file(tmp_path, "config.toml", text)
     assert load_config({}).mask == (("$email", "hash"), ("a.b c", "drop"))
+
+
+def test_archive_is_masked_when_it_is_loaded(
+    masked: Lab, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It holds what was served; the mask is that of the dataset."""
+    directory = tmp_path.parent / f"{tmp_path.name}-archive"
+    served = {"mask": {}, "mask_key": None}
+    assert archive(directory, ("export", "engage"), **job_of(masked, **served)).failures == {}
+    caplog.clear()
+    loaded = load(masked, directory, mask=MASK, mask_key=KEY)
+    assert (loaded.failures, loaded.requests) == ({}, 0)
+    assert loaded.rows["export"] > 0
+    assert_nowhere(masked, tmp_path, caplog.text)
