@@ -346,7 +346,7 @@ def test_parse_fault() -> None:
     [
         ("nonsense", "unknown fault 'nonsense'; valid are 401, 402,"),
         ("429:hour=2", "unknown condition 'hour'; valid are chance, day, page,"),
-        ("429:table=events", "unknown table 'events'; valid are activity, annotation_changes,"),
+        ("429:table=events", "unknown table 'events'; valid are activity, alerts,"),
         ("429:request=two", "invalid value 'two' for request"),
         ("429:day=tomorrow", "invalid value 'tomorrow' for day"),
         ("429:times", "invalid value '' for times"),
