@@ -105,6 +105,17 @@ class Client:
         now = self._clock.time()
         return {quota: self._gate.pace.left(quota, now) for quota in QUOTAS}
 
+    def note_elsewhere(self, requests: int, server_time: ServerTime) -> None:
+        """Note requests that another process has made for this one, with the same log.
+
+        Args:
+            requests: their number.
+            server_time: what their replies said.
+        """
+        self.requests += requests
+        self.server_time = server_time
+        self._gate.refresh()
+
     def new_budget(self) -> RetryBudget:
         """The retries that the settings allow one unit of work, see `RetryBudget`."""
         return RetryBudget(self._config.retries, base_s=self._config.retry_base_seconds)
@@ -115,7 +126,7 @@ class Client:
         read: Callable[[Reply], T],
         *,
         budget: RetryBudget | None = None,
-        max_tries: int | None = None,
+        max_tries: int | Callable[[], int | None] | None = None,
         patience_s: float = constants.QUOTA_PATIENCE_SECONDS,
     ) -> T:
         """Make a request, retry where that may help, and return what `read` returns.
@@ -126,7 +137,8 @@ class Client:
             budget: the retries left to the unit of work that this request belongs to; a new budget
                 if not given.
             max_tries: maximum tries of this one request, where its caller has a better way to go on
-                than to repeat it; refusals for the quota do not count. None for no such limit.
+                than to repeat it; refusals for the quota do not count. None for no such limit. A
+                function is called after each failure.
             patience_s: maximum seconds to wait for the quota.
 
         Raises:
@@ -146,7 +158,8 @@ class Client:
                 result = self._try(request, read, tries, give_up_at)
             except UnavailableError as error:
                 resume_at = self._resume_at(request, error, budget)
-                if tries == max_tries and not isinstance(error, RateLimitedError):
+                most = max_tries() if callable(max_tries) else max_tries
+                if most is not None and tries >= most and not isinstance(error, RateLimitedError):
                     raise
                 self._wait(request, resume_at, give_up_at, why=error)
             else:

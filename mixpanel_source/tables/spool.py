@@ -83,12 +83,59 @@ class Spooled:
         return iter_row_blocks(inflate(self.chunks()) if self.gzipped else self.chunks())
 
 
+@dataclass(frozen=True)
+class SpooledParts:
+    """A verified window whose lines are in several files, one after the other; see `Spooled`."""
+
+    files: tuple[Spooled, ...]
+
+    @property
+    def path(self) -> Path:
+        """The first file."""
+        return self.files[0].path
+
+    @property
+    def gzipped(self) -> bool:
+        """False: the files are not one compressed stream."""
+        return False
+
+    @property
+    def fetched_at(self) -> float:
+        """When the first reply began, in seconds since the epoch."""
+        return min(file.fetched_at for file in self.files)
+
+    @property
+    def requests(self) -> int:
+        """Number of requests that all files took, including failed ones."""
+        return sum(file.requests for file in self.files)
+
+    @property
+    def lines_bytes(self) -> int:
+        """Uncompressed bytes of the lines."""
+        return sum(file.lines_bytes for file in self.files)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The lines of all files, uncompressed."""
+        for file in self.files:
+            end = b"\n"
+            for chunk in inflate(file.chunks()) if file.gzipped else file.chunks():
+                end = chunk[-1:] or end
+                yield chunk
+            if end != b"\n":
+                yield b"\n"
+
+    def row_blocks(self) -> Iterator[bytes]:
+        """Blocks of rows, file by file."""
+        for file in self.files:
+            yield from file.row_blocks()
+
+
 class Spool:
     """A directory of verified windows, each under a name made from its request."""
 
     def __init__(self, directory: Path) -> None:
         """Use `directory`, which is created when the first window arrives."""
-        self._directory = directory
+        self.directory = directory
         self._written: dict[str, Fingerprint] = {}
         """Provisional file -> its fingerprint, once it is complete."""
 
@@ -111,7 +158,7 @@ class Spool:
             MixpanelError: the disk is full or not writable.
         """
         with self._writing():
-            make_private(self._directory)
+            make_private(self.directory)
             file = create_private(self._provisional(name))
         written, whole, checked_at = Fingerprint(), False, 0
         try:
@@ -157,18 +204,22 @@ class Spool:
             replace_durably(self._description(name), json.dumps(description).encode())
         return spooled
 
+    def names(self, start: str) -> set[str]:
+        """The names of the windows whose names begin with `start`."""
+        return {path.stem for path in self.directory.glob(f"{escape(start)}*.json")}
+
     def remove(self, name: str) -> None:
         """Delete a window, if it is here."""
-        for path in self._directory.glob(f"{escape(name)}.*"):
+        for path in self.directory.glob(f"{escape(name)}.*"):
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Delete all windows."""
-        for path in self._directory.glob("*"):
+        for path in self.directory.glob("*"):
             path.unlink(missing_ok=True)
 
     def _check_room(self) -> None:
-        if shutil.disk_usage(self._directory).free < constants.DISK_RESERVE_BYTES:
+        if shutil.disk_usage(self.directory).free < constants.DISK_RESERVE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @contextmanager
@@ -177,18 +228,18 @@ class Spool:
             yield
         except OSError as error:
             raise MixpanelError(
-                f"The spool directory {self._directory} cannot be written: {error.strerror}. Make "
+                f"The spool directory {self.directory} cannot be written: {error.strerror}. Make "
                 "room, or set DLT_DATA_DIR to a directory on another disk."
             ) from error
 
     def _bytes(self, name: str) -> Path:
-        return self._directory / f"{name}.jsonl"
+        return self.directory / f"{name}.jsonl"
 
     def _description(self, name: str) -> Path:
-        return self._directory / f"{name}.json"
+        return self.directory / f"{name}.json"
 
     def _provisional(self, name: str) -> Path:
-        return self._directory / f"{name}.part"
+        return self.directory / f"{name}.part"
 
 
 def spool_name(*parts: object) -> str:

@@ -238,7 +238,7 @@ def test_archive_is_masked_when_it_is_loaded(
 ) -> None:
     """It holds what was served; the mask is that of the dataset."""
     directory = tmp_path.parent / f"{tmp_path.name}-archive"
-    served = {"mask": {}, "mask_key": None}
+    served: dict[str, Any] = {"mask": {}, "mask_key": None}
     assert archive(directory, ("export", "engage"), **job_of(masked, **served)).failures == {}
     caplog.clear()
     loaded = load(masked, directory, mask=MASK, mask_key=KEY)
