@@ -111,6 +111,8 @@ KEPT_BYTES: Final = 160 * 1024 * 1024
 
 Of a window that needs more, half as much is kept and the rest is decoded again from disk.
 """
+INDEX_ROWS: Final = 1_000_000
+"""Rows of a window whose keys are held in memory, 30 bytes each; those of more go to a file."""
 BLOCK_ROWS: Final = 10_000
 """Maximum rows held as Python objects, where rows are decoded one by one."""
 BATCH_ROWS: Final = 50_000

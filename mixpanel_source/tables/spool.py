@@ -88,7 +88,7 @@ class Spool:
 
     def __init__(self, directory: Path) -> None:
         """Use `directory`, which is created when the first window arrives."""
-        self._directory = directory
+        self.directory = directory
         self._written: dict[str, Fingerprint] = {}
         """Provisional file -> its fingerprint, once it is complete."""
 
@@ -111,7 +111,7 @@ class Spool:
             MixpanelError: the disk is full or not writable.
         """
         with self._writing():
-            make_private(self._directory)
+            make_private(self.directory)
             file = create_private(self._provisional(name))
         written, whole, checked_at = Fingerprint(), False, 0
         try:
@@ -159,16 +159,16 @@ class Spool:
 
     def remove(self, name: str) -> None:
         """Delete a window, if it is here."""
-        for path in self._directory.glob(f"{escape(name)}.*"):
+        for path in self.directory.glob(f"{escape(name)}.*"):
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Delete all windows."""
-        for path in self._directory.glob("*"):
+        for path in self.directory.glob("*"):
             path.unlink(missing_ok=True)
 
     def _check_room(self) -> None:
-        if shutil.disk_usage(self._directory).free < constants.DISK_RESERVE_BYTES:
+        if shutil.disk_usage(self.directory).free < constants.DISK_RESERVE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @contextmanager
@@ -177,18 +177,18 @@ class Spool:
             yield
         except OSError as error:
             raise MixpanelError(
-                f"The spool directory {self._directory} cannot be written: {error.strerror}. Make "
+                f"The spool directory {self.directory} cannot be written: {error.strerror}. Make "
                 "room, or set DLT_DATA_DIR to a directory on another disk."
             ) from error
 
     def _bytes(self, name: str) -> Path:
-        return self._directory / f"{name}.jsonl"
+        return self.directory / f"{name}.jsonl"
 
     def _description(self, name: str) -> Path:
-        return self._directory / f"{name}.json"
+        return self.directory / f"{name}.json"
 
     def _provisional(self, name: str) -> Path:
-        return self._directory / f"{name}.part"
+        return self.directory / f"{name}.part"
 
 
 def spool_name(*parts: object) -> str:

@@ -35,7 +35,7 @@ def find_verified(
     if spooled is None or spooled.fetched_at <= after:
         return None
     try:
-        verified = verify(spooled.row_blocks(), reader)
+        verified = verify(spooled.row_blocks(), reader, directory=spool.directory)
     except (OSError, TruncatedError):
         return None
     return SpooledWindow(spooled, verified) if verified.lines_bytes == spooled.lines_bytes else None

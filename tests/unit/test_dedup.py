@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, timedelta
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mixpanel_source import constants
 from mixpanel_source.decode.index.identity import KEY_BYTES, Identities, Identity
 from mixpanel_source.decode.index.row_index import RowIndex
 from mixpanel_source.decode.json_values import content_digest
+from mixpanel_source.windows import Window
 
 EPOCH = date(1970, 1, 1)
 
@@ -54,9 +58,14 @@ identities = st.builds(
 )
 
 
-@given(st.lists(identities, max_size=30), st.integers(0, 30))
-def test_duplicates(rows: list[Identity], cut: int) -> None:
+@pytest.mark.parametrize("rows_in_memory", [1_000_000, 7])
+@given(rows=st.lists(identities, max_size=30), cut=st.integers(0, 30))
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_duplicates(
+    rows: list[Identity], cut: int, rows_in_memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The row of greatest rank stays, of equal ranks the last; numbered rows get keys instead."""
+    monkeypatch.setattr(constants, "INDEX_ROWS", rows_in_memory)
     index = make_index(rows[:cut], rows[cut:])
     positions = defaultdict(list)
     for position, row in enumerate(rows):
@@ -101,3 +110,53 @@ def test_parts(count: int) -> None:
         EPOCH + timedelta(days=20_000 + position % 2) for position in some
     ]
     assert hex_keys(index, []) == []
+
+
+def test_big_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An index on disk and one joined of parts are the same as one in memory, and leave no file."""
+    rng = np.random.default_rng(1)
+    rows = Identities.empty(30_000)
+    rows.keys[:] = rng.integers(0, 256, (20_000, KEY_BYTES), np.uint8)[
+        rng.integers(0, 20_000, len(rows.days))
+    ]
+    # rows with one key are either all numbered or none
+    rows.numbered[:] = rows.keys[:, 0] < 4
+    rows.days[:] = 20_000 + rng.integers(0, 3, len(rows.days))
+    rows.ranks[:] = np.where(rows.numbered, 0, rng.integers(0, 3, len(rows.days)))
+    rows.rejected[::1_000] = True
+    whole, on_disk, joined = RowIndex(), RowIndex(tmp_path), RowIndex(tmp_path)
+    whole.extend(rows)
+    monkeypatch.setattr(constants, "INDEX_ROWS", 4_000)
+    part = RowIndex(tmp_path)
+    for start in range(0, len(rows.days), 1_500):
+        block = Identities._make(column[start : start + 1_500] for column in rows)
+        on_disk.extend(block)
+        part.extend(block)
+        if start % 7_500 == 0:
+            joined.join(part)
+            part = RowIndex(tmp_path)
+    joined.join(part)
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+    day = EPOCH + timedelta(days=20_001)
+    facts = []
+    for index in (whole, on_disk, joined):
+        index.window = Window(day, day)
+        index.resolve_duplicates()
+        positions, days = index.outside(index.window)
+        facts.append(
+            [
+                index.dropped.tolist(),
+                sorted(map(tuple, index.duplicates.tolist())),
+                index.rejected.tolist(),
+                index.is_rejected_of(index.window).tolist(),
+                hex_keys(index, [*range(0, len(index), 7)]),
+                index.first_words().tolist(),
+                index.ranks(np.arange(0, len(index), 11)).tolist(),
+                index.rows_by_day(),
+                index.rows_by_day(index.present(), window=Window(day, day + timedelta(days=1))),
+                index.greatest_ranks(),
+                (positions.tolist(), days.tolist()),
+            ]
+        )
+    assert facts[0] == facts[1] == facts[2]
+    assert len(whole.dropped) > 5_000

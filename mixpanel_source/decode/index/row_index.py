@@ -1,14 +1,15 @@
 """The rows of a window by their keys: which are duplicates, and which day each is filed under.
 
-Pure. This is all that grows with the rows of a day: about thirty bytes for each row, and briefly
-twenty more while duplicates are found.
+Pure but for the file of `row_store`. Of a window with more than `constants.INDEX_ROWS` rows only
+the duplicates and the rejected rows are in memory.
 """
 
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
+from collections import Counter
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,64 +19,78 @@ from ...windows import Window
 from ..event_time import EPOCH_ORDINAL, NO_DAY, day_number
 from ..json_values import content_digest
 from .identity import KEY_BYTES, Identities
-
-_WORDS = KEY_BYTES // 8
-"""A key is compared as this many 64-bit words."""
+from .row_store import Partition, Rows, RowStore
 
 
-@dataclass
 class RowIndex:
     """The identities of a window's rows, in the order of the rows.
 
     A row is named by its position in the window, from 0.
     """
 
-    keys: bytearray = field(default_factory=bytearray)
-    """`KEY_BYTES` bytes for each row."""
-    own_days: array[int] = field(default_factory=lambda: array("i"))
-    """Of the rows' own times, in days since 1970-01-01; `NO_DAY` for a row without a time."""
-    window: Window | None = None
-    """That the rows were requested for, and are filed under days of; see `file_under`."""
-    _ranks: array[int] = field(default_factory=lambda: array("q"))
-    _numbered: array[int] = field(default_factory=lambda: array("b"))
-    dropped: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """Positions of the rows to drop, ascending."""
-    duplicates: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
-    """Shape (duplicates, 2): the positions of each, and of the row kept instead."""
-    _rejected: array[int] = field(default_factory=lambda: array("q"))
+    def __init__(self, directory: Path | None = None) -> None:
+        """Start without rows.
+
+        Args:
+            directory: on whose disk a big index is kept.
+        """
+        self.window: Window | None = None
+        """That the rows were requested for, and are filed under days of."""
+        self.dropped: NDArray[np.int64] = np.empty(0, np.int64)
+        """Positions of the rows to drop, ascending."""
+        self.duplicates: NDArray[np.int64] = np.empty((0, 2), np.int64)
+        """Shape (duplicates, 2): the positions of each, and of the row kept instead."""
+        self._store = RowStore(directory)
+        self._rejected: array[int] = array("q")
 
     def __len__(self) -> int:
         """The number of rows, dropped ones included."""
-        return len(self.own_days)
+        return len(self._store)
 
     def extend(self, identities: Identities) -> None:
-        """Append rows."""
-        self._rejected.frombytes((np.flatnonzero(identities.rejected) + len(self)).tobytes())
-        self.keys += identities.keys.tobytes()
-        self._numbered.frombytes(identities.numbered.tobytes())
-        self.own_days.frombytes(identities.days.tobytes())
-        self._ranks.frombytes(identities.ranks.tobytes())
+        """Append rows.
+
+        Raises:
+            MixpanelError: the disk is full or not writable.
+        """
+        self._note_rejected(identities.rejected)
+        self._store.extend(identities)
+
+    def join(self, other: RowIndex) -> None:
+        """Append the rows of another index, whose duplicates are not resolved."""
+        for _, rows in other._store.chunks():
+            self._note_rejected(rows["rejected"])
+            self._store.append(rows)
+
+    def _note_rejected(self, rejected: NDArray[np.bool_]) -> None:
+        self._rejected.frombytes((np.flatnonzero(rejected) + len(self)).tobytes())
 
     def resolve_duplicates(self) -> None:
         """Among rows with the same key, decide which to drop and give new keys to those numbered.
 
-        Kept is the row with the greatest rank; of equal ranks, the last one.
+        Kept is the row with the greatest rank; of equal ranks, the last one. Done once, when all
+        rows are here.
         """
-        positions = self._possible_duplicates()
-        words = self._key_words()[positions].T
+        pairs = [self._resolve_partition(partition) for partition in self._store.partitions()]
+        self.duplicates = np.concatenate([self.duplicates, *pairs])
+        self.dropped = np.sort(self.duplicates[:, 0])
+        self.drop(self.rejected)
+
+    def _resolve_partition(self, partition: Partition) -> NDArray[np.int64]:
+        """The duplicates of a partition, see `duplicates`."""
+        possible = _possible_duplicates(partition.rows)
+        rows, positions = partition.rows[possible], partition.positions[possible]
+        words = rows["key"].T
         # sorts by key, then rank, then position: lexsort takes its most significant key last
-        order = np.lexsort((positions, np.frombuffer(self._ranks, np.int64)[positions], *words))
-        positions, words = positions[order], words[:, order]
+        order = np.lexsort((positions, rows["rank"], *words))
+        rows, positions, words = rows[order], positions[order], words[:, order]
         # i is a repeat if row i + 1 has the same key as row i, and so outranks it
         repeats = np.flatnonzero((words[:, 1:] == words[:, :-1]).all(axis=0))
-        numbered = np.frombuffer(self._numbered, np.int8)[positions[repeats + 1]] == 1
+        numbered = rows["numbered"][repeats + 1]
         # all rejected rows have the same key, which means nothing
-        rejected = np.isin(positions[repeats], self.rejected)
-        repeated = repeats[~numbered & ~rejected]
-        self.dropped = np.sort(positions[repeated])
-        self.duplicates = np.stack((positions[repeated], positions[_ends_of_runs(repeated)]), 1)
-        self._number_rows(positions, repeats[numbered])
-        self.drop(self.rejected)
+        repeated = repeats[~numbered & ~rows["rejected"][repeats]]
+        self._number_rows(positions, repeats[numbered], rows)
+        return np.stack((positions[repeated], positions[_ends_of_runs(repeated)]), 1)
 
     @property
     def rejected(self) -> NDArray[np.int64]:
@@ -84,25 +99,22 @@ class RowIndex:
 
     def is_rejected_of(self, window: Window) -> NDArray[np.bool_]:
         """For each rejected row whether its own day lies in a window, or is not known."""
-        days = np.frombuffer(self.own_days, np.int32)[self.rejected]
+        days = self._store.take(self.rejected)["day"]
         first, last = map(day_number, window)
         own: NDArray[np.bool_] = (days == NO_DAY) | ((days >= first) & (days <= last))
         return own
 
-    @property
-    def days(self) -> NDArray[np.int32]:
-        """The days the rows are filed under, in days since 1970-01-01."""
-        return self.days_within(self.window)
-
-    def days_within(self, window: Window | None) -> NDArray[np.int32]:
-        """The own days of the rows, moved to the nearest day of a window.
-
-        Rows without a time have the first day of the window.
-        """
-        days = np.frombuffer(self.own_days, np.int32)
-        if window is None:
-            return days
-        return np.clip(days, day_number(window.first), day_number(window.last))
+    def outside(self, window: Window) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Positions and own days of the rows that are not dropped and whose day is outside."""
+        positions, own_days = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
+        for start, rows in self._store.chunks():
+            days = rows["day"]
+            found = days != _filed(days, window)
+            found[self.dropped_between(start, start + len(rows))] = False
+            here = np.flatnonzero(found)
+            positions.append(here + start)
+            own_days.append(days[here])
+        return np.concatenate(positions), np.concatenate(own_days)
 
     def drop(self, positions: NDArray[np.int64]) -> None:
         """Drop further rows."""
@@ -114,12 +126,14 @@ class RowIndex:
 
     def ranks(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """The ranks of the rows at `positions`."""
-        return np.frombuffer(self._ranks, np.int64)[positions]
+        return np.ascontiguousarray(self._store.take(positions)["rank"])
 
-    def first_words(self, positions: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """The first 64 bits of the keys of the rows at `positions`."""
-        words: NDArray[np.uint64] = self._key_words()[positions, 0]
-        return words
+    def first_words(self, positions: NDArray[np.int64] | None = None) -> NDArray[np.uint64]:
+        """The first 64 bits of the keys of the rows at `positions`, or of all."""
+        if positions is not None:
+            return np.ascontiguousarray(self._store.take(positions)["key"][:, 0])
+        words = [rows["key"][:, 0] for _, rows in self._store.chunks()]
+        return np.concatenate([np.empty(0, np.uint64), *words])
 
     def dropped_between(self, start: int, end: int) -> NDArray[np.int64]:
         """The rows to drop at positions [start, end), counted from `start`."""
@@ -128,7 +142,7 @@ class RowIndex:
 
     def hex_keys(self, positions: pa.Array) -> pa.Array:
         """The keys of the rows at `positions` (int64) as hexadecimal text (string)."""
-        keys = np.frombuffer(self.keys, np.uint8).reshape(-1, KEY_BYTES)[np.asarray(positions)]
+        keys = self._store.take(np.asarray(positions))["key"]
         # all texts are equally long, so the offsets of the arrow array are known beforehand
         offsets = np.arange(len(keys) + 1, dtype=np.int32) * (2 * KEY_BYTES)
         text = pa.py_buffer(keys.tobytes().hex().encode())
@@ -136,7 +150,7 @@ class RowIndex:
 
     def date_array(self, positions: pa.Array) -> pa.Array:
         """The days of the rows at `positions` (int64) as dates (date32)."""
-        days = self.days[np.asarray(positions)]
+        days = _filed(self._store.take(np.asarray(positions))["day"], self.window)
         return pa.array(days, pa.int32()).cast(pa.date32())
 
     def rows_by_day(
@@ -148,55 +162,72 @@ class RowIndex:
             positions: of the rows to count.
             window: count the rows as if they were filed under days of it.
         """
-        days = self.days_within(window or self.window)
-        counted = np.delete(days, self.dropped) if positions is None else days[positions]
-        days, counts = np.unique(counted, return_counts=True)
-        return {
-            date.fromordinal(day + EPOCH_ORDINAL): count
-            for day, count in zip(days.tolist(), counts.tolist(), strict=True)
-        }
+        window, counted = window or self.window, Counter[int]()
+        for start, rows in self._store.chunks():
+            end = start + len(rows)
+            if positions is None:
+                days = np.delete(rows["day"], self.dropped_between(start, end))
+            else:
+                first, last = np.searchsorted(positions, (start, end))
+                days = rows["day"][positions[first:last] - start]
+            numbers, counts = np.unique(_filed(days, window), return_counts=True)
+            counted.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
+        return {date.fromordinal(day + EPOCH_ORDINAL): counted[day] for day in sorted(counted)}
 
     def greatest_ranks(self) -> dict[int, int]:
         """Day, in days since 1970-01-01 -> the greatest rank of the rows filed under it."""
-        days, numbers = np.unique(self.days, return_inverse=True)
-        greatest = np.zeros(len(days), np.int64)
-        np.maximum.at(greatest, numbers, np.frombuffer(self._ranks, np.int64))
-        return dict(zip(days.tolist(), greatest.tolist(), strict=True))
+        found: dict[int, int] = {}
+        for _, rows in self._store.chunks():
+            days, numbers = np.unique(_filed(rows["day"], self.window), return_inverse=True)
+            greatest = np.zeros(len(days), np.int64)
+            np.maximum.at(greatest, numbers, rows["rank"])
+            for day, rank in zip(days.tolist(), greatest.tolist(), strict=True):
+                found[day] = max(rank, found.get(day, 0))
+        return found
 
-    def _possible_duplicates(self) -> NDArray[np.int64]:
-        """The positions of rows that share the first word of their key with another row.
-
-        Sorting one word of all rows and the whole keys of few takes less memory than sorting the
-        whole keys of all rows.
-        """
-        words = self._key_words()[:, 0].copy()
-        order = np.argsort(words)
-        words = words[order]
-        repeats = words[1:] == words[:-1]
-        shared = np.zeros(len(order), np.bool_)
-        shared[1:] |= repeats
-        shared[:-1] |= repeats
-        return order[shared]
-
-    def _key_words(self) -> NDArray[np.uint64]:
-        """Shape (rows, `_WORDS`)."""
-        return np.frombuffer(self.keys, np.uint64).reshape(-1, _WORDS)
-
-    def _number_rows(self, positions: NDArray[np.int64], repeats: NDArray[np.int64]) -> None:
+    def _number_rows(
+        self, positions: NDArray[np.int64], repeats: NDArray[np.int64], rows: Rows
+    ) -> None:
         """Give a key of its own to each row after the first with a key.
 
         Args:
             positions: of rows sorted by key.
             repeats: ascending; i is among them if row i + 1 has the same key as row i.
+            rows: at these positions.
         """
         number, before = 0, -1
         for row in repeats.tolist():
             # consecutive repeats are one run of equal keys
             number = number + 1 if row == before + 1 else 1
             before = row
-            start = int(positions[row + 1]) * KEY_BYTES
-            key = bytes(self.keys[start : start + KEY_BYTES])
-            self.keys[start : start + KEY_BYTES] = content_digest([key.hex(), number])
+            key = rows["key"][row + 1].tobytes()
+            self._store.set_key(int(positions[row + 1]), content_digest([key.hex(), number]))
+
+
+def _filed(days: NDArray[np.int32], window: Window | None) -> NDArray[np.int32]:
+    """Own days of rows, moved to the nearest day of a window.
+
+    Rows without a time have the first day of the window.
+    """
+    if window is None:
+        return days
+    return np.clip(days, day_number(window.first), day_number(window.last))
+
+
+def _possible_duplicates(rows: Rows) -> NDArray[np.int64]:
+    """The rows that share the first word of their key with another row, ascending by that word.
+
+    Sorting one word of all rows and the whole keys of few takes less memory than sorting the whole
+    keys of all rows.
+    """
+    words = np.ascontiguousarray(rows["key"][:, 0])
+    order = np.argsort(words)
+    words = words[order]
+    repeats = words[1:] == words[:-1]
+    shared = np.zeros(len(order), np.bool_)
+    shared[1:] |= repeats
+    shared[:-1] |= repeats
+    return order[shared]
 
 
 def _ends_of_runs(repeats: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from ..blocks import ReadBlock
-from ..json_values import content_digest, repair_row
+from ..json_values import DIGEST_BYTES, content_digest, repair_row
 from .identity import VOLATILE
 
 _OF_ARRIVAL = (*VOLATILE, "$mp_api_timestamp_ms", "$mp_api_endpoint", "mp_sent_by_lib_version")
@@ -32,7 +32,7 @@ class ContentComparison:
         """
         self._pairs = pairs
         self._wanted = np.unique(pairs)
-        self._digests: dict[int, bytes] = {}
+        self._digests = np.zeros((len(self._wanted), DIGEST_BYTES), np.uint8)
 
     def note(self, block: ReadBlock, start: int) -> None:
         """Read the wanted rows of a block; may be called on any thread.
@@ -42,13 +42,14 @@ class ContentComparison:
             start: position of its first row.
         """
         first, last = np.searchsorted(self._wanted, (start, start + block.row_count))
-        for position in self._wanted[first:last].tolist():
-            self._digests[position] = _digest(block.line(position - start))
+        for place, position in enumerate(self._wanted[first:last].tolist(), int(first)):
+            digest = _digest(block.line(position - start))
+            self._digests[place] = np.frombuffer(digest, np.uint8)
 
     def count_differing(self) -> int:
         """Duplicates whose content differs, once all blocks were noted."""
-        digests = self._digests
-        return sum(digests[dropped] != digests[kept] for dropped, kept in self._pairs.tolist())
+        dropped, kept = self._digests[np.searchsorted(self._wanted, self._pairs.T)]
+        return int((dropped != kept).any(axis=1).sum())
 
 
 def _digest(line: bytes) -> bytes:

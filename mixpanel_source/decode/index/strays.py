@@ -64,8 +64,4 @@ class Strays(NamedTuple):
 
 def find_strays(index: RowIndex, window: Window) -> Strays:
     """The rows of a window whose own day lies outside it."""
-    days = np.frombuffer(index.own_days, np.int32)
-    outside = (days < day_number(window.first)) | (days > day_number(window.last))
-    outside[index.dropped] = False
-    positions = np.flatnonzero(outside)
-    return Strays(positions, days[positions])
+    return Strays(*index.outside(window))

@@ -168,7 +168,8 @@ def receive(
         reply: what to read.
     """
     chunks = spool.write(name, _checked(reply, check))
-    verified = verify(iter_row_blocks(reply.inflate(chunks)), reader)
+    blocks = iter_row_blocks(reply.inflate(chunks))
+    verified = verify(blocks, reader, directory=spool.directory)
     spooled = spool.keep(
         name,
         gzipped=reply.gzipped,

@@ -149,7 +149,8 @@ def _fetch(
     while True:
         session = _Session(context, package, query, budget, refusals)
         try:
-            verified = verify(iter_row_blocks(spool.write(name, session.iter_chunks())), reader)
+            blocks = iter_row_blocks(spool.write(name, session.iter_chunks()))
+            verified = verify(blocks, reader, directory=spool.directory)
             session.check_complete(verified.index)
         except TruncatedError as failure:
             if not budget.may_restart(failure):

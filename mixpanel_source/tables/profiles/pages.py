@@ -169,7 +169,7 @@ class PageSequence:
 
         Ids that are there twice are profiles that Mixpanel has not merged. They are few.
         """
-        ids = np.frombuffer(index.keys, np.uint64).reshape(len(index), -1)[:, 0]
+        ids = index.first_words()
         _, firsts, inverse = np.unique(ids, return_index=True, return_inverse=True)
         first = firsts[inverse]
         ends = np.array(self._ends)
