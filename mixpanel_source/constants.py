@@ -78,6 +78,12 @@ AUTO_WINDOW_BYTES: Final = 32 * 1024 * 1024
 Large enough that the pause between requests is short in comparison; small enough to be repeated
 when a request fails, and to end a load package close to its intended size.
 """
+SPLIT_DAYS_ABOVE: Final = 20_000_000
+"""Default of `split_days_above`: about 3 GB as they travel, and 18 GB of lines."""
+BIG_REPLY_BYTES: Final = 64 * 1024 * 1024
+BIG_REPLY_ROWS: Final = 1_000_000
+"""A reply that failed after as many bytes, or that was expected to have as many events, may have
+failed for its size: a day is then requested in halves."""
 MAX_COLUMNS: Final = 1_000
 """Default of `max_columns`."""
 
@@ -111,7 +117,7 @@ KEPT_BYTES: Final = 160 * 1024 * 1024
 
 Of a window that needs more, half as much is kept and the rest is decoded again from disk.
 """
-INDEX_ROWS: Final = 1_000_000
+INDEX_ROWS: Final = 250_000
 """Rows of a window whose keys are held in memory, 30 bytes each; those of more go to a file."""
 BLOCK_ROWS: Final = 10_000
 """Maximum rows held as Python objects, where rows are decoded one by one."""

@@ -74,7 +74,8 @@ def _parse_filter(request: Request) -> Callable[[Event], bool] | None:
 
     def matches(event: Event) -> bool:
         name_matches = names is None or event.get("event") in names
-        return name_matches and matches_where(event.get("properties", {}))
+        properties = event.get("properties")
+        return name_matches and matches_where(properties if isinstance(properties, dict) else {})
 
     return matches
 

@@ -115,7 +115,7 @@ class Client:
         read: Callable[[Reply], T],
         *,
         budget: RetryBudget | None = None,
-        max_tries: int | None = None,
+        max_tries: int | Callable[[], int | None] | None = None,
         patience_s: float = constants.QUOTA_PATIENCE_SECONDS,
     ) -> T:
         """Make a request, retry where that may help, and return what `read` returns.
@@ -126,7 +126,8 @@ class Client:
             budget: the retries left to the unit of work that this request belongs to; a new budget
                 if not given.
             max_tries: maximum tries of this one request, where its caller has a better way to go on
-                than to repeat it; refusals for the quota do not count. None for no such limit.
+                than to repeat it; refusals for the quota do not count. None for no such limit. A
+                function is called after each failure.
             patience_s: maximum seconds to wait for the quota.
 
         Raises:
@@ -146,7 +147,8 @@ class Client:
                 result = self._try(request, read, tries, give_up_at)
             except UnavailableError as error:
                 resume_at = self._resume_at(request, error, budget)
-                if tries == max_tries and not isinstance(error, RateLimitedError):
+                most = max_tries() if callable(max_tries) else max_tries
+                if most is not None and tries >= most and not isinstance(error, RateLimitedError):
                     raise
                 self._wait(request, resume_at, give_up_at, why=error)
             else:

@@ -21,6 +21,7 @@ from ..config.providers import load_config
 from ..config.settings import Settings
 from ..config.tables import select_tables
 from ..paths import data_directory
+from ..tables.events.day_parts import DaySplitter
 from ..tables.events.ledger import Ledger
 from ..tables.events.planning import plan_days
 from ..tables.registry import RESOURCES
@@ -44,6 +45,8 @@ class TablePlan:
     days: int = 0
     days_again: int = 0
     """How many of these days were loaded before and are read again."""
+    parts: int = 1
+    """Requests for each day, if the days are too big for one."""
     auto_requests: tuple[int, int] | None = None
     """What `window_days = auto` would request: at best, at worst."""
 
@@ -53,8 +56,9 @@ class TablePlan:
         counts = {"days": self.days, "days_again": self.days_again} if self.auto_requests else {}
         best, worst = self.auto_requests or (0, 0)
         auto = {"auto_requests": {"best": best, "worst": worst}} if self.auto_requests else {}
+        parts = {"requests_per_day": self.parts} if self.parts > 1 else {}
         exact = {} if self.is_exact else {"requests_known": False}
-        return {"requests": self.requests, **exact, **days, **counts, **auto}
+        return {"requests": self.requests, **exact, **days, **counts, **parts, **auto}
 
 
 @dataclass(frozen=True)
@@ -149,16 +153,23 @@ def _plan_export(config: Config, reader: DestinationReader, now: float) -> Table
     days = plan_days(config, ledger, datetime.fromtimestamp(now, timezone.utc))
     through = ledger.synced_through
     again = [day for day in days if through is not None and day <= through]
-    requests = count_windows(days, config.window_days)
+    splitter = DaySplitter(config.split_days_above)
+    splitter.note(ledger.rows_a_day)
+    # a day that is read in parts is not read together with others
+    parts = 1 << splitter.depth
+    widest = config.window_days if parts == 1 else 1
+    requests = count_windows(days, widest) * parts
+    auto = count_windows(days, None) if parts == 1 else len(days) * parts
     return TablePlan(
         table=EXPORT,
         requests=requests,
-        max_requests=len(days) if config.window_days is None else requests,
+        max_requests=len(days) * parts if config.window_days is None else requests,
         first=min(days, default=None),
         last=max(days, default=None),
         days=len(days),
         days_again=len(again) if config.range is None else 0,
-        auto_requests=(count_windows(days, None), len(days)),
+        parts=parts,
+        auto_requests=(auto, len(days) * parts),
     )
 
 

@@ -111,6 +111,11 @@ class Config:
         f"{constants.AUTO_WINDOW_DAYS_MAX}",
         default=1,
     )
+    split_days_above: int = setting(
+        number_from(int, 1),
+        "Maximum events per request: a day that is expected to have more is read in parts",
+        default=constants.SPLIT_DAYS_ABOVE,
+    )
     include_today: bool = setting(
         parse_flag, "Also load today, which is still incomplete", default=False
     )

@@ -25,6 +25,7 @@ class Settings(TypedDict, total=False):
     range: Sequence[date | str] | str | None
     lookback_days: int | str | None
     window_days: int | str | None
+    split_days_above: int | str | None
     include_today: bool | str | None
     project_timezone: str | None
     catch_up_days: int | str | None

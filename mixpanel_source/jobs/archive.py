@@ -190,7 +190,8 @@ def _archive_events(
         served.discard_future()
         if queue:
             downloads.prefetch(queue.peek())
-        spool.remove(fetched.name)
+        for name in fetched.names:
+            spool.remove(name)
         result.add(context, archive.find(EVENTS, window.first))
 
 

@@ -33,6 +33,7 @@ def mixpanel_source(
     range: Sequence[date | str] | str | None = None,
     lookback_days: int | str | None = None,
     window_days: int | str | None = None,
+    split_days_above: int | str | None = None,
     include_today: bool | str | None = None,
     project_timezone: str | None = None,
     catch_up_days: int | str | None = None,
@@ -90,6 +91,8 @@ def mixpanel_source(
             late events (a whole number from 0 to 366; default: `5`).
         window_days: Days per request; `auto`: more where days are small, up to 31 (auto or a whole
             number from 1 to 366; default: `1`).
+        split_days_above: Maximum events per request: a day that is expected to have more is read in
+            parts (a whole number of 1 or more; default: `20000000`).
         include_today: Also load today, which is still incomplete (true or false; default: `false`).
         project_timezone: Time zone of a project created before 2023, whose event times are local
             (an IANA time zone; default: `UTC`).

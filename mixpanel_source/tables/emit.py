@@ -33,7 +33,7 @@ from .dlt_items import rows_for, with_hints, with_schema
 from .load_log import COLUMNS_TABLE, LOADS_KEY, LOADS_TABLE, WindowLoad, describe_rejected
 from .masked_columns import build_mask, describe_columns, is_recorded
 from .package import LoadPackage
-from .spool import Spooled
+from .spool import Spooled, SpooledParts
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -79,7 +79,7 @@ class VerifiedRows(Protocol):
     """Rows on disk that were read once and are complete."""
 
     @property
-    def spooled(self) -> Spooled:
+    def spooled(self) -> Spooled | SpooledParts:
         """The file."""
 
     @property
@@ -133,7 +133,7 @@ def iter_items(
 
 
 def iter_tables(
-    spooled: Spooled,
+    spooled: Spooled | SpooledParts,
     verified: VerifiedWindow,
     decoder: BlockDecoder,
     lay: Lay,
@@ -196,7 +196,11 @@ def iter_rejected(rows: VerifiedRows, decoder: BlockDecoder) -> Iterator[bytes]:
 
 
 def _iter_parts(
-    spooled: Spooled, verified: VerifiedWindow, decoder: BlockDecoder, *, release: bool = True
+    spooled: Spooled | SpooledParts,
+    verified: VerifiedWindow,
+    decoder: BlockDecoder,
+    *,
+    release: bool = True,
 ) -> Iterator[tuple[ReadBlock, int]]:
     """The blocks of a window, each with the position of its first row; see `_iter_blocks`."""
     position = 0
@@ -210,7 +214,11 @@ def _iter_parts(
 
 
 def _iter_blocks(
-    spooled: Spooled, verified: VerifiedWindow, decoder: BlockDecoder, *, release: bool
+    spooled: Spooled | SpooledParts,
+    verified: VerifiedWindow,
+    decoder: BlockDecoder,
+    *,
+    release: bool,
 ) -> Iterator[ReadBlock]:
     """The blocks of a window: those still in memory, then the others.
 

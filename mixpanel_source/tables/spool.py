@@ -83,6 +83,53 @@ class Spooled:
         return iter_row_blocks(inflate(self.chunks()) if self.gzipped else self.chunks())
 
 
+@dataclass(frozen=True)
+class SpooledParts:
+    """A verified window whose lines are in several files, one after the other; see `Spooled`."""
+
+    files: tuple[Spooled, ...]
+
+    @property
+    def path(self) -> Path:
+        """The first file."""
+        return self.files[0].path
+
+    @property
+    def gzipped(self) -> bool:
+        """False: the files are not one compressed stream."""
+        return False
+
+    @property
+    def fetched_at(self) -> float:
+        """When the first reply began, in seconds since the epoch."""
+        return min(file.fetched_at for file in self.files)
+
+    @property
+    def requests(self) -> int:
+        """Number of requests that all files took, including failed ones."""
+        return sum(file.requests for file in self.files)
+
+    @property
+    def lines_bytes(self) -> int:
+        """Uncompressed bytes of the lines."""
+        return sum(file.lines_bytes for file in self.files)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The lines of all files, uncompressed."""
+        for file in self.files:
+            end = b"\n"
+            for chunk in inflate(file.chunks()) if file.gzipped else file.chunks():
+                end = chunk[-1:] or end
+                yield chunk
+            if end != b"\n":
+                yield b"\n"
+
+    def row_blocks(self) -> Iterator[bytes]:
+        """Blocks of rows, file by file."""
+        for file in self.files:
+            yield from file.row_blocks()
+
+
 class Spool:
     """A directory of verified windows, each under a name made from its request."""
 
@@ -156,6 +203,10 @@ class Spool:
             # the description comes last, and at once or not at all: only with it a window counts
             replace_durably(self._description(name), json.dumps(description).encode())
         return spooled
+
+    def names(self, start: str) -> set[str]:
+        """The names of the windows whose names begin with `start`."""
+        return {path.stem for path in self.directory.glob(f"{escape(start)}*.json")}
 
     def remove(self, name: str) -> None:
         """Delete a window, if it is here."""

@@ -10,6 +10,7 @@ from ..api.retry import RetryBudget
 from ..config.model import Config
 from ..decode.parallel import Check, Prefetch
 from ..windows import Window, WindowQueue, WindowSizer
+from .events.day_parts import DaySplitter
 
 
 class WindowRequests:
@@ -19,6 +20,8 @@ class WindowRequests:
         """Start with nothing requested."""
         self.sizer = WindowSizer(config.window_days)
         """Decides how many days a request covers; learns over all packages."""
+        self.splitter = DaySplitter(config.split_days_above)
+        """Decides into how many parts a day is cut; learns over all packages."""
         self.serves_other_days: bool | None = None
         """Whether replies have rows of days that were not requested; None if not known."""
         self._client = client
@@ -32,10 +35,8 @@ class WindowRequests:
             self._budgets[window] = self._client.new_budget()
         return self._budgets[window]
 
-    def max_tries(self, window: Window) -> int | None:
-        """Tries of a window before it is halved; None for a single day, which cannot be."""
-        if window.length_days == 1:
-            return None
+    def max_tries(self) -> int:
+        """Tries of a window, or of a part of a day, before it is halved."""
         return 2 if self._retries else 1
 
     def halve(self, window: Window, queue: WindowQueue) -> bool:

@@ -23,7 +23,7 @@ from mixpanel_source.config.build import build_config
 from mixpanel_source.decode.blocks import BlockReader
 from mixpanel_source.decode.index.identity import EventIdentifier
 from mixpanel_source.errors import MixpanelError
-from mixpanel_source.tables.events.downloads import build_request, receive
+from mixpanel_source.tables.events.fetching import build_request, receive
 from mixpanel_source.tables.lists.fetching import ListFetcher
 from mixpanel_source.tables.profiles.dump import ProfileQuery, read_page
 from mixpanel_source.tables.profiles.pages import PageSequence

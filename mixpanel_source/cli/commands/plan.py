@@ -103,6 +103,12 @@ def _summary_lines(plan: Plan) -> list[str]:
         f"{_total(plan)}, {pace}{made}",
         f"takes at least {duration(plan.min_s)}: if started now, until {end}",
     ]
+    lines += [
+        f"{table.table}: each day is read in {table.parts} parts, because the last one had more "
+        "events than split_days_above"
+        for table in plan.tables
+        if table.parts > 1
+    ]
     if plan.max_s > plan.min_s:
         end = instant(plan.began_at + plan.max_s)
         lines.append(f"with one request per day, {duration(plan.max_s)}: until {end}")

@@ -25,7 +25,7 @@ from ...errors import ConfigError, MixpanelError
 from ...windows import settled_on
 from ..events.archive_guard import find_kept_days
 from ..load_log import date_in_utc
-from ..spool import CHUNK_BYTES, Spooled
+from ..spool import CHUNK_BYTES, Spooled, SpooledParts
 from .manifest import SUFFIX, ArchivedFile, Manifest, parse_manifest
 from .storage import Storage, open_storage
 
@@ -129,7 +129,7 @@ class Archive:
             "delete its entry there and archive the day again."
         )
 
-    def keep(self, table: str, day: date, spooled: Spooled, index: RowIndex) -> None:
+    def keep(self, table: str, day: date, spooled: Spooled | SpooledParts, index: RowIndex) -> None:
         """Add what was fetched, in place of what was archived of the same day before.
 
         A settled day that Mixpanel serves with markedly fewer events than the file has keeps its
@@ -158,7 +158,7 @@ class Archive:
         if self._lock is not None:
             self._lock.release()
 
-    def _stays(self, held: ArchivedFile, spooled: Spooled, index: RowIndex) -> bool:
+    def _stays(self, held: ArchivedFile, spooled: Spooled | SpooledParts, index: RowIndex) -> bool:
         if held.table != EVENTS or self._accepts_deletions:
             return False
         served = len(index) - len(index.dropped)
@@ -178,7 +178,9 @@ class Archive:
             )
         return bool(kept)
 
-    def _write(self, table: str, day: date, spooled: Spooled, index: RowIndex) -> ArchivedFile:
+    def _write(
+        self, table: str, day: date, spooled: Spooled | SpooledParts, index: RowIndex
+    ) -> ArchivedFile:
         """Write a file that has its name only after `_replace`."""
         digest, size = sha256(), 0
 
@@ -331,7 +333,7 @@ def _filters(config: Config) -> dict[str, dict[str, Any]]:
     return {EVENTS: config.filters, PROFILES: config.profile_filters}
 
 
-def _compressed(spooled: Spooled) -> Iterator[bytes]:
+def _compressed(spooled: Spooled | SpooledParts) -> Iterator[bytes]:
     """The file as gzip; as it was served, if Mixpanel compressed it."""
     if spooled.gzipped:
         yield from spooled.chunks()

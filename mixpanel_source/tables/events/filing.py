@@ -18,7 +18,8 @@ from ...decode.index.strays import Strays, find_strays
 from ...errors import AuthError, RequestError
 from ...windows import Window, newest_day
 from ..context import LoadContext
-from .downloads import EventDownloads, FetchedWindow
+from .downloads import EventDownloads
+from .fetching import FetchedWindow
 
 logger = logging.getLogger("mixpanel_source")
 

@@ -26,7 +26,8 @@ from ..emit import build_reader
 from ..package import LoadPackage
 from ..spool import Spool, spool_name
 from ..spooled_window import find_verified
-from .downloads import MAX_SPOOL_AGE_S, build_request, receive
+from .downloads import MAX_SPOOL_AGE_S
+from .fetching import build_request, receive
 from .ledger import Ledger
 
 logger = logging.getLogger("mixpanel_source")
@@ -120,7 +121,7 @@ class _Searcher:
                 build_request(window, filtered, detail="late events"),
                 partial(receive, self._spool, name, reader, lambda: None),
                 budget=requests.budget(window),
-                max_tries=requests.max_tries(window),
+                max_tries=requests.max_tries() if window.length_days > 1 else None,
                 patience_s=self._context.patience_s(self._package),
             )
         spooled, verified = found

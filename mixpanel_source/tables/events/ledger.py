@@ -51,6 +51,16 @@ class Ledger:
         return LoadedWindows(self._state.setdefault("windows", {}), digest)
 
     @property
+    def rows_a_day(self) -> int:
+        """The events of the day loaded last, duplicates included; 0 before the first."""
+        rows: int = self._state.get("rows_a_day", 0)
+        return rows
+
+    def record_rows(self, window: Window, rows: int) -> None:
+        """Record that the days of `window` have as many events, duplicates included."""
+        self._state["rows_a_day"] = rows // window.length_days
+
+    @property
     def synced_through(self) -> date | None:
         """The newest day that a sync has loaded."""
         text = self._state.get("synced_through")

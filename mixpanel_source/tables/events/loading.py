@@ -48,7 +48,8 @@ from ..package import LoadPackage
 from ..rejected import RejectedWriter, find_rejected, keeping
 from .archive_guard import ArchiveGuard, count_held, settled_days
 from .day_settings import DaySettings
-from .downloads import NAME, EventDownloads
+from .downloads import EventDownloads
+from .fetching import NAME
 from .late_events import search_late_events
 from .ledger import Ledger
 from .planning import plan_days
@@ -189,6 +190,7 @@ class _WindowLoader:
 
     def iter_items(self, days: Sequence[date]) -> Iterator[TDataItems]:
         self._guard = self._build_guard(days)
+        self._requests.splitter.note(self._ledger.rows_a_day)
         queue = WindowQueue(days, self._requests.sizer)
         served = ServedDays(self._context, self._downloads, queue, days)
         while queue and not self._context.is_checkpoint_due(self._package):
@@ -227,6 +229,9 @@ class _WindowLoader:
         if isinstance(unit, Unit):
             read = next(part for part in unit.parts if part.window == window)
             self._requests.sizer.note(window, read.fetched.spooled.lines_bytes)
+            rows = len(read.fetched.verified.index)
+            self._requests.splitter.note(rows // window.length_days)
+            self._ledger.record_rows(window, rows)
             return unit
         if not self._requests.halve(window, queue):
             raise unit

@@ -10,7 +10,7 @@ from ...api.request import Request
 from ...config.model import Config
 from ...errors import ConfigError
 from ...windows import DAY, Window, days_to_sync, iter_days, newest_day
-from .downloads import NAME, build_request
+from .fetching import NAME, build_request
 from .ledger import Ledger
 
 logger = logging.getLogger("mixpanel_source")

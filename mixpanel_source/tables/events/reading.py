@@ -15,7 +15,8 @@ import dlt
 from ...errors import MixpanelError, ServerError, TruncatedError
 from ...windows import Window, WindowQueue
 from ..context import LoadContext
-from .downloads import NAME, EventDownloads, FetchedWindow
+from .downloads import EventDownloads
+from .fetching import NAME, FetchedWindow
 from .filing import Filed, Filer
 from .held_keys import holds_other_rows
 from .ledger import Ledger
