@@ -127,7 +127,7 @@ $(VENV)-dbt/.ready: dbt/requirements.txt requirements.txt
 
 $(VENV)/.all-$(VERSION): $(VENV)/.dev-$(VERSION)
 	@echo "setting up $(VENV) with what the slowest tests need ..."
-	@$(PIP) --editable '.[lake-tests]'
+	@$(PIP) --editable '.[lake-tests,ray]'
 	@touch $@
 
 $(VENV)-dagster/.ready-$(DAGSTER): requirements.txt pyproject.toml

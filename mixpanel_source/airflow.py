@@ -17,7 +17,7 @@ from typing import Any
 from typing_extensions import Unpack
 
 from . import constants
-from .catalog.tables import DEFAULT_TABLES
+from .catalog.tables import DEFAULT_TABLES, EXPORT
 from .config.settings import Settings
 from .config.tables import check_tables
 from .errors import ConfigError, MixpanelError
@@ -29,7 +29,6 @@ from .jobs.orchestrated import (
     metadata_of,
     run_target,
 )
-from .tables.events.downloads import NAME as EXPORT
 
 try:
     from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param

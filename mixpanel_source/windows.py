@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta, timezone
+from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -224,6 +225,12 @@ class WindowQueue:
         if not self._windows:
             self._windows.append(self._sizer.take(self._days))
         return self._windows[0]
+
+    def upcoming(self, number: int) -> list[Window]:
+        """The windows that `next` will return, at most `number` of them."""
+        while self._days and len(self._windows) < number:
+            self._windows.append(self._sizer.take(self._days))
+        return [*islice(self._windows, number)]
 
     def discard(self, window: Window) -> None:
         """Remove the days of a window that is read in another way."""

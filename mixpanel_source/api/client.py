@@ -105,6 +105,17 @@ class Client:
         now = self._clock.time()
         return {quota: self._gate.pace.left(quota, now) for quota in QUOTAS}
 
+    def note_elsewhere(self, requests: int, server_time: ServerTime) -> None:
+        """Note requests that another process has made for this one, with the same log.
+
+        Args:
+            requests: their number.
+            server_time: what their replies said.
+        """
+        self.requests += requests
+        self.server_time = server_time
+        self._gate.refresh()
+
     def new_budget(self) -> RetryBudget:
         """The retries that the settings allow one unit of work, see `RetryBudget`."""
         return RetryBudget(self._config.retries, base_s=self._config.retry_base_seconds)

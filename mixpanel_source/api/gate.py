@@ -113,6 +113,10 @@ class Gate:
                 self.pace.close(request.quota, until)
                 self.save()
 
+    def refresh(self) -> None:
+        """Take up what other processes have logged."""
+        self.pace.usage = self._log.read()
+
     def save(self) -> None:
         """Store what was used; only within a turn."""
         self._log.write(self.pace.usage)

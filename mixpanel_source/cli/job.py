@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from threading import Event
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ..errors import CancelledError, MixpanelError
+from ..errors import CancelledError, ConfigError, MixpanelError
 from .exit_codes import INTERRUPTED
 from .job_output import PROJECT_COLUMNS, print_result, project_cells, summarize_result
 from .options import (
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..jobs.sync import JobResult
     from ..tables.archive.archive import Archive
     from ..tables.context import LoadContext
+    from ..tables.engine import Engine
     from ..tables.package import TablePart
 
 _STDERR = 2
@@ -80,6 +81,8 @@ def run_job(
     tables: Callable[[ProjectSettings], Sequence[str]],
     catches_up: bool = False,
     from_archive: str | None = None,
+    engine: str = "local",
+    engine_workers: int | None = None,
     **settings: str,
 ) -> int:
     """Run a job with its progress shown, print what it did and return the exit code.
@@ -91,6 +94,8 @@ def run_job(
         tables: names of the tables that it loads, for a project.
         catches_up: see `LoadContext`.
         from_archive: directory of an archive to load from.
+        engine: see `open_engine`.
+        engine_workers: see `open_engine`.
         settings: take precedence over those configured.
     """
     if options.accept_deletions:
@@ -103,6 +108,7 @@ def run_job(
     def run(project: ProjectSettings, cancelled: Event | None = None) -> JobResult:
         from ..config.providers import load_config
         from ..config.tables import select_tables
+        from ..engines.registry import open_engine
         from ..jobs.pipeline import open_pipeline
         from ..jobs.reporting.report import reported
         from ..tables.archive.archive import archive_settings, read_archive
@@ -128,9 +134,12 @@ def run_job(
                 catches_up=catches_up,
                 from_archive=archive,
                 cancelled=cancelled,
+                engine=lambda: open_engine(engine, pipeline, workers=engine_workers),
             )
 
     if options.projects is not None:
+        if engine != "local":
+            raise ConfigError(f"--engine {engine} loads one project: leave out --projects.")
         return _run_projects(run, options)
     result = run(target_of(options))
     print_result(result, as_json=options.json, debug=options.debug)
@@ -178,6 +187,7 @@ def run_shown(
     catches_up: bool = False,
     from_archive: Archive | None = None,
     cancelled: Event | None = None,
+    engine: Callable[[], Engine | None] = lambda: None,
 ) -> AnyResult:
     """Run a job until it ends or is cancelled; on a terminal, show the progress of its tables.
 
@@ -189,6 +199,7 @@ def run_shown(
         catches_up: see `LoadContext`.
         from_archive: see `LoadContext`.
         cancelled: cancels the job; by default Ctrl-C does.
+        engine: opens the engine.
     """
     from ..tables.context import LoadContext
     from ..tables.package import Checkpoint
@@ -207,6 +218,7 @@ def run_shown(
             cancelled=cancelled,
             catches_up=catches_up,
             from_archive=from_archive,
+            engine=engine(),
         )
         result = job(context)
         if board is not None:

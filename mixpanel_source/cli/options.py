@@ -146,6 +146,23 @@ def add_from_archive(parser: Parser) -> None:
     )
 
 
+def add_engine(parser: Parser) -> None:
+    """Add `--engine` and `--engine-workers`."""
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="where events are decoded: local, in this process; ray, on a Ray cluster, for the "
+        "destinations delta and iceberg (default: local)",
+    )
+    parser.add_argument(
+        "--engine-workers",
+        type=int,
+        metavar="N",
+        help="windows that --engine ray works on at once (default: processors of the cluster)",
+    )
+
+
 def add_max_wait(parser: Parser) -> None:
     """Add `--max-wait`."""
     default = constants.QUOTA_PATIENCE_SECONDS

@@ -86,15 +86,20 @@ class ColumnMap:
             stored: the property `stored` of the map of the load before.
             max_columns: the number of columns at which new properties go to one JSON column.
         """
-        self._columns = {*fixed}
+        self._fixed = fixed
+        self._max_columns = max_columns
+        self._reset([StoredColumn(*column) for column in stored])
+
+    def _reset(self, stored: Iterable[StoredColumn]) -> None:
+        """Begin anew with these columns."""
+        self._columns = {*self._fixed}
         self._bases: dict[str, tuple[str, JsonType | None]] = {
-            name: (column, None) for column, name in fixed.items() if name is not None
+            name: (column, None) for column, name in self._fixed.items() if name is not None
         }
         self._variants: dict[Typed, str] = {}
-        self._max_columns = max_columns
         self._stored: dict[StoredColumn, None] = {}
         for column in stored:
-            self._restore(StoredColumn(*column))
+            self._restore(column)
 
     @property
     def stored(self) -> list[StoredColumn]:
@@ -134,6 +139,46 @@ class ColumnMap:
         }
         overflow = [part for part in placed if part.column == OVERFLOW]
         return merged | ({OVERFLOW: _as_objects(overflow, rows)} if overflow else {})
+
+    def adopt(self, base: Sequence[StoredColumn], assigned: Sequence[StoredColumn]) -> bool:
+        """Assign columns as another map did that began with columns of this one.
+
+        Args:
+            base: the columns that the other map began with.
+            assigned: those that it added, in its order.
+
+        Returns:
+            False if this map would have added others, for instance because it has given a name to
+            another property meanwhile; then it is unchanged.
+        """
+        before = self.stored
+        known = {*self._fixed.values(), *(column.property for column in base)}
+        for column in assigned:
+            is_new = column.property not in known
+            known.add(column.property)
+            # a map only grows: one that is as long as the base is the base
+            if len(before) > len(base) and not self._agrees(column, is_new=is_new):
+                self._reset(before)
+                return False
+            self._restore(column)
+        return True
+
+    def _agrees(self, column: StoredColumn, *, is_new: bool) -> bool:
+        """Whether another map has assigned the column that this one has or would assign.
+
+        Args:
+            column: that was assigned.
+            is_new: whether it was the first one of its property.
+        """
+        name, kind = column.column_name, JsonType(column.data_type)
+        base = self._bases.get(column.property)
+        if is_new:
+            return base == (name, kind) if base else self._new_column(column.property) == name
+        if column in self._stored or name == OVERFLOW:
+            # the other map had no more columns than this one has, so this one is full as well
+            return True
+        is_free = not self._is_full and Typed(column.property, kind) not in self._variants
+        return is_free and base is not None and variant_name(base[0], kind) == name
 
     def _place_property(self, name: str, arrays: dict[JsonType, pa.Array]) -> Iterator[Placed]:
         if name not in self._bases:

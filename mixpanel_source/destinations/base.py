@@ -44,6 +44,8 @@ class Destination:
     """Text of a member of a JSON object, `name` being the member's name as a SQL text."""
     reads_our_files: ClassVar[bool] = False
     """Whether it reads any parquet file, not only those with the properties that dlt chooses."""
+    shares_files: ClassVar[bool] = False
+    """Whether an engine of several processes may load it."""
     comments_query: ClassVar[str | None] = None
     """Query for table, column and comment of every column in a schema, `{schema}` being its name
     as a SQL text; None if columns have no comments that we can read."""

@@ -188,8 +188,7 @@ def _archive_events(
                 continue
             raise
         served.discard_future()
-        if queue:
-            downloads.prefetch(queue.peek())
+        downloads.prefetch(queue)
         for name in fetched.names:
             spool.remove(name)
         result.add(context, archive.find(EVENTS, window.first))

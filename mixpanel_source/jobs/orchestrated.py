@@ -9,10 +9,10 @@ from threading import Event
 from typing import Any, Final, TypeVar
 
 from .. import constants
+from ..catalog.tables import EXPORT
 from ..config.projects import read_project, select_projects
 from ..decode.parallel import Task
 from ..errors import MixpanelError
-from ..tables.events.downloads import NAME as EXPORT
 from .pipeline import open_pipeline
 from .reporting.report import CURRENT_PROJECT
 from .runner import JobResult

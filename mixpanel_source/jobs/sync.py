@@ -15,16 +15,16 @@ from typing_extensions import Unpack
 
 from .. import constants
 from ..api.clock import Clock
-from ..catalog.tables import DEFAULT_TABLES
+from ..catalog.tables import DEFAULT_TABLES, EXPORT
 from ..config.parsers import parse_range
 from ..config.providers import load_config
 from ..config.settings import Settings
 from ..config.tables import select_tables
+from ..engines.registry import LOCAL, open_engine
 from ..errors import ConfigError
 from ..progress import Progress
 from ..tables.archive.archive import archive_settings, read_archive, select_archived
 from ..tables.context import LoadContext
-from ..tables.events.downloads import NAME as EXPORT
 from ..tables.events.planning import check_range
 from ..tables.package import Checkpoint
 from .pipeline import open_pipeline
@@ -44,6 +44,8 @@ def sync(
     progress: Progress | None = None,
     cancelled: Event | None = None,
     from_archive: str | Path | None = None,
+    engine: str = LOCAL,
+    engine_workers: int | None = None,
     **settings: Unpack[Settings],
 ) -> JobResult:
     """Bring `tables` up to date.
@@ -60,6 +62,8 @@ def sync(
         cancelled: once set, the job loads what it has fetched and ends.
         from_archive: directory of an archive to load from, without a request. The settings need no
             credentials then; the project is that of the archive.
+        engine: where events are decoded, `local` or `ray`; see docs/scaling.md.
+        engine_workers: windows that `ray` works on at once; the cluster's processors if not given.
         settings: take precedence over those configured.
 
     Returns:
@@ -72,6 +76,7 @@ def sync(
     """
     with reported("sync", settings, clock=clock) as report:
         archive = None if from_archive is None else read_archive(from_archive)
+        pipeline = pipeline or open_pipeline()
         context = LoadContext(
             load_config({**settings, **archive_settings(archive)}),
             checkpoint=checkpoint or Checkpoint(),
@@ -80,6 +85,7 @@ def sync(
             progress=progress,
             cancelled=cancelled,
             from_archive=archive,
+            engine=open_engine(engine, pipeline, workers=engine_workers),
         )
         report.start(select_tables(tables, context.config), context)
         return report.end(run_sync(tables, context, pipeline))
@@ -106,6 +112,8 @@ def backfill(
     progress: Progress | None = None,
     cancelled: Event | None = None,
     from_archive: str | Path | None = None,
+    engine: str = LOCAL,
+    engine_workers: int | None = None,
     **settings: Unpack[Settings],
 ) -> JobResult:
     """Load the events of some days, without reading or moving the cursor of syncs.
@@ -121,6 +129,8 @@ def backfill(
         progress: see `sync`.
         cancelled: see `sync`.
         from_archive: see `sync`.
+        engine: see `sync`.
+        engine_workers: see `sync`.
         settings: see `sync`.
 
     Raises:
@@ -131,6 +141,7 @@ def backfill(
     with reported("backfill", settings, clock=clock) as report:
         parse_range("range", days)
         archive = None if from_archive is None else read_archive(from_archive)
+        pipeline = pipeline or open_pipeline()
         context = LoadContext(
             load_config({**settings, **archive_settings(archive), "range": days}),
             checkpoint=checkpoint or Checkpoint(),
@@ -139,6 +150,7 @@ def backfill(
             progress=progress,
             cancelled=cancelled,
             from_archive=archive,
+            engine=open_engine(engine, pipeline, workers=engine_workers),
         )
         report.start((EXPORT,), context)
         return report.end(run_backfill(context, pipeline))

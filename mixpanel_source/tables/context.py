@@ -15,6 +15,7 @@ import dlt
 from .. import constants
 from ..api.client import Client
 from ..api.clock import Clock
+from ..api.gate import Gate
 from ..config.masking import check_mask
 from ..config.model import Config
 from ..decode.forgotten import ForgottenIds
@@ -24,6 +25,7 @@ from ..files import make_private
 from ..paths import data_directory
 from ..progress import Progress
 from .archive.archive import EVENTS, Archive, open_archive
+from .engine import Engine, LocalEngine
 from .forgotten_ids import read_forgotten
 from .losses import find_loss
 from .ownership import claim_dataset
@@ -50,6 +52,8 @@ class LoadContext:
         cancelled: Event | None = None,
         catches_up: bool = False,
         from_archive: Archive | None = None,
+        engine: Engine | None = None,
+        gate: Gate | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -63,6 +67,8 @@ class LoadContext:
             catches_up: whether `export` loads the days that late events arrived for, instead of
                 those that a sync loads.
             from_archive: to load from instead of Mixpanel.
+            engine: does the work on events; this process if not given.
+            gate: lets requests through; its own if not given.
         """
         check_mask(config.mask, config.mask_key, config.archive)
         if from_archive is not None:
@@ -81,8 +87,10 @@ class LoadContext:
             directory=data_directory(),
             progress=self.progress,
             cancelled=self.cancelled,
+            gate=gate,
         )
-        self.window_requests = WindowRequests(config, self.client)
+        self.engine = engine or LocalEngine()
+        self.window_requests = WindowRequests(config, self.client, ahead=self.engine.ahead)
         self.record = RunRecord()
         self.package: LoadPackage | None = None
         """The package being filled."""
@@ -108,7 +116,8 @@ class LoadContext:
         return self._archive
 
     def close(self) -> None:
-        """Let others write the archive."""
+        """End the work of the engine, and let others write the archive."""
+        self.engine.close()
         if self._archive is not None:
             self._archive.close()
             self._archive = None

@@ -49,6 +49,14 @@ class FinishedFile(NamedTuple):
     rows: int
 
 
+class WrittenFile(NamedTuple):
+    """An item: a file that another process has written."""
+
+    file: FinishedFile
+    template: TDataItems
+    """An item without rows that has the hints of the file."""
+
+
 class FileWriter:
     """Writes arrow tables to files of about `FILE_ROWS` rows; for one thread.
 
@@ -118,18 +126,21 @@ def iter_as_files(items: Iterable[TDataItems], table: str) -> Iterator[TDataItem
     """
     directory = Path(dlt.current.pipeline().working_dir) / DIRECTORY
     directory.mkdir(mode=0o700, exist_ok=True)
-    writer = FileWriter(directory, _stored_schema(table))
+    writer = FileWriter(directory, stored_schema(table))
     hints = _Hints()
     pending: deque[Future[list[FinishedFile]]] = deque()
     # if the job ends early, the thread has ended before the file is closed
     with closing(writer), ThreadPoolExecutor(1, "mixpanel-write") as pool:
         for item in items:
-            rows, meta = _unpack(item)
+            if isinstance(item, WrittenFile):
+                hints.merge_item(item.template)
+                yield from _iter_imports([item.file], hints)
+                continue
+            rows, meta = unpack(item)
             if not isinstance(rows, pa.Table) or (meta is not None and meta.create_table_variant):
                 yield item
                 continue
-            if meta is not None:
-                hints.merge(meta.hints)
+            hints.merge_item(item)
             pending.append(pool.submit(writer.write, rows))
             while len(pending) > _TABLES_AHEAD:
                 yield from _iter_imports(pending.popleft().result(), hints)
@@ -138,7 +149,7 @@ def iter_as_files(items: Iterable[TDataItems], table: str) -> Iterator[TDataItem
             yield from _iter_imports(pending.popleft().result(), hints)
 
 
-def _unpack(item: TDataItems) -> tuple[Any, Any]:
+def unpack(item: TDataItems) -> tuple[Any, Any]:
     """The rows of an item, and its hints for dlt if it has any."""
     return (item.data, item.meta) if isinstance(item, DataItemWithMeta) else (item, None)
 
@@ -158,7 +169,9 @@ class _Hints:
         self._columns: dict[str, Any] = {}
         self._others: dict[str, Any] = {}
 
-    def merge(self, hints: Mapping[str, Any]) -> None:
+    def merge_item(self, item: TDataItems) -> None:
+        _, meta = unpack(item)
+        hints: Mapping[str, Any] = meta.hints if meta is not None else {}
         self._columns |= hints.get("original_columns") or {}
         if disposition := hints.get("write_disposition"):
             self._others["write_disposition"] = disposition
@@ -179,7 +192,7 @@ def _iter_imports(files: Iterable[FinishedFile], hints: _Hints) -> Iterator[Data
         file.path.unlink()
 
 
-def _stored_schema(table: str) -> pa.Schema:
+def stored_schema(table: str) -> pa.Schema:
     """The columns of a table as earlier loads have left them, without those that dlt adds."""
     schema = dlt.current.source_schema()
     if table not in schema.tables:

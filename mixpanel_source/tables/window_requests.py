@@ -14,10 +14,17 @@ from .events.day_parts import DaySplitter
 
 
 class WindowRequests:
-    """Sizes windows, keeps the retry budget of each, and holds the window being prefetched."""
+    """Sizes windows, keeps the retry budget of each, and holds the windows being prefetched."""
 
-    def __init__(self, config: Config, client: Client) -> None:
-        """Start with nothing requested."""
+    def __init__(self, config: Config, client: Client, *, ahead: int = 1) -> None:
+        """Start with nothing requested.
+
+        Args:
+            config: the settings.
+            client: makes the requests.
+            ahead: number of windows to prefetch.
+        """
+        self.ahead = ahead
         self.sizer = WindowSizer(config.window_days)
         """Decides how many days a request covers; learns over all packages."""
         self.splitter = DaySplitter(config.split_days_above)
@@ -27,7 +34,7 @@ class WindowRequests:
         self._client = client
         self._retries = config.retries
         self._budgets: dict[Window, RetryBudget] = {}
-        self._prefetch: Prefetch[Window, Any] | None = None
+        self._prefetches: dict[Window, Prefetch[Window, Any]] = {}
 
     def budget(self, window: Window) -> RetryBudget:
         """The retries of a window, which its halves share."""
@@ -50,19 +57,22 @@ class WindowRequests:
         return queue.split(window)
 
     def start_prefetch(self, window: Window, fetch: Callable[[Window, Check], object]) -> None:
-        """Begin to fetch a window on a thread of its own."""
-        self._prefetch = Prefetch(window, fetch)
+        """Begin to fetch a window on a thread of its own, unless that has begun."""
+        if window not in self._prefetches:
+            self._prefetches[window] = Prefetch(window, fetch)
 
     def take_prefetch(self, window: Window) -> Prefetch[Window, Any] | None:
-        """The prefetch of a window; any other is cancelled, so that a request may be made."""
-        prefetch, self._prefetch = self._prefetch, None
-        if prefetch is not None and prefetch.work != window:
-            prefetch.cancel()
-            return None
+        """The prefetch of a window, or None.
+
+        If windows are prefetched one at a time, another is cancelled so that a request may be made.
+        """
+        prefetch = self._prefetches.pop(window, None)
+        if prefetch is None and self.ahead == 1:
+            self.cancel_prefetch()
         return prefetch
 
     def cancel_prefetch(self) -> None:
-        """Give up the window being prefetched, so that another request may be made."""
-        if self._prefetch is not None:
-            self._prefetch.cancel()
-            self._prefetch = None
+        """Give up the windows being prefetched, so that another request may be made."""
+        while self._prefetches:
+            _, prefetch = self._prefetches.popitem()
+            prefetch.cancel()

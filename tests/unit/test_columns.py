@@ -383,3 +383,54 @@ def assert_row_is(
     assert {name: [canonical(value) for value in found[name]] for name in found if found[name]} == {
         name: [canonical(value)] for name, value in served.items() if value is not None
     }
+
+
+batches = st.lists(
+    st.dictionaries(
+        st.builds(
+            Typed, st.sampled_from(["Plan", "plan", "plan ", "price"]), st.sampled_from(JsonType)
+        ),
+        st.just(0),
+        min_size=1,
+        max_size=4,
+    ),
+    max_size=3,
+)
+VALUES: dict[JsonType, list[Any]] = {
+    JsonType.BOOL: [True, None],
+    BIGINT: [2**53 + 1, 1],
+    DOUBLE: [None, 0.5],
+    TEXT: ["x", "y"],
+    JsonType.JSON: ["[]", None],
+}
+
+
+@given(batches, batches, batches, st.sampled_from([MAX_COLUMNS, len(EXPORT_COLUMNS) + 3]))
+def test_columns_are_adopted_only_if_they_would_have_been_assigned(
+    first: list[Values], meanwhile: list[Values], elsewhere: list[Values], max_columns: int
+) -> None:
+    """A map that adopts what another one assigned is as if it had placed the values itself."""
+
+    def place_all(columns: ColumnMap, given: list[Values]) -> list[dict[str, list[Any]]]:
+        return [place(columns, {typed: VALUES[typed.type] for typed in values}) for values in given]
+
+    base = new_map(max_columns=max_columns)
+    place_all(base, first)
+    other, here, alone = (new_map(base.stored, max_columns=max_columns) for _ in range(3))
+    placed = place_all(other, elsewhere)
+    place_all(here, meanwhile)
+    place_all(alone, meanwhile)
+    before = here.stored
+    if here.adopt(base.stored, other.stored[len(base.stored) :]):
+        assert place_all(alone, elsewhere) == placed
+        assert here.stored == alone.stored
+        assert place_all(here, elsewhere) == placed
+    else:
+        assert here.stored == before
+        assert meanwhile
+    # what was assigned with all columns known is always adopted
+    again = new_map(here.stored, max_columns=max_columns)
+    known = here.stored
+    place_all(again, elsewhere)
+    assert here.adopt(known, again.stored[len(known) :])
+    assert here.stored == again.stored

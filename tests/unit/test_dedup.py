@@ -140,8 +140,10 @@ def test_big_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     day = EPOCH + timedelta(days=20_001)
     facts = []
     for index in (whole, on_disk, joined):
-        index.window = Window(day, day)
         index.resolve_duplicates()
+    saved = RowIndex.restore(on_disk.save(tmp_path / "saved"))
+    for index in (whole, on_disk, joined, saved):
+        index.window = Window(day, day)
         positions, days = index.outside(index.window)
         facts.append(
             [
@@ -155,8 +157,9 @@ def test_big_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
                 index.rows_by_day(),
                 index.rows_by_day(index.present(), window=Window(day, day + timedelta(days=1))),
                 index.greatest_ranks(),
+                index.positions_of([day]).tolist(),
                 (positions.tolist(), days.tolist()),
             ]
         )
-    assert facts[0] == facts[1] == facts[2]
+    assert facts[0] == facts[1] == facts[2] == facts[3]
     assert len(whole.dropped) > 5_000

@@ -88,6 +88,22 @@ def test_halves(first: date, length: int) -> None:
     assert len(left) - len(right) in (0, 1)
 
 
+@given(days=day_lists, window_days=st.integers(1, 9), number=st.integers(0, 5))
+def test_upcoming_windows_are_the_next_ones(
+    days: list[date], window_days: int, number: int
+) -> None:
+    """However many are looked at, and whatever was split before."""
+    queue = WindowQueue(days, WindowSizer(window_days))
+    if queue:
+        first = queue.next()
+        queue.split(first)
+    upcoming = queue.upcoming(number)
+    windows = []
+    while queue:
+        windows.append(queue.next())
+    assert upcoming == windows[:number]
+
+
 def test_days_of_nothing() -> None:
     """There are no days when the last one is before the first."""
     assert list(iter_days(START, START - DAY)) == []

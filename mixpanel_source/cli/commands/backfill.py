@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..job import add_job_options, run_job
-from ..options import add_from_archive, add_range
+from ..options import add_engine, add_from_archive, add_range
 from ..parser import Commands, add_command
 from ..startup import fast_imports
 
@@ -16,6 +16,7 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(commands, "backfill", run, summary=summary)
     add_range(parser, "days to load", required=True)
     add_from_archive(parser)
+    add_engine(parser)
     add_job_options(parser)
 
 
@@ -33,5 +34,7 @@ def run(options: argparse.Namespace) -> int:
         name="backfill",
         tables=lambda _: ["export"],
         from_archive=options.from_archive,
+        engine=options.engine,
+        engine_workers=options.engine_workers,
         range=options.range,
     )

@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 
 from ..job import add_job_options, run_job
-from ..options import add_from_archive, add_tables
+from ..options import add_engine, add_from_archive, add_tables
 from ..parser import Commands, add_command
 from ..projects import tables_of
 from ..startup import fast_imports
@@ -18,6 +18,7 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(commands, "sync", run, summary=summary)
     add_tables(parser)
     add_from_archive(parser)
+    add_engine(parser)
     add_job_options(parser)
 
 
@@ -35,4 +36,6 @@ def run(options: argparse.Namespace) -> int:
         name="sync",
         tables=partial(tables_of, options),
         from_archive=options.from_archive,
+        engine=options.engine,
+        engine_workers=options.engine_workers,
     )

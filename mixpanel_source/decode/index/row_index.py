@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,15 @@ from ..event_time import EPOCH_ORDINAL, NO_DAY, day_number
 from ..json_values import content_digest
 from .identity import KEY_BYTES, Identities
 from .row_store import Partition, Rows, RowStore
+
+
+class SavedIndex(NamedTuple):
+    """An index whose rows are in a file, for another process."""
+
+    path: Path
+    dropped: NDArray[np.int64]
+    duplicates: NDArray[np.int64]
+    rejected: NDArray[np.int64]
 
 
 class RowIndex:
@@ -61,6 +72,28 @@ class RowIndex:
         for _, rows in other._store.chunks():
             self._note_rejected(rows["rejected"])
             self._store.append(rows)
+
+    def save(self, path: Path) -> SavedIndex:
+        """Write a resolved index to a file.
+
+        Raises:
+            OSError: the disk is full or not writable.
+        """
+        self._store.save(path)
+        return SavedIndex(path, self.dropped, self.duplicates, np.array(self.rejected))
+
+    @classmethod
+    def restore(cls, saved: SavedIndex) -> RowIndex:
+        """The index that was saved.
+
+        Raises:
+            OSError: its file cannot be read.
+        """
+        index = cls()
+        index._store = RowStore.open(saved.path)
+        index.dropped, index.duplicates = saved.dropped, saved.duplicates
+        index._rejected = array("q", saved.rejected.tolist())
+        return index
 
     def _note_rejected(self, rejected: NDArray[np.bool_]) -> None:
         self._rejected.frombytes((np.flatnonzero(rejected) + len(self)).tobytes())
@@ -115,6 +148,15 @@ class RowIndex:
             positions.append(here + start)
             own_days.append(days[here])
         return np.concatenate(positions), np.concatenate(own_days)
+
+    def positions_of(self, days: Iterable[date]) -> NDArray[np.int64]:
+        """The positions of the rows that are filed under some days."""
+        numbers = [*map(day_number, days)]
+        found = [
+            np.flatnonzero(np.isin(_filed(rows["day"], self.window), numbers)) + start
+            for start, rows in self._store.chunks()
+        ]
+        return np.concatenate([np.empty(0, np.int64), *found])
 
     def drop(self, positions: NDArray[np.int64]) -> None:
         """Drop further rows."""

@@ -63,7 +63,7 @@ class RowStore:
         """
         self._directory = directory
         self._pending = bytearray()
-        self._file: _UnnamedFile | None = None
+        self._file: _RowFile | None = None
         self._stored = 0
         """Rows in the file; those in memory follow."""
         self._partitioned: _PartitionFile | None = None
@@ -144,6 +144,28 @@ class RowStore:
             taken[here] = rows[positions[here] - start]
         return taken
 
+    def save(self, path: Path) -> None:
+        """Write all rows to a file, which `open` takes.
+
+        Raises:
+            OSError: the disk is full or not writable.
+        """
+        with path.open("wb") as file:
+            for _, rows in self.chunks():
+                file.write(rows.tobytes())
+
+    @classmethod
+    def open(cls, path: Path) -> RowStore:
+        """The rows in a file of `save`, which may be deleted meanwhile.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        store = cls(path.parent)
+        store._file = _RowFile(os.open(path, os.O_RDONLY))
+        store._stored = path.stat().st_size // ROW.itemsize
+        return store
+
     def set_key(self, position: int, key: bytes) -> None:
         """Replace the key of a row."""
         at = position * ROW.itemsize
@@ -162,7 +184,7 @@ class RowStore:
         rows = np.frombuffer(self._pending, ROW)
         try:
             if self._file is None:
-                self._file = _UnnamedFile(self._directory)
+                self._file = _RowFile.unnamed(self._directory)
                 self._partitioned = _PartitionFile(self._directory)
             if self._partitioned is not None:
                 self._partitioned.append(rows, self._stored)
@@ -181,7 +203,7 @@ class _PartitionFile:
     """A file of runs, each of which holds some rows ordered by partition."""
 
     def __init__(self, directory: Path | None) -> None:
-        self._file = _UnnamedFile(directory)
+        self._file = _RowFile.unnamed(directory)
         self._starts: list[NDArray[np.int64]] = []
         """Of each run: where each of its partitions begins, and the last one ends, in rows."""
         self._rows = 0
@@ -215,13 +237,19 @@ class _PartitionFile:
             yield self._file.read(start * size, (end - start) * size)
 
 
-class _UnnamedFile:
-    """A file without a name, which goes with this object."""
+class _RowFile:
+    """An open file, which is closed with this object."""
 
-    def __init__(self, directory: Path | None) -> None:
+    def __init__(self, number: int) -> None:
+        """Take over a file descriptor."""
+        self._number = number
+        weakref.finalize(self, os.close, number)
+
+    @classmethod
+    def unnamed(cls, directory: Path | None) -> _RowFile:
+        """A file that goes with this object."""
         with tempfile.TemporaryFile(dir=directory) as file:
-            self._number = os.dup(file.fileno())
-        weakref.finalize(self, os.close, self._number)
+            return cls(os.dup(file.fileno()))
 
     def append(self, content: bytearray | memoryview) -> None:
         """Write bytes at the end."""

@@ -23,6 +23,7 @@ class Lake(Destination):
     """
 
     limits = None
+    reads_our_files = True
     deletes_rows = True
     table_type = "VIEW"
     json_member = "json_extract_string({column}, '$.\"' || {name} || '\"')"
@@ -79,6 +80,7 @@ class Delta(Lake):
     """Delta tables."""
 
     extra: ClassVar[str] = "mixpanel-source[delta]"
+    shares_files = True
 
     @classmethod
     def build(cls, name: str) -> TDestinationReferenceArg:  # noqa: ARG003 - there is only one
@@ -90,6 +92,7 @@ class Iceberg(Lake):
     """Iceberg tables."""
 
     extra: ClassVar[str] = "mixpanel-source[iceberg]"
+    shares_files = True
 
     @classmethod
     def build(cls, name: str) -> TDestinationReferenceArg:  # noqa: ARG003 - there is only one

@@ -22,12 +22,12 @@ from filelock import FileLock, Timeout
 
 from ...api.clock import Clock
 from ...api.webhook import post_json
+from ...catalog.tables import EXPORT
 from ...config.model import SETTINGS
 from ...config.parsers import is_given
 from ...config.providers import look_up
 from ...errors import ConfigError, MixpanelError
 from ...tables.context import LoadContext
-from ...tables.events.downloads import NAME as EXPORT
 from ...tables.package import TablePart
 from ...windows import newest_day
 from .metrics import Sample, merge, parse, render

@@ -11,7 +11,7 @@ from functools import partial
 from ...decode.index.identity import EventIdentifier
 from ...decode.parallel import Check
 from ...errors import MixpanelError, PausedError
-from ...windows import Window
+from ...windows import Window, WindowQueue
 from ..archive.archive import Archive
 from ..archive.reading import take_file
 from ..context import LoadContext
@@ -74,10 +74,12 @@ class EventDownloads:
             self._context.archive.keep(NAME, window.first, fetched.spooled, index)
         return fetched
 
-    def prefetch(self, window: Window) -> None:
-        """Begin to fetch a window; `take` returns it."""
+    def prefetch(self, queue: WindowQueue) -> None:
+        """Begin to fetch the next windows of a queue; `take` returns them."""
+        requests = self._context.window_requests
         fetch = partial(self._fetch, patience_s=self._context.prefetch_patience_s)
-        self._context.window_requests.start_prefetch(window, fetch)
+        for window in queue.upcoming(requests.ahead):
+            requests.start_prefetch(window, fetch)
 
     def _fetch(
         self,
@@ -90,15 +92,14 @@ class EventDownloads:
         """The window on disk and verified: left there by an earlier run, or fetched now."""
         if self._context.from_archive is not None:
             return self._take_archived(self._context.from_archive, window.first, check)
-        fetch = WindowFetch(
+        order = WindowFetch(
             self._context,
             self._spool,
             window,
-            check=check,
             patience_s=patience_s,
             after=self._oldest_usable(window, reuse=reuse),
         )
-        return fetch.fetch()
+        return self._context.engine.fetch(order, check)
 
     def _take_archived(self, archive: Archive, day: date, check: Check) -> FetchedWindow:
         file = archive.find(NAME, day)

@@ -64,7 +64,6 @@ class WindowFetch:
         spool: Spool,
         window: Window,
         *,
-        check: Check,
         patience_s: float,
         after: float,
     ) -> None:
@@ -74,37 +73,40 @@ class WindowFetch:
             context: of the run.
             spool: where the window goes.
             window: to fetch.
-            check: called for each chunk; raises to stop.
             patience_s: maximum seconds to wait for the quota.
             after: seconds since the epoch; what was spooled then or before is fetched again.
         """
         self._context = context
         self._config = context.config
-        self._spool = spool
-        self._window = window
-        self._check = check
-        self._patience_s = patience_s
-        self._after = after
+        self.spool = spool
+        self.window = window
+        self.patience_s = patience_s
+        self.after = after
         self._requests = context.window_requests
         self._budget = self._requests.budget(window)
         self._reader = build_reader(context.config, EventIdentifier())
         self._parts: list[_FetchedPart] = []
+        self._check: Check = lambda: None
         self._received_bytes = 0
         """Of the last request, as they travelled, in all of its tries."""
         self._was_cut = False
 
-    def fetch(self) -> FetchedWindow:
+    def fetch(self, check: Check = lambda: None) -> FetchedWindow:
         """The window.
+
+        Args:
+            check: called for each chunk; raises to stop.
 
         Raises:
             MixpanelError: it, or a part of it that cannot be cut again, could not be fetched.
         """
-        whole = DayPart(self._window.first)
+        self._check = check
+        whole = DayPart(self.window.first)
         self._fetch_part(whole)
         if len(self._parts) > 1 and not any(self._sizes()):
             # an expression that Mixpanel does not understand might select nothing at all
             for part in self._parts:
-                self._spool.remove(part.name)
+                self.spool.remove(part.name)
             self._parts.clear()
             self._request(whole)
         if self._was_cut:
@@ -115,7 +117,7 @@ class WindowFetch:
         """Fetch a part, or its halves."""
         if self._find(part):
             return
-        halves = part.halves if self._window.length_days == 1 else ()
+        halves = part.halves if self.window.length_days == 1 else ()
         if not halves or not self._is_to_be_cut(part):
             try:
                 self._request(part)
@@ -135,10 +137,10 @@ class WindowFetch:
         name = self._name(part)
         self._received_bytes = 0
         found = self._context.client.send(
-            build_request(self._window, self._config, part=part),
+            build_request(self.window, self._config, part=part),
             partial(
                 receive,
-                self._spool,
+                self.spool,
                 name,
                 self._reader,
                 self._check,
@@ -147,22 +149,22 @@ class WindowFetch:
             ),
             budget=self._budget,
             max_tries=partial(self._max_tries, part),
-            patience_s=self._patience_s,
+            patience_s=self.patience_s,
         )
         limit = self._config.limit
         if limit and len(found.verified.index) >= limit:
-            self._spool.remove(name)
+            self.spool.remove(name)
             raise TruncatedError(
                 f"the reply holds as many events as limit ({limit}) allows, so there may be more. "
                 "Raise limit, or leave it out to load all.",
-                subject=f"{NAME} {self._window}",
+                subject=f"{NAME} {self.window}",
             )
         self._parts.append(_FetchedPart(name, *found))
 
     def _find(self, part: DayPart) -> bool:
         """Whether the spool has a part; it is added to those of the window then."""
         name = self._name(part)
-        found = find_verified(self._spool, name, self._reader, after=self._after, read=self._read)
+        found = find_verified(self.spool, name, self._reader, after=self.after, read=self._read)
         if found is not None:
             self._parts.append(_FetchedPart(name, *found))
         return found is not None
@@ -176,7 +178,7 @@ class WindowFetch:
         self._received_bytes += size
 
     def _max_tries(self, part: DayPart) -> int | None:
-        if self._window.length_days == 1 and not (part.halves and self._is_big(part)):
+        if self.window.length_days == 1 and not (part.halves and self._is_big(part)):
             return None
         return self._requests.max_tries()
 
@@ -192,7 +194,7 @@ class WindowFetch:
         """Whether a part is too big, or an earlier run has requested parts of it."""
         if part.depth < self._requests.splitter.depth:
             return True
-        spooled = self._spool.names(f"{NAME}-{self._window}.")
+        spooled = self.spool.names(f"{NAME}-{self.window}.")
         pending = [*part.halves] if spooled else []
         while pending:
             smaller = pending.pop()
@@ -206,7 +208,7 @@ class WindowFetch:
         suffix = "" if part.is_whole else f".{part.key}"
         return spool_name(
             NAME,
-            f"{self._window}{suffix}",
+            f"{self.window}{suffix}",
             config.project_id,
             config.export_base_url,
             config.filters,
@@ -225,7 +227,7 @@ class WindowFetch:
         return FetchedWindow(
             names,
             SpooledParts(tuple(part.spooled for part in self._parts)),
-            join_parts(parts, directory=self._spool.directory),
+            join_parts(parts, directory=self.spool.directory),
         )
 
 

@@ -17,13 +17,11 @@ from functools import partial
 from itertools import compress
 
 import dlt
-import numpy as np
 from dlt.common.typing import TDataItems
 
 from ...decode.columns import ColumnMap, StoredColumn
 from ...decode.decoded import Selection
 from ...decode.decoder import BlockDecoder
-from ...decode.event_time import day_number
 from ...decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
 from ...decode.value_types import EVENT
 from ...destinations.replacement import Replacement
@@ -39,7 +37,6 @@ from ..emit import (
     column_items,
     count_workers,
     find_positions,
-    iter_items,
     stored_columns,
 )
 from ..load_log import KeptDay, WindowLoad, date_in_utc
@@ -193,7 +190,10 @@ class _WindowLoader:
         self._requests.splitter.note(self._ledger.rows_a_day)
         queue = WindowQueue(days, self._requests.sizer)
         served = ServedDays(self._context, self._downloads, queue, days)
+        self._context.engine.begin(self._context, self._columns)
         while queue and not self._context.is_checkpoint_due(self._package):
+            if self._requests.ahead > 1:
+                self._downloads.prefetch(queue)
             window = queue.next()
             try:
                 unit = self._read(window, queue)
@@ -206,8 +206,7 @@ class _WindowLoader:
             if unit is None:
                 continue
             served.discard_future()
-            if queue:
-                self._downloads.prefetch(queue.peek())
+            self._downloads.prefetch(queue)
             try:
                 yield from self._iter_unit(unit)
             except GeneratorExit:
@@ -266,7 +265,7 @@ class _WindowLoader:
         if not days:
             return
         index = part.fetched.verified.index
-        index.drop(np.flatnonzero(np.isin(index.days, [*map(day_number, days)])))
+        index.drop(index.positions_of(days))
         logger.warning(
             "export: mask or mask_key has changed since %s was loaded. It keeps its events as they "
             "are, and no new ones are added to it.",
@@ -284,7 +283,9 @@ class _WindowLoader:
         shape = Shape(lay, EXPORT_SCHEMA)
         replacement = self._guard.replacement if load.kept_days else None
         yield from self._iter_rejected(fetched, decoder, load)
-        yield from iter_items(fetched, decoder, shape, self._columns, load, replacement=replacement)
+        yield from self._context.engine.iter_items(
+            fetched, decoder, shape, self._columns, load, replacement=replacement
+        )
         # if rows were left out any day may be empty; a tombstone beside rows changes nothing
         present = {} if load.rows_forgotten else served
         empty = [day for day in window.days if day not in present and day not in load.kept_days]
