@@ -8,6 +8,8 @@ import sys
 import threading
 from typing import NoReturn
 
+from .streams import flush_streams
+
 
 def end_process(code: int) -> NoReturn:
     """End the process with an exit code, without taking the interpreter apart.
@@ -24,4 +26,5 @@ def end_process(code: int) -> NoReturn:
         sys.exit(code)
     # not public, but there is no other way; multiprocessing ends its processes in the same way
     atexit._run_exitfuncs()
+    flush_streams()
     os._exit(code)

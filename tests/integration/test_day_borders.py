@@ -118,8 +118,10 @@ class UnlimitedExport:
         monkeypatch.setattr(export, "_read_lines", read)
 
 
-@pytest.mark.parametrize("days", [2, 8])
-@pytest.mark.parametrize("window_days", [1, 3])
+@pytest.mark.parametrize(
+    ("window_days", "days"),
+    [(1, 8), (3, 2), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((1, 2), (3, 8)))],
+)
 def test_server_that_ignores_the_window(
     days: int, window_days: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def run(lab: Lab, command: str, **options: Any) -> None:
     lab.pipeline = open_pipeline()
 
 
+@pytest.mark.slow
 def test_dropped_table_is_loaded_again(lab: Lab) -> None:
     """Also if it is the one that dlt drops `_mixpanel_columns` with, in which other tables are."""
     lab.overrides = {"window_days": 3, "anchor_date": FIRST}

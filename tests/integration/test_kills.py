@@ -40,11 +40,8 @@ def test_postgres_survives_kills(tmp_path: Path, postgres: str) -> None:
     assert done.kills.total() == 4
 
 
-@pytest.mark.parametrize(
-    "before",
-    [pytest.param([], marks=pytest.mark.slow), ["u0", "u1", "u2"]],
-    ids=["first sync", "later sync"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("before", [[], ["u0", "u1", "u2"]], ids=["first sync", "later sync"])
 def test_history_survives_kills(lab: Lab, before: list[str]) -> None:
     """Killed at whatever moment, who stayed has one row, who left is closed, who came is open."""
     after = ["u1", "u3"]
