@@ -13,6 +13,7 @@ from tests.support.lab import open_lab
 from tests.support.projects import YESTERDAY, add_event, make_project
 
 
+@pytest.mark.slow
 def test_copied_files_are_there_once(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether a COMMIT is lost or only its reply, the sync completes, with each row once."""
     project = make_project(YESTERDAY, YESTERDAY)

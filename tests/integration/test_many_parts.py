@@ -69,6 +69,7 @@ def test_plan_says_what_the_run_keeps_to(busy: Lab) -> None:
     assert 429 not in {record.status for record in busy.sandbox.requests}
 
 
+@pytest.mark.slow
 def test_hour_that_is_used_up_is_waited_for(busy: Lab) -> None:
     """Two runs within the hour are more than it allows: what was read is loaded, then it waits."""
     busy.sync(*TABLES)
