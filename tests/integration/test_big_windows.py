@@ -76,7 +76,9 @@ def make_project() -> Project:
     ],
     ids=["read twice", "read in part", "read once"],
 )
-@pytest.mark.parametrize("destination", ["duckdb", "postgres"])
+@pytest.mark.parametrize(
+    "destination", ["duckdb", pytest.param("postgres", marks=pytest.mark.slow)]
+)
 def test_all_is_kept(
     destination: str,
     workers: int,

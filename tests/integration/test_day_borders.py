@@ -76,7 +76,12 @@ ODD_PROJECTS = {
 
 
 @pytest.mark.parametrize(
-    ("name", "window_days"), [("9 hours later", 3), ("25 hours earlier", "auto"), ("no times", 7)]
+    ("name", "window_days"),
+    [
+        ("9 hours later", 3),
+        ("25 hours earlier", "auto"),
+        pytest.param("no times", 7, marks=pytest.mark.slow),
+    ],
 )
 def test_daily_syncs_are_exact(name: str, window_days: int | str) -> None:
     """The borders of the look-back move through the windows of the syncs before."""

@@ -41,7 +41,13 @@ PAIRS = list(product(VALUES, VALUES))
 STAGES = ("in one batch", "across batches", "across days", "across runs")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param(stage, marks=pytest.mark.slow) if stage in STAGES[1:3] else stage
+        for stage in STAGES
+    ],
+)
 def test_a_value_of_another_type_is_kept(
     any_pipeline: dlt.Pipeline,
     stage: str,

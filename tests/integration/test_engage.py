@@ -87,7 +87,7 @@ def test_pages_that_fail_are_tried_again(paged: Lab) -> None:
     paged.assert_profiles_kept()
 
 
-@pytest.mark.parametrize("page", [0, 1, 2])
+@pytest.mark.parametrize("page", [0, pytest.param(1, marks=pytest.mark.slow), 2])
 def test_wrong_total_is_refused(paged: Lab, page: int) -> None:
     """Fewer profiles than announced are not taken for all: the table stays as it was."""
     paged.sync("engage")

@@ -49,7 +49,7 @@ def plans(lab: Lab) -> dict[str, str]:
     ("given", "loaded"),
     [
         ({"engage_where": 'properties["plan"] == "pro"'}, {"u1", "u3"}),
-        ({"engage_cohort": 1}, {"u0", "u3"}),
+        pytest.param({"engage_cohort": 1}, {"u0", "u3"}, marks=pytest.mark.slow),
         ({"engage_cohort": 1, "engage_where": 'properties["plan"] == "pro"'}, {"u3"}),
     ],
     ids=["where", "cohort", "both"],

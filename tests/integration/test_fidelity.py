@@ -23,7 +23,6 @@ pytestmark = pytest.mark.every_destination
 
 DAY = date(2026, 11, 20)
 MIDNIGHT_S = 1_795_132_800
-MODES = ("columns", "json", "both")
 
 NASTY_DAY = date(2023, 7, 22)
 NASTY_EVENTS = [
@@ -57,7 +56,7 @@ NASTY_PROFILES = [
 ]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["columns", "json", pytest.param("both", marks=pytest.mark.slow)])
 def test_a_made_up_project_is_kept(any_pipeline: dlt.Pipeline, mode: str) -> None:
     """A made-up shop comes back value by value."""
     project = made_up_project(last_day=DAY, days=3)
@@ -83,7 +82,7 @@ def test_the_first_property_may_look_like_a_moment() -> None:
     assert_same(served_profiles(project), read_rows(pipeline, "engage"))
 
 
-@pytest.mark.parametrize("mode", ["columns", "both"])
+@pytest.mark.parametrize("mode", ["columns", pytest.param("both", marks=pytest.mark.slow)])
 @settings(
     max_examples=1,
     deadline=None,

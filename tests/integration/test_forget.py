@@ -121,7 +121,9 @@ def test_no_load_brings_a_person_back(town: Lab) -> None:
     assert forgotten_rows(town) == 2 * (6 + DAYS) + 3
 
 
-@pytest.mark.parametrize("properties", ["columns", "json", "both"])
+@pytest.mark.parametrize(
+    "properties", ["columns", "json", pytest.param("both", marks=pytest.mark.slow)]
+)
 def test_ids_in_properties_count(town: Lab, properties: str) -> None:
     """Events go that were sent with the id, whichever property and column it is in."""
     names = ("$distinct_id_before_identity", "$device_id", "$user_id", "$anon_id")

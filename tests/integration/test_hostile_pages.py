@@ -138,7 +138,12 @@ def test_pages_without_end(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "requests"), [("ignores page", 4), ("shrinking total", 4), ("too many", 4)]
+    ("kind", "requests"),
+    [
+        ("ignores page", 4),
+        pytest.param("shrinking total", 4, marks=pytest.mark.slow),
+        ("too many", 4),
+    ],
 )
 def test_nothing_is_replaced(kind: str, requests: int) -> None:
     """The dump starts over once and is then refused; the table stays as it was."""

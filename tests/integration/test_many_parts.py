@@ -52,6 +52,7 @@ def loaded_parts(lab: Lab, table: str) -> set[str]:
     return {row["part"] for row in rows if row["table_name"] == table}
 
 
+@pytest.mark.slow
 def test_plan_says_what_the_run_keeps_to(busy: Lab) -> None:
     """It costs what was said, Mixpanel never refuses for the quota, and one failure is one."""
     assert not plan(busy).tables[-1].is_exact

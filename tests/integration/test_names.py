@@ -57,7 +57,7 @@ def assert_loads_once(lab: Lab, *, dataset: str = "mixpanel", name: str = "mixpa
 @pytest.mark.parametrize(
     ("file", "dataset"),
     [
-        ("Mixpanel.v2.duckdb", "mixpanel"),
+        pytest.param("Mixpanel.v2.duckdb", "mixpanel", marks=pytest.mark.slow),
         ("my_data.duckdb", "my-data"),
         pytest.param("mixpanel_staging.duckdb", "Mixpanel", marks=pytest.mark.slow),
         pytest.param('my data\'s "ü-1".duckdb', "x" * 120, marks=pytest.mark.slow),

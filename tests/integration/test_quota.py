@@ -138,7 +138,10 @@ def test_pages_of_a_session_do_not_count() -> None:
         lab.assert_profiles_kept()
 
 
-@pytest.mark.parametrize("kind", ["429", "429_headers", "429_bare"])
+@pytest.mark.parametrize(
+    "kind",
+    ["429", *(pytest.param(f"429_{part}", marks=pytest.mark.slow) for part in ("headers", "bare"))],
+)
 def test_refused_page_is_survived(lab: Lab, kind: str) -> None:
     """Should a page be refused for the quota after all, it is waited for and asked for again."""
     lab.sandbox.inject(Fault(kind, page=1, times=3, seconds=100))

@@ -40,7 +40,11 @@ def limit_history(
         ("Date range exceeds 5 days into the past", 403, 1, 1),
         # a day more than it says, so that the first day is refused once more
         ("Date range exceeds 6 days into the past", 400, 3, 4),
-        ("from_date is older than the data retention of this project", 403, 1, 4),
+        pytest.param(
+            "from_date is older than the data retention of this project",
+            *(403, 1, 4),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_newer_days_are_loaded(  # noqa: PLR0917 - a table of cases

@@ -155,9 +155,22 @@ def empty(lab: Lab) -> None:
 
 
 CHANGES = (make_late, edit, delete, move_to_another_user, repeat, rename, empty)
+QUICK_CHANGES = (make_late, delete, empty)
+"""Tried alone in each run of the tests; all together, each destination gets them."""
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: str(change.__name__))
+@pytest.mark.parametrize(
+    "change",
+    [
+        *QUICK_CHANGES,
+        *(
+            pytest.param(change, marks=pytest.mark.slow)
+            for change in CHANGES
+            if change not in QUICK_CHANGES
+        ),
+    ],
+    ids=lambda change: str(change.__name__),
+)
 def test_what_changed_in_between_is_changed(lab: Lab, change: Callable[[Lab], None]) -> None:
     """After the second sync the table is as the project is now."""
     before = list(served_events(lab.project))
