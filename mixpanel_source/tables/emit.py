@@ -87,49 +87,54 @@ class VerifiedRows(Protocol):
         """The result of reading it."""
 
 
-class Shape(NamedTuple):
-    """The columns of the rows of a table."""
+class TableFormat(NamedTuple):
+    """How the rows of a window become rows of a table."""
 
+    decoder: BlockDecoder
     lay: Lay
     schema: pa.Schema
     """The columns that every row has."""
+    columns: ColumnMap
+    """The columns of properties."""
+    replacement: Replacement | None = None
+    """What the load package replaces, if it is not what the resource declares."""
+
+    def as_item(self, table: pa.Table) -> TDataItems:
+        """A table as an item for dlt."""
+        names = [*self.columns.json_columns, "properties"]
+        return with_hints(table, json_columns=names, replacement=self.replacement)
 
 
 def iter_items(
-    rows: VerifiedRows,
-    decoder: BlockDecoder,
-    shape: Shape,
-    columns: ColumnMap,
-    window: WindowLoad,
-    *,
-    replacement: Replacement | None = None,
+    rows: VerifiedRows, table_format: TableFormat, load: WindowLoad
 ) -> Iterator[TDataItems]:
-    """Yields rows as items for dlt, and counts them in `window`.
+    """Yields rows as items for dlt, and counts them in `load`.
 
     Args:
         rows: on disk.
-        decoder: decodes them.
-        shape: the columns that every row has.
-        columns: the columns of properties.
-        window: the entry of the load log.
-        replacement: what this load package replaces, if it is not what the resource declares.
+        table_format: how to decode and arrange them.
+        load: the entry of the load log.
     """
+    decoder = table_format.decoder
     pairs = rows.verified.index.duplicates
     comparison = ContentComparison(pairs) if decoder.kind is EVENT else None
     tables = iter_tables(
-        rows.spooled, rows.verified, decoder, shape.lay, columns, comparison=comparison
+        rows.spooled,
+        rows.verified,
+        decoder,
+        table_format.lay,
+        table_format.columns,
+        comparison=comparison,
     )
     for table, repairs in tables:
-        window.rows += len(table)
-        window.repairs.update(repairs)
-        names = [*columns.json_columns, "properties"]
-        laid_out = with_schema(table, shape.schema)
-        yield with_hints(laid_out, json_columns=names, replacement=replacement)
+        load.rows += len(table)
+        load.repairs.update(repairs)
+        yield table_format.as_item(with_schema(table, table_format.schema))
     index = rows.verified.index
     if comparison is not None:
-        window.duplicates_differing = comparison.count_differing()
-    window.masked = frozenset(decoder.mask.seen)
-    window.rows_forgotten += len(index) - len(index.dropped) - window.rows
+        load.duplicates_differing = comparison.count_differing()
+    load.masked = frozenset(decoder.mask.seen)
+    load.rows_forgotten += len(index) - len(index.dropped) - load.rows
 
 
 def iter_tables(

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from dlt.common.typing import TDataItems
 
 from ..decode.columns import ColumnMap
-from ..decode.decoder import BlockDecoder
 from ..decode.parallel import Check
-from ..destinations.replacement import Replacement
-from .emit import Shape, iter_items
+from .emit import TableFormat, iter_items
 from .load_log import WindowLoad
 
 if TYPE_CHECKING:
@@ -51,14 +49,7 @@ class Engine(Protocol):
         """
 
     def iter_items(
-        self,
-        fetched: FetchedWindow,
-        decoder: BlockDecoder,
-        shape: Shape,
-        columns: ColumnMap,
-        load: WindowLoad,
-        *,
-        replacement: Replacement | None,
+        self, fetched: FetchedWindow, table_format: TableFormat, load: WindowLoad
     ) -> Iterator[TDataItems]:
         """Yields the rows of a window as items for dlt; see `emit.iter_items`."""
 
@@ -79,17 +70,10 @@ class LocalEngine:
         return order.fetch(check)
 
     def iter_items(
-        self,
-        fetched: FetchedWindow,
-        decoder: BlockDecoder,
-        shape: Shape,
-        columns: ColumnMap,
-        load: WindowLoad,
-        *,
-        replacement: Replacement | None,
+        self, fetched: FetchedWindow, table_format: TableFormat, load: WindowLoad
     ) -> Iterator[TDataItems]:
         """Decode a window."""
-        return iter_items(fetched, decoder, shape, columns, load, replacement=replacement)
+        return iter_items(fetched, table_format, load)
 
     def close(self) -> None:
         """End nothing."""

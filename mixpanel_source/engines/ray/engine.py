@@ -31,19 +31,17 @@ import ray
 from dlt.common.typing import TDataItems
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ...catalog.tables import EXPORT
 from ...decode.columns import ColumnMap
-from ...decode.decoder import BlockDecoder
 from ...decode.index.row_index import RowIndex
 from ...decode.parallel import Check
 from ...decode.verify import VerifiedWindow
-from ...destinations.replacement import Replacement
 from ...errors import CancelledError, MixpanelError
 from ...files import make_private
 from ...paths import data_directory
 from ...tables.context import LoadContext, open_spool
-from ...tables.dlt_items import with_hints
-from ...tables.emit import Shape, iter_items
-from ...tables.events.fetching import NAME, FetchedWindow, WindowFetch
+from ...tables.emit import TableFormat, iter_items
+from ...tables.events.fetching import FetchedWindow, WindowFetch
 from ...tables.item_files import WrittenFile, adds_load_id, stored_schema
 from ...tables.load_log import WindowLoad
 from .quota import Quota
@@ -93,7 +91,7 @@ class RayEngine:
         if self._quota is None:
             self._start(context)
         self._context, self._columns = context, columns
-        self._schema = stored_schema(NAME)
+        self._schema = stored_schema(EXPORT)
 
     def fetch(self, order: WindowFetch, check: Check) -> FetchedWindow:
         """See `Engine`."""
@@ -103,14 +101,7 @@ class RayEngine:
         return self._take(given, written)
 
     def iter_items(
-        self,
-        fetched: FetchedWindow,
-        decoder: BlockDecoder,
-        shape: Shape,
-        columns: ColumnMap,
-        load: WindowLoad,
-        *,
-        replacement: Replacement | None,
+        self, fetched: FetchedWindow, table_format: TableFormat, load: WindowLoad
     ) -> Iterator[TDataItems]:
         """See `Engine`."""
         given, written = self._written.pop(fetched.names, (None, None))
@@ -121,11 +112,12 @@ class RayEngine:
             # the job has dropped rows that belong to other windows
             or written.dropped != len(fetched.verified.index.dropped)
         ):
-            yield from iter_items(fetched, decoder, shape, columns, load, replacement=replacement)
+            yield from iter_items(fetched, table_format, load)
             return
+        columns = table_format.columns
         if not columns.adopt(given.columns, written.columns):
             logger.info(
-                "%s %s: writing it again, with the columns of the table", NAME, given.window
+                "%s %s: writing it again, with the columns of the table", EXPORT, given.window
             )
             again = replace(given, columns=tuple(columns.stored), after=0.0)
             _, written = self._run(again, self._check_cancelled)
@@ -133,7 +125,7 @@ class RayEngine:
                 raise written.failure
             # nothing has changed since, so it agrees
             columns.adopt(again.columns, written.columns)
-        yield from _iter_files(written, columns, load, replacement)
+        yield from _iter_files(written, table_format, load)
 
     def close(self) -> None:
         """Disconnect; a local cluster ends."""
@@ -199,7 +191,7 @@ class RayEngine:
             except _DIED as error:
                 logger.warning(
                     "%s %s: its worker died (%s), try %d of %d.",
-                    NAME,
+                    EXPORT,
                     order.window,
                     type(error).__name__,
                     number,
@@ -212,8 +204,8 @@ class RayEngine:
             finally:
                 self._quota.end.remote(holder)
         raise MixpanelError(
-            f"{NAME} {order.window}: {TRIES} workers died, one after the other. Check their memory "
-            "and the logs of Ray."
+            f"{EXPORT} {order.window}: {TRIES} workers died, one after the other. Check their "
+            "memory and the logs of Ray."
         )
 
     def _wait(self, task: Any, check: Check) -> Written:  # noqa: ANN401 - Ray's type depends on the task
@@ -242,7 +234,7 @@ class RayEngine:
 
 
 def _iter_files(
-    written: Written, columns: ColumnMap, load: WindowLoad, replacement: Replacement | None
+    written: Written, table_format: TableFormat, load: WindowLoad
 ) -> Iterator[TDataItems]:
     """Yields files as items for dlt, and counts their rows."""
     counted = written.load
@@ -253,10 +245,8 @@ def _iter_files(
     load.duplicates_differing = counted.duplicates_differing
     load.rows_forgotten += counted.rows_forgotten
     load.masked = counted.masked
-    names = [*columns.json_columns, "properties"]
     for file in written.files:
-        rows = file.schema.empty_table()
-        yield WrittenFile(file, with_hints(rows, json_columns=names, replacement=replacement))
+        yield WrittenFile(file, table_format.as_item(file.schema.empty_table()))
 
 
 def _connect(workers: int | None) -> None:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from ...api.gate import Gate
 from ...api.rate_limit import pace_of
 from ...api.server_time import ServerTime
+from ...catalog.tables import EXPORT
 from ...config.model import Config
 from ...decode.columns import ColumnMap, StoredColumn
 from ...decode.forgotten import ForgottenIds
@@ -29,8 +30,8 @@ from ...decode.value_types import EVENT
 from ...errors import ConfigError, MixpanelError
 from ...files import make_private
 from ...tables.context import LoadContext
-from ...tables.emit import Shape, build_decoder, iter_items
-from ...tables.events.fetching import NAME, FetchedWindow, WindowFetch
+from ...tables.emit import TableFormat, build_decoder, iter_items
+from ...tables.events.fetching import FetchedWindow, WindowFetch
 from ...tables.item_files import FileWriter, FinishedFile, unpack
 from ...tables.load_log import WindowLoad
 from ...tables.spool import Spool, Spooled, SpooledParts
@@ -126,12 +127,12 @@ def _write(order: Order, fetched: FetchedWindow, written: Written) -> None:
         order.config, EVENT, forgotten=order.forgotten, identity=EXPORT_IDENTITY
     )
     lay = partial(export_layout, index=index, zone=order.config.project_timezone)
-    written.load = WindowLoad(NAME, *order.window, 0, 0, 0.0, is_final=False, repairs=Counter())
+    written.load = WindowLoad(EXPORT, *order.window, 0, 0, 0.0, is_final=False, repairs=Counter())
     directory = order.directory / uuid4().hex
     make_private(directory)
     writer = FileWriter(directory, order.schema)
-    items = iter_items(fetched, decoder, Shape(lay, EXPORT_SCHEMA), columns, written.load)
-    for item in items:
+    table_format = TableFormat(decoder, lay, EXPORT_SCHEMA, columns)
+    for item in iter_items(fetched, table_format, written.load):
         rows, _ = unpack(item)
         written.files += writer.write(rows)
     written.files += writer.finish()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import date
 from functools import partial
 
+from ...catalog.tables import EXPORT
 from ...decode.index.identity import EventIdentifier
 from ...decode.parallel import Check
 from ...errors import MixpanelError, PausedError
@@ -18,7 +19,7 @@ from ..context import LoadContext
 from ..emit import build_reader
 from ..package import LoadPackage
 from ..spool import Spool
-from .fetching import NAME, FetchedWindow, WindowFetch
+from .fetching import FetchedWindow, WindowFetch
 from .ledger import Ledger
 
 MAX_SPOOL_AGE_S = 24 * 3_600.0
@@ -71,7 +72,7 @@ class EventDownloads:
         if self._context.archive is not None:
             # an archive has a file for each day, and so each window is a day
             index = fetched.verified.index
-            self._context.archive.keep(NAME, window.first, fetched.spooled, index)
+            self._context.archive.keep(EXPORT, window.first, fetched.spooled, index)
         return fetched
 
     def prefetch(self, queue: WindowQueue) -> None:
@@ -102,7 +103,7 @@ class EventDownloads:
         return self._context.engine.fetch(order, check)
 
     def _take_archived(self, archive: Archive, day: date, check: Check) -> FetchedWindow:
-        file = archive.find(NAME, day)
+        file = archive.find(EXPORT, day)
         if file is None:
             raise MixpanelError(
                 f"export {day}: the archive {archive.location} has no file of this day, which has "

@@ -37,8 +37,6 @@ from .day_parts import DayPart
 
 logger = logging.getLogger("mixpanel_source")
 
-NAME = EXPORT
-
 
 class FetchedWindow(NamedTuple):
     """A window on disk, verified."""
@@ -157,7 +155,7 @@ class WindowFetch:
             raise TruncatedError(
                 f"the reply holds as many events as limit ({limit}) allows, so there may be more. "
                 "Raise limit, or leave it out to load all.",
-                subject=f"{NAME} {self.window}",
+                subject=f"{EXPORT} {self.window}",
             )
         self._parts.append(_FetchedPart(name, *found))
 
@@ -194,7 +192,7 @@ class WindowFetch:
         """Whether a part is too big, or an earlier run has requested parts of it."""
         if part.depth < self._requests.splitter.depth:
             return True
-        spooled = self.spool.names(f"{NAME}-{self.window}.")
+        spooled = self.spool.names(f"{EXPORT}-{self.window}.")
         pending = [*part.halves] if spooled else []
         while pending:
             smaller = pending.pop()
@@ -207,7 +205,7 @@ class WindowFetch:
         config = self._config
         suffix = "" if part.is_whole else f".{part.key}"
         return spool_name(
-            NAME,
+            EXPORT,
             f"{self.window}{suffix}",
             config.project_id,
             config.export_base_url,
@@ -305,4 +303,4 @@ def build_request(
     if limit or config.limit:
         params["limit"] = str(limit or config.limit)
     detail = detail or str(part or "")
-    return Request(endpoint(NAME), NAME, window=window, detail=detail, params=params)
+    return Request(endpoint(EXPORT), EXPORT, window=window, detail=detail, params=params)

@@ -19,6 +19,7 @@ from itertools import compress
 import dlt
 from dlt.common.typing import TDataItems
 
+from ...catalog.tables import EXPORT
 from ...decode.columns import ColumnMap, StoredColumn
 from ...decode.decoded import Selection
 from ...decode.decoder import BlockDecoder
@@ -30,7 +31,7 @@ from ...windows import Window, WindowQueue, iter_days, settled_on
 from ..archive.archive import Archive
 from ..context import LoadContext, open_spool
 from ..emit import (
-    Shape,
+    TableFormat,
     VerifiedRows,
     build_decoder,
     closing_items,
@@ -46,7 +47,6 @@ from ..rejected import RejectedWriter, find_rejected, keeping
 from .archive_guard import ArchiveGuard, count_held, settled_days
 from .day_settings import DaySettings
 from .downloads import EventDownloads
-from .fetching import NAME
 from .late_events import search_late_events
 from .ledger import Ledger
 from .planning import plan_days
@@ -67,7 +67,7 @@ PROPERTY_COLUMNS = (
 
 def iter_events(context: LoadContext) -> Iterator[TDataItems]:
     """Yields the items of the resource `export`."""
-    package = context.start_package(NAME)
+    package = context.start_package(EXPORT)
     config = context.config
     state = dlt.current.resource_state()
     ledger = Ledger(state)
@@ -88,7 +88,7 @@ def iter_events(context: LoadContext) -> Iterator[TDataItems]:
         if context.catches_up and not context.record.searched_late_events:
             search_late_events(context, package, ledger, open_spool())
         days = _days_to_load(context, ledger)
-        context.progress.days_planned(NAME, len(days))
+        context.progress.days_planned(EXPORT, len(days))
         yield from loader.iter_items(days)
     yield from column_items(package, state, config, PROPERTY_COLUMNS)
     yield from closing_items(package)
@@ -141,7 +141,7 @@ def _days_in_archive(
 
     A sync requests those that are missing between them the next time it loads from Mixpanel.
     """
-    files = [archive.find(NAME, day) for day in days]
+    files = [archive.find(EXPORT, day) for day in days]
     held = [file for file in files if file is not None]
     last = max((file.day for file in held), default=date.min)
     missing = [day for day, file in zip(days, files, strict=True) if file is None and day < last]
@@ -219,7 +219,7 @@ class _WindowLoader:
         # days that were read together may have to be read together again
         touched = self._ledger.windows.with_whole_windows(days)
         guarded = settled_days(touched, self._context.now().date(), self._config)
-        held = count_held(dlt.current.pipeline(), NAME, DAY_COLUMN, guarded)
+        held = count_held(dlt.current.pipeline(), EXPORT, DAY_COLUMN, guarded)
         return ArchiveGuard(self._config, REPLACEMENT, held.by_day, table=held.table)
 
     def _read(self, window: Window, queue: WindowQueue) -> Unit | None:
@@ -280,12 +280,10 @@ class _WindowLoader:
         decoder = build_decoder(self._config, EVENT, forgotten=forgotten, identity=EXPORT_IDENTITY)
         served = self._count_part(part, window)
         load.replaces_days = self._guard.replaces_days(window, served)
-        shape = Shape(lay, EXPORT_SCHEMA)
         replacement = self._guard.replacement if load.kept_days else None
         yield from self._iter_rejected(fetched, decoder, load)
-        yield from self._context.engine.iter_items(
-            fetched, decoder, shape, self._columns, load, replacement=replacement
-        )
+        table_format = TableFormat(decoder, lay, EXPORT_SCHEMA, self._columns, replacement)
+        yield from self._context.engine.iter_items(fetched, table_format, load)
         # if rows were left out any day may be empty; a tombstone beside rows changes nothing
         present = {} if load.rows_forgotten else served
         empty = [day for day in window.days if day not in present and day not in load.kept_days]
@@ -334,7 +332,7 @@ class _WindowLoader:
         settled = settled_on(window.last, lookback_days=self._config.lookback_days)
         outside, index = part.filed.rows_outside, part.fetched.verified.index
         return WindowLoad(
-            table_name=NAME,
+            table_name=EXPORT,
             first_day=window.first,
             last_day=window.last,
             bytes=spooled.lines_bytes,

@@ -7,10 +7,11 @@ from collections.abc import Collection
 from datetime import date, datetime
 
 from ...api.request import Request
+from ...catalog.tables import EXPORT
 from ...config.model import Config
 from ...errors import ConfigError
 from ...windows import DAY, Window, days_to_sync, iter_days, newest_day
-from .fetching import NAME, build_request
+from .fetching import build_request
 from .ledger import Ledger
 
 logger = logging.getLogger("mixpanel_source")
@@ -43,7 +44,7 @@ def plan_days(
             lookback_days=config.lookback_days,
         )
         lost = [day for day in ledger.lost_days if anchor <= day <= newest and day not in days]
-        return [day for day in [*days, *lost] if (NAME, day) not in loaded]
+        return [day for day in [*days, *lost] if (EXPORT, day) not in loaded]
     done = ledger.backfilled_through(config.range)
     first = config.range.first if done is None else done + DAY
     return list(iter_days(first, min(config.range.last, newest)))

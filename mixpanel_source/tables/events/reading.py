@@ -12,11 +12,12 @@ from functools import partial
 
 import dlt
 
+from ...catalog.tables import EXPORT
 from ...errors import MixpanelError, ServerError, TruncatedError
 from ...windows import Window, WindowQueue
 from ..context import LoadContext
 from .downloads import EventDownloads
-from .fetching import NAME, FetchedWindow
+from .fetching import FetchedWindow
 from .filing import Filed, Filer
 from .held_keys import holds_other_rows
 from .ledger import Ledger
@@ -91,7 +92,7 @@ class UnitReader:
             window,
             has_strays=main.filed.has_strays,
             lost_rows=partial(
-                holds_other_rows, dlt.current.pipeline(), NAME, fetched.verified.index
+                holds_other_rows, dlt.current.pipeline(), EXPORT, fetched.verified.index
             ),
         )
         if not rests:

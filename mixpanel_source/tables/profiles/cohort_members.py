@@ -30,7 +30,7 @@ from ...decode.row_shape import find_entry_problem
 from ...decode.value_types import PROFILE
 from ...destinations.replacement import Replacement
 from ..context import LoadContext
-from ..emit import Shape, closing_items, count_workers, iter_items, stored_columns
+from ..emit import TableFormat, closing_items, count_workers, iter_items, stored_columns
 from ..lists.fetching import ListFetcher, list_request
 from ..masked_columns import build_mask
 from ..package import LoadPackage
@@ -125,10 +125,10 @@ def _iter_cohort(
     dump = take_dump(context, package, _query(cohort), after=after)
     load = dump.window_load()
     with stored_columns({}, {}, context.config) as columns:
-        shape = Shape(partial(_lay_out, cohort), SCHEMA)
+        table_format = TableFormat(decoder, partial(_lay_out, cohort), SCHEMA, columns)
         writer = RejectedWriter(load, context.forgotten, mask=mask)
         yield from writer.iter_items(find_rejected(dump, decoder))
-        yield from iter_items(dump, decoder, shape, columns, load)
+        yield from iter_items(dump, table_format, load)
     if not load.rows:
         yield REPLACEMENT.tombstones(SCHEMA, cohort_id=[cohort])
     read_at[str(cohort)] = dump.spooled.fetched_at

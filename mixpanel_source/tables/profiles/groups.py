@@ -24,7 +24,14 @@ from ...decode.value_types import PROFILE
 from ...destinations.replacement import Replacement
 from ...errors import ConfigError
 from ..context import LoadContext
-from ..emit import Shape, build_decoder, closing_items, column_items, iter_items, stored_columns
+from ..emit import (
+    TableFormat,
+    build_decoder,
+    closing_items,
+    column_items,
+    iter_items,
+    stored_columns,
+)
 from ..package import LoadPackage
 from ..partitions import iter_parts
 from ..rejected import RejectedWriter, find_rejected
@@ -58,10 +65,10 @@ def _iter_group(
     dump = take_dump(context, package, _query(group), after=read_at.get(group, 0.0))
     load = dump.window_load()
     with stored_columns(state, COLUMNS, context.config) as columns:
-        shape = Shape(partial(_lay_out, group), SCHEMA)
+        table_format = TableFormat(decoder, partial(_lay_out, group), SCHEMA, columns)
         writer = RejectedWriter(load, context.forgotten, mask=decoder.mask)
         yield from writer.iter_items(find_rejected(dump, decoder))
-        yield from iter_items(dump, decoder, shape, columns, load)
+        yield from iter_items(dump, table_format, load)
     if not load.rows:
         yield REPLACEMENT.tombstones(SCHEMA, data_group_id=[group])
     read_at[group] = dump.spooled.fetched_at
