@@ -28,7 +28,6 @@ from ...decode.value_types import EVENT
 from ...destinations.replacement import Replacement
 from ...errors import MixpanelError
 from ...windows import Window, WindowQueue, iter_days, settled_on
-from ..archive.archive import Archive
 from ..context import LoadContext, open_spool
 from ..emit import (
     TableFormat,
@@ -41,7 +40,6 @@ from ..emit import (
     stored_columns,
 )
 from ..load_log import KeptDay, WindowLoad, date_in_utc
-from ..losses import find_lost_days
 from ..package import LoadPackage
 from ..rejected import RejectedWriter, find_rejected, keeping
 from .archive_guard import ArchiveGuard, count_held, settled_days
@@ -49,7 +47,7 @@ from .day_settings import DaySettings
 from .downloads import EventDownloads
 from .late_events import search_late_events
 from .ledger import Ledger
-from .planning import plan_days
+from .planning import find_days, record_lost_days
 from .reading import ReadWindow, Unit, UnitReader
 from .served_days import ServedDays
 
@@ -82,84 +80,16 @@ def iter_events(context: LoadContext) -> Iterator[TDataItems]:
     if not context.record.windows:
         for warning in settings.warnings():
             logger.warning("export: %s", warning)
-    _record_lost(context, package, ledger)
+    record_lost_days(context, package, ledger)
     with stored_columns(state, EXPORT_COLUMNS, config) as columns:
         loader = _WindowLoader(context, package, ledger, columns, settings=settings)
         if context.catches_up and not context.record.searched_late_events:
             search_late_events(context, package, ledger, open_spool())
-        days = _days_to_load(context, ledger)
+        days = find_days(context, ledger)
         context.progress.days_planned(EXPORT, len(days))
         yield from loader.iter_items(days)
     yield from column_items(package, state, config, PROPERTY_COLUMNS)
     yield from closing_items(package)
-
-
-def _record_lost(context: LoadContext, package: LoadPackage, ledger: Ledger) -> None:
-    """Record the days whose rows are gone, so that a sync reads them again.
-
-    Days before the anchor are only reported: Mixpanel may no longer serve them.
-    """
-    if package.loss is None:
-        return
-    anchor = context.config.anchor(context.now().date())
-    lost = find_lost_days(dlt.current.pipeline(), package.loss)
-    if package.loss.is_table_lost and not package.loss.has_log and ledger.synced_through:
-        lost = ledger.loaded_days(Window(anchor, ledger.synced_through))
-    ledger.record_lost(day for day in lost if day >= anchor)
-    older = [day for day in lost if day < anchor]
-    if lost:
-        logger.warning(
-            "export: rows of %d days are missing that were loaded, from %s to %s. A sync reads "
-            "them again.",
-            len(lost),
-            lost[0],
-            lost[-1],
-        )
-    if older:
-        logger.warning(
-            "export: of these, %d days before anchor_date are read again by a backfill only: "
-            "mixpanel-source backfill --range %s,%s",
-            len(older),
-            older[0],
-            older[-1],
-        )
-
-
-def _days_to_load(context: LoadContext, ledger: Ledger) -> list[date]:
-    if context.catches_up:
-        return ledger.late_days
-    days = plan_days(context.config, ledger, context.now(), loaded=context.record.days)
-    if context.from_archive is None:
-        return days
-    return _days_in_archive(context, context.from_archive, ledger, days)
-
-
-def _days_in_archive(
-    context: LoadContext, archive: Archive, ledger: Ledger, days: Sequence[date]
-) -> list[date]:
-    """Those of the planned days that an archive has, unless they were read later than its files.
-
-    A sync requests those that are missing between them the next time it loads from Mixpanel.
-    """
-    files = [archive.find(EXPORT, day) for day in days]
-    held = [file for file in files if file is not None]
-    last = max((file.day for file in held), default=date.min)
-    missing = [day for day, file in zip(days, files, strict=True) if file is None and day < last]
-    if context.config.range is None:
-        ledger.record_lost(missing)
-    if missing and not context.record.windows:
-        logger.warning(
-            "export: the archive has no files of %d days, the first of which is %s. They are not "
-            "loaded; load them from Mixpanel, with a sync or a backfill.",
-            len(missing),
-            missing[0],
-        )
-    return [
-        file.day
-        for file in held
-        if ledger.read_at(Window(file.day, file.day)) <= file.fetched_at
-        or file.day in ledger.lost_days
-    ]
 
 
 class _WindowLoader:

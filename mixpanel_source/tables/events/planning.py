@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
+
+import dlt
 
 from ...api.request import Request
 from ...catalog.tables import EXPORT
 from ...config.model import Config
 from ...errors import ConfigError
 from ...windows import DAY, Window, days_to_sync, iter_days, newest_day
+from ..archive.archive import Archive
+from ..context import LoadContext
+from ..losses import find_lost_days
+from ..package import LoadPackage
 from .fetching import build_request
 from .ledger import Ledger
 
@@ -48,6 +54,83 @@ def plan_days(
     done = ledger.backfilled_through(config.range)
     first = config.range.first if done is None else done + DAY
     return list(iter_days(first, min(config.range.last, newest)))
+
+
+def find_days(context: LoadContext, ledger: Ledger) -> list[date]:
+    """The days that the next load package begins with, in order.
+
+    Args:
+        context: of the run.
+        ledger: what was loaded before; days that an archive lacks are recorded there.
+
+    Raises:
+        ConfigError: `range` begins after today.
+    """
+    if context.catches_up:
+        return ledger.late_days
+    days = plan_days(context.config, ledger, context.now(), loaded=context.record.days)
+    if context.from_archive is None:
+        return days
+    return _days_in_archive(context, context.from_archive, ledger, days)
+
+
+def _days_in_archive(
+    context: LoadContext, archive: Archive, ledger: Ledger, days: Sequence[date]
+) -> list[date]:
+    """Those of the planned days that an archive has, unless they were read later than its files.
+
+    A sync requests those that are missing between them the next time it loads from Mixpanel.
+    """
+    files = [archive.find(EXPORT, day) for day in days]
+    held = [file for file in files if file is not None]
+    last = max((file.day for file in held), default=date.min)
+    missing = [day for day, file in zip(days, files, strict=True) if file is None and day < last]
+    if context.config.range is None:
+        ledger.record_lost(missing)
+    if missing and not context.record.windows:
+        logger.warning(
+            "export: the archive has no files of %d days, the first of which is %s. They are not "
+            "loaded; load them from Mixpanel, with a sync or a backfill.",
+            len(missing),
+            missing[0],
+        )
+    return [
+        file.day
+        for file in held
+        if ledger.read_at(Window(file.day, file.day)) <= file.fetched_at
+        or file.day in ledger.lost_days
+    ]
+
+
+def record_lost_days(context: LoadContext, package: LoadPackage, ledger: Ledger) -> None:
+    """Record the days whose rows are gone, so that a sync reads them again.
+
+    Days before the anchor are only reported: Mixpanel may no longer serve them.
+    """
+    if package.loss is None:
+        return
+    anchor = context.config.anchor(context.now().date())
+    lost = find_lost_days(dlt.current.pipeline(), package.loss)
+    if package.loss.is_table_lost and not package.loss.has_log and ledger.synced_through:
+        lost = ledger.loaded_days(Window(anchor, ledger.synced_through))
+    ledger.record_lost(day for day in lost if day >= anchor)
+    older = [day for day in lost if day < anchor]
+    if lost:
+        logger.warning(
+            "export: rows of %d days are missing that were loaded, from %s to %s. A sync reads "
+            "them again.",
+            len(lost),
+            lost[0],
+            lost[-1],
+        )
+    if older:
+        logger.warning(
+            "export: of these, %d days before anchor_date are read again by a backfill only: "
+            "mixpanel-source backfill --range %s,%s",
+            len(older),
+            older[0],
+            older[-1],
+        )
 
 
 def check_range(config: Config, now: datetime) -> None:
