@@ -16,15 +16,13 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from . import constants
 from .catalog.tables import DEFAULT_TABLES, EXPORT
-from .config.settings import Settings
 from .config.tables import check_tables
 from .errors import ConfigError, MixpanelError
 from .jobs.orchestrated import (
-    MAX_WAIT_SECONDS,
     RETRY_AFTER_SECONDS,
     Target,
+    TargetArguments,
     is_for_later,
     metadata_of,
     run_target,
@@ -78,9 +76,7 @@ class MixpanelOperator(BaseOperator):
         """
         self.table, self.target = table, target or Target()
         self.days_again, self.retry_after_s = days_again, retry_after_s
-        target = self.target
-        dataset = f"{constants.DATASET_NAME}_{target.project}" if target.project else target.dataset
-        self.asset = Asset(f"{dataset}/{table}")
+        self.asset = Asset(f"{self.target.name}/{table}")
         super().__init__(outlets=[self.asset], **options)
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,15 +119,10 @@ def build_dag(
     *,
     start_date: datetime,
     schedule: str = "15 3 * * *",
-    destination: str = "duckdb",
-    dataset: str = constants.DATASET_NAME,
-    pipeline: str = constants.PIPELINE_NAME,
-    project: str | None = None,
-    max_wait_s: float = MAX_WAIT_SECONDS,
     retry_after_s: float = RETRY_AFTER_SECONDS,
     days_again: int = 5,
     dag_options: Mapping[str, Any] | None = None,
-    **settings: Unpack[Settings],
+    **arguments: Unpack[TargetArguments],
 ) -> DAG:
     """A DAG with a task for each table, one after the other.
 
@@ -144,29 +135,16 @@ def build_dag(
         tables: names of tables.
         start_date: aware; the first data interval begins then.
         schedule: cron expression of a daily schedule, in UTC.
-        destination: name of a dlt destination.
-        dataset: the dataset, or schema, of the tables.
-        pipeline: name of the dlt pipeline.
-        project: name of a configured project, whose dataset, pipeline and settings are used
-            instead.
-        max_wait_s: maximum seconds that a task waits for the quota, or for another job.
         retry_after_s: seconds until a task that stopped for now, with exit code 75, is run again.
         days_again: see `MixpanelOperator`; 0 with `catchup`.
         dag_options: other arguments of the DAG, such as `catchup`, `max_active_runs` and
             `default_args`.
-        settings: take precedence over those configured.
+        arguments: where to load to, and settings; see `TargetArguments`.
 
     Raises:
         ConfigError: a table is unknown.
     """
-    target = Target(
-        destination=destination,
-        dataset=dataset,
-        pipeline=pipeline,
-        project=project,
-        max_wait_s=max_wait_s,
-        settings=settings,
-    )
+    target = Target.of(arguments)
     options = {"catchup": False, **(dag_options or {})}
     with DAG(
         dag_id,

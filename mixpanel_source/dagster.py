@@ -14,15 +14,13 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from . import constants
 from .catalog.tables import DEFAULT_TABLES, EXPORT
-from .config.settings import Settings
 from .config.tables import check_tables
 from .errors import ConfigError, MixpanelError
 from .jobs.orchestrated import (
-    MAX_WAIT_SECONDS,
     RETRY_AFTER_SECONDS,
     Target,
+    TargetArguments,
     is_for_later,
     metadata_of,
     run_target,
@@ -46,14 +44,9 @@ def build_assets(
     start_date: str,
     tables: Sequence[str] = DEFAULT_TABLES,
     *,
-    destination: str = "duckdb",
-    dataset: str = constants.DATASET_NAME,
-    pipeline: str = constants.PIPELINE_NAME,
-    project: str | None = None,
-    max_wait_s: float = MAX_WAIT_SECONDS,
     retry_after_s: float = RETRY_AFTER_SECONDS,
     stale_after: timedelta = timedelta(days=2),
-    **settings: Unpack[Settings],
+    **arguments: Unpack[TargetArguments],
 ) -> list[dg.AssetsDefinition]:
     """An asset for each table, with the dataset and the table as its key.
 
@@ -64,32 +57,18 @@ def build_assets(
     Args:
         start_date: first partition of `export`, as YYYY-MM-DD.
         tables: names of tables.
-        destination: name of a dlt destination.
-        dataset: the dataset, or schema, of the tables.
-        pipeline: name of the dlt pipeline.
-        project: name of a configured project, whose dataset, pipeline and settings are used
-            instead.
-        max_wait_s: maximum seconds to wait for the quota, or for another job.
         retry_after_s: seconds until a job that stopped for now, with exit code 75, is tried again.
         stale_after: age at which Dagster reports an asset as stale.
-        settings: take precedence over those configured.
+        arguments: where to load to, and settings; see `TargetArguments`.
 
     Raises:
         ConfigError: a table is unknown.
     """
-    target = Target(
-        destination=destination,
-        dataset=dataset,
-        pipeline=pipeline,
-        project=project,
-        max_wait_s=max_wait_s,
-        settings=settings,
-    )
-    prefix = f"{constants.DATASET_NAME}_{project}" if project else dataset
+    target = Target.of(arguments)
     common: dict[str, Any] = {
-        "key_prefix": [prefix],
-        "group_name": prefix,
-        "kinds": {"mixpanel", destination},
+        "key_prefix": [target.name],
+        "group_name": target.name,
+        "kinds": {"mixpanel", target.destination},
         "freshness_policy": dg.FreshnessPolicy.time_window(fail_window=stale_after),
     }
     return [

@@ -111,7 +111,7 @@ def run_job(
         from ..engines.registry import open_engine
         from ..jobs.pipeline import open_pipeline
         from ..jobs.reporting.report import reported
-        from ..tables.archive.archive import archive_settings, read_archive
+        from ..tables.archive.opening import archive_settings, read_archive
 
         given = {**project.settings, **settings}
         with reported(name, given) as report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from threading import Event
 from typing import Any, Final, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from .. import constants
 from ..catalog.tables import EXPORT
 from ..config.projects import read_project, select_projects
+from ..config.settings import Settings
 from ..decode.parallel import Task
 from ..errors import MixpanelError
 from .pipeline import open_pipeline
@@ -30,6 +31,23 @@ RETRY_AFTER_SECONDS: Final = 1_800.0
 """Default of the time until a job that stopped for now is tried again."""
 
 
+class TargetArguments(Settings, total=False):
+    """Keyword arguments that say where jobs load to, and settings.
+
+    `destination` is the name of a dlt destination, by default `duckdb`; `dataset` the dataset, or
+    schema, of the tables; `pipeline` the name of the dlt pipeline. `project` is the name of a
+    configured project, whose dataset, pipeline and settings are used instead. `max_wait_s` is the
+    maximum number of seconds to wait for the quota, or for another job. Settings take precedence
+    over those configured.
+    """
+
+    destination: str
+    dataset: str
+    pipeline: str
+    project: str | None
+    max_wait_s: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """Where jobs load to, and with which settings; nothing is looked up before a job runs."""
@@ -42,6 +60,19 @@ class Target:
     max_wait_s: float = MAX_WAIT_SECONDS
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Take precedence over those configured."""
+
+    @classmethod
+    def of(cls, arguments: TargetArguments) -> Target:
+        """The target that keyword arguments describe."""
+        own = {target.name for target in fields(cls)} - {"settings"}
+        given: dict[str, Any] = {**arguments}
+        settings = {name: value for name, value in given.items() if name not in own}
+        return cls(**{name: given[name] for name in own & {*given}}, settings=settings)
+
+    @property
+    def name(self) -> str:
+        """Name of the dataset as an orchestrator shows it, without looking up the project."""
+        return f"{constants.DATASET_NAME}_{self.project}" if self.project else self.dataset
 
 
 def run_target(target: Target, tables: Sequence[str], *, days: str | None = None) -> JobResult:

@@ -23,7 +23,7 @@ from ..config.tables import select_tables
 from ..engines.registry import LOCAL, open_engine
 from ..errors import ConfigError
 from ..progress import Progress
-from ..tables.archive.archive import archive_settings, read_archive, select_archived
+from ..tables.archive.opening import archive_settings, read_archive, select_archived
 from ..tables.context import LoadContext
 from ..tables.events.planning import check_range
 from ..tables.package import Checkpoint

@@ -24,7 +24,8 @@ from ..errors import ConfigError
 from ..files import make_private
 from ..paths import data_directory
 from ..progress import Progress
-from .archive.archive import EVENTS, Archive, open_archive
+from .archive.archive import EVENTS, Archive
+from .archive.opening import open_archive
 from .engine import Engine, LocalEngine
 from .forgotten_ids import read_forgotten
 from .losses import find_loss
