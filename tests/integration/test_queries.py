@@ -7,6 +7,8 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +111,8 @@ POSTGRES_ATTEMPTS = (
     "SELECT 1) q; DROP TABLE export; --",
     "SELECT * FROM export FOR UPDATE",
     "EXPLAIN ANALYZE INSERT INTO export VALUES ('x')",
-    "COPY export TO '/tmp/stolen'",
-    "COPY (SELECT 1) TO PROGRAM 'touch /tmp/stolen'",
+    "COPY export TO '{stolen}'",
+    "COPY (SELECT 1) TO PROGRAM 'touch {stolen}'",
     "COPY export FROM PROGRAM 'echo x'",
     "SELECT pg_read_file('/etc/passwd')",
     "SELECT PG_READ_FILE/**/('/etc/passwd')",
@@ -121,7 +123,7 @@ POSTGRES_ATTEMPTS = (
     "SELECT pg_ls_dir('/')",
     "SELECT * FROM pg_stat_file('/etc/passwd')",
     "SELECT lo_import('/etc/passwd')",
-    "SELECT lo_export(1, '/tmp/stolen')",
+    "SELECT lo_export(1, '{stolen}')",
     "SELECT lo_from_bytea(0, 'x')",
     "SELECT query_to_xml('SELECT pg_read_file(''/etc/passwd'')', true, true, '')",
     "SELECT query_to_xml('SELECT pg_' || 'read_file(''/etc/passwd'')', true, true, '')",
@@ -338,6 +340,14 @@ def postgres_query(postgres: str) -> PostgresQueries:
     return PostgresQueries(postgres, "public", lambda error: MixpanelError(str(error)))
 
 
+@pytest.fixture
+def stolen() -> Iterator[Path]:
+    """A path where nothing is, and where the server may write, whichever user it runs as."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o777)
+        yield Path(directory) / "stolen"
+
+
 def contents(url: str) -> list[tuple[Any, ...]]:
     """Rows of `export`, and the names of all tables and the next number of the sequence."""
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
@@ -351,16 +361,18 @@ def contents(url: str) -> list[tuple[Any, ...]]:
     return rows
 
 
-def test_postgres_refuses_all_but_reading(postgres_query: PostgresQueries, postgres: str) -> None:
+def test_postgres_refuses_all_but_reading(
+    postgres_query: PostgresQueries, postgres: str, stolen: Path
+) -> None:
     """No attempt succeeds, even for a superuser, and nothing changes."""
     before = contents(postgres)
     assert len(POSTGRES_ATTEMPTS) >= 20
     for attempt in POSTGRES_ATTEMPTS:
         with pytest.raises(MixpanelError) as refusal:
-            postgres_query.run(attempt.format(port=1), LIMITS)
+            postgres_query.run(attempt.format(port=1, stolen=stolen), LIMITS)
         assert "root:" not in str(refusal.value), attempt
     assert contents(postgres) == before
-    assert not Path("/tmp/stolen").exists()  # noqa: S108 - where the attempts write
+    assert not stolen.exists()
 
 
 @pytest.mark.parametrize(
@@ -369,7 +381,7 @@ def test_postgres_refuses_all_but_reading(postgres_query: PostgresQueries, postg
         "SELECT pg_read_file('/etc/passwd')",
         "SELECT pg_ls_dir('/')",
         "SELECT lo_import('/etc/passwd')",
-        "SELECT lo_export(1, '/tmp/stolen')",
+        "SELECT lo_export(1, '{stolen}')",
         "SELECT set_config('transaction_read_only', 'off', false)",
         "SELECT nextval('numbers')",
         "SELECT pg_reload_conf()",
@@ -377,12 +389,12 @@ def test_postgres_refuses_all_but_reading(postgres_query: PostgresQueries, postg
     ],
 )
 def test_postgres_refuses_without_the_list(
-    attempt: str, postgres_query: PostgresQueries, monkeypatch: pytest.MonkeyPatch
+    attempt: str, postgres_query: PostgresQueries, monkeypatch: pytest.MonkeyPatch, stolen: Path
 ) -> None:
     """The role, the transaction and the cursor each hold without the list of names."""
     monkeypatch.setattr(postgres_queries, "check_statement", lambda *_: None)
     with pytest.raises(MixpanelError):
-        postgres_query.run(attempt, LIMITS)
+        postgres_query.run(attempt.format(stolen=stolen), LIMITS)
 
 
 def test_postgres_answers(postgres_query: PostgresQueries) -> None:
