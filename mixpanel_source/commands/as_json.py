@@ -48,6 +48,8 @@ def _table_as_json(table: TableStatus) -> dict[str, Any]:
         "rows": table.rows,
         "read_at": table.read_at and table.read_at.isoformat(),
     }
+    if table.files is not None:
+        values["files"] = {"count": table.files.number, "bytes": table.files.size}
     if table.first is not None:
         values |= {
             "first": str(table.first),

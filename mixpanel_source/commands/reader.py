@@ -13,6 +13,7 @@ import dlt
 from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from ..destinations.base import TableFiles
 from ..destinations.registry import destination_of, target_of
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.pipeline import make_pipeline
@@ -110,6 +111,11 @@ class DestinationReader:
             name = client.make_qualified_table_name(table)
             rows = client.execute_sql(statement.format(table=name))
             return [tuple(row) for row in rows or ()]
+
+    def files(self, table: str) -> TableFiles | None:
+        """The files of a table; None if the destination keeps no files for each table."""
+        with self._connect() as client:
+            return destination_of(self._pipeline).table_files(client, table)
 
     @contextmanager
     def connected(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from ..catalog.tables import EXPORT, TABLE_NAMES
 from ..config.model import Config
 from ..config.providers import load_config
 from ..config.settings import Settings
+from ..destinations.base import TableFiles
 from ..errors import ConfigError
 from ..jobs.history import RUNNING, LastRun, read_last_run
 from ..jobs.lock import is_job_running
@@ -44,6 +45,8 @@ class TableStatus:
     """Days between the first and the last that were never loaded."""
     newest_event: datetime | None = None
     synced_through: date | None = None
+    files: TableFiles | None = None
+    """The files with its rows; None if the destination keeps no files for each table."""
     kept_days: Mapping[date, KeptDay] = field(default_factory=dict)
     """Settled days whose events stay although Mixpanel serves fewer, as of their last read."""
 
@@ -135,7 +138,7 @@ def _requests_used(config: Config | None, now: float) -> dict[str, int]:
 def _table_status(table: str, reader: DestinationReader) -> TableStatus:
     if table != EXPORT:
         rows = reader.rows("SELECT count(*) FROM {table}", table)[0][0]
-        return TableStatus(table, rows, _read_at(table, reader))
+        return TableStatus(table, rows, _read_at(table, reader), files=reader.files(table))
     rows, newest = reader.rows("SELECT count(*), max(time) FROM {table}", table)[0]
     windows = reader.windows_loaded(table)
     return TableStatus(
@@ -147,6 +150,7 @@ def _table_status(table: str, reader: DestinationReader) -> TableStatus:
         gaps=find_gaps(windows),
         newest_event=newest and _in_utc(newest),
         synced_through=Ledger(reader.state(table)).synced_through,
+        files=reader.files(table),
         kept_days=_kept_days(table, reader),
     )
 

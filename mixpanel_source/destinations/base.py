@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 import dlt
@@ -22,6 +22,14 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from ..errors import ConfigError, MixpanelError
 from .exclusive import ExclusiveAccess
 from .queries import Queries
+
+
+class TableFiles(NamedTuple):
+    """The files with the current rows of a table."""
+
+    number: int
+    size: int
+    """Bytes, as stored."""
 
 
 class Destination:
@@ -192,6 +200,15 @@ class Destination:
     def scans_cheaply(self, client: Any, table: str) -> bool:  # noqa: ANN401, ARG002 - any SQL client
         """Whether reading a whole column of a table takes no more than a few seconds."""
         return False
+
+    def table_files(self, client: Any, table: str) -> TableFiles | None:  # noqa: ANN401, ARG002 - any SQL client
+        """The files of a table; None if its rows are in files together with those of others.
+
+        Args:
+            client: an open SQL client of the dataset.
+            table: name of a table that exists.
+        """
+        return None
 
     @property
     def appends(self) -> bool:

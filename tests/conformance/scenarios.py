@@ -25,6 +25,8 @@ from tests.support.lab import Lab
 from tests.support.projects import EVENTS_PER_DAY, YESTERDAY, add_event, make_project
 
 DAY = timedelta(days=1)
+DATABASES = ("duckdb", "postgres")
+"""Destinations whose tables have no files of their own."""
 FIRST = YESTERDAY - DAY
 """First day of the project, which has two; both are within the look-back."""
 SETTLED = YESTERDAY - 9 * DAY
@@ -275,6 +277,14 @@ def run_commands(lab: Lab) -> None:
     found = status(destination=name, clock=lab.clock, **settings)
     rows = {table.table: table.rows for table in found.tables}
     assert rows == {"export": 2 * EVENTS_PER_DAY + 1, "engage": 5}
+    files = [table.files for table in found.tables if table.files is not None]
+    if name in DATABASES:
+        assert files == []
+    else:
+        # a day each; of profiles, Parquet keeps the file that a new table begins with
+        numbers = [number for number, _ in files]
+        assert numbers == ([3, 2] if name == "parquet" else [3, 1])
+        assert all(size > 0 for _, size in files)
     assert found.outcome == "done"
     planned = plan(["export"], destination=name, clock=lab.clock, **settings)
     assert planned.requests == 5

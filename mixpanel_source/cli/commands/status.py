@@ -22,6 +22,7 @@ TABLES = (
     Column("rows", unit="row"),
     Column("last read", "last read {}"),
     Column("days"),
+    Column("files", "{}"),
     Column("newest event", "newest event {}", wraps=True),
 )
 LOADS = (
@@ -85,6 +86,7 @@ def _table_row(table: TableStatus) -> list[Cell]:
         table.rows,
         read,
         f"{table.first}..{table.last}" if table.first else None,
+        table.files and f"{count(table.files.number, 'file')}, {table.files.size / 1e6:,.1f} MB",
         instant(table.newest_event) if table.newest_event else None,
     ]
 

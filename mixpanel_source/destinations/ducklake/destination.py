@@ -12,6 +12,7 @@ from dlt.common.destination.reference import TDestinationReferenceArg
 
 from ...errors import ConfigError, MixpanelError
 from ...sql import quote_text
+from ..base import TableFiles
 from ..duckdb.destination import DuckDbSql
 from ..duckdb.errors import explain
 from ..exclusive import ExclusiveAccess
@@ -113,6 +114,18 @@ class DuckLake(DuckDbSql):
     def scans_cheaply(self, client: Any, table: str) -> bool:  # noqa: ANN401, ARG002 - any SQL client
         """A column is stored apart from the others, but the files may be far away."""
         return bool(self._client.config.credentials.storage.is_local_filesystem)
+
+    def table_files(self, client: Any, table: str) -> TableFiles:  # noqa: ANN401 - any SQL client
+        """What the catalog lists; a few rows may be in the catalog itself."""
+        lake, name, schema = map(
+            quote_text,
+            (self._client.config.credentials.ducklake_name, table, client.dataset_name),
+        )
+        ((count, size),) = client.execute_sql(
+            "SELECT count(*), coalesce(sum(data_file_size_bytes), 0)::bigint "  # noqa: S608 - quoted
+            f"FROM ducklake_list_files({lake}, {name}, schema => {schema})"
+        )
+        return TableFiles(count, size)
 
     def connection_error(self, error: BaseException) -> MixpanelError:
         """An extension is missing, or the catalog or the files cannot be reached."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from dlt.common.destination.reference import TDestinationReferenceArg
 
 from ...errors import MixpanelError
-from ..base import Destination
+from ..base import Destination, TableFiles
 from ..exclusive import ExclusiveAccess
 from ..file_lock import lock_file
 from .factory import LakeConfiguration, delta, iceberg, parquet
@@ -45,6 +45,11 @@ class Lake(Destination):
             f"destination {self._name} cannot be reached at {self._config} "
             f"({type(error).__name__}). Check the address, the credentials and that it is running."
         )
+
+    def table_files(self, client: Any, table: str) -> TableFiles:  # noqa: ANN401 - any SQL client
+        """What the newest commit of the table lists."""
+        files = client.tables.files(table)
+        return TableFiles(len(files), sum(file.size for file in files))
 
     def acquire(self) -> ExclusiveAccess:
         """Lock a file beside the directory of the dataset; in object storage, create a lease."""
