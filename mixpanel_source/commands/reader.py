@@ -113,7 +113,7 @@ class DestinationReader:
             return [tuple(row) for row in rows or ()]
 
     def files(self, table: str) -> TableFiles | None:
-        """The files of a table; None if the destination keeps no files for each table."""
+        """The files of a table; None if it shares them with other tables, or they are unknown."""
         with self._connect() as client:
             return destination_of(self._pipeline).table_files(client, table)
 

@@ -46,7 +46,7 @@ class TableStatus:
     newest_event: datetime | None = None
     synced_through: date | None = None
     files: TableFiles | None = None
-    """The files with its rows; None if the destination keeps no files for each table."""
+    """The files with its rows; None if it shares them with other tables, or they are unknown."""
     kept_days: Mapping[date, KeptDay] = field(default_factory=dict)
     """Settled days whose events stay although Mixpanel serves fewer, as of their last read."""
 

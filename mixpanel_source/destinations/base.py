@@ -202,7 +202,7 @@ class Destination:
         return False
 
     def table_files(self, client: Any, table: str) -> TableFiles | None:  # noqa: ANN401, ARG002 - any SQL client
-        """The files of a table; None if its rows are in files together with those of others.
+        """The files of a table; None if it shares them with other tables, or they are unknown.
 
         Args:
             client: an open SQL client of the dataset.

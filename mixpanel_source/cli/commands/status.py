@@ -22,7 +22,7 @@ TABLES = (
     Column("rows", unit="row"),
     Column("last read", "last read {}"),
     Column("days"),
-    Column("files", "{}"),
+    Column("files"),
     Column("newest event", "newest event {}", wraps=True),
 )
 LOADS = (

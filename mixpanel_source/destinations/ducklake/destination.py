@@ -117,10 +117,8 @@ class DuckLake(DuckDbSql):
 
     def table_files(self, client: Any, table: str) -> TableFiles:  # noqa: ANN401 - any SQL client
         """What the catalog lists; a few rows may be in the catalog itself."""
-        lake, name, schema = map(
-            quote_text,
-            (self._client.config.credentials.ducklake_name, table, client.dataset_name),
-        )
+        names = (client.credentials.ducklake_name, table, client.dataset_name)
+        lake, name, schema = map(quote_text, names)
         ((count, size),) = client.execute_sql(
             "SELECT count(*), coalesce(sum(data_file_size_bytes), 0)::bigint "  # noqa: S608 - quoted
             f"FROM ducklake_list_files({lake}, {name}, schema => {schema})"

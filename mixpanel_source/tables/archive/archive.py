@@ -39,7 +39,7 @@ class Archive:
     """The files of one project."""
 
     def __init__(self, storage: Storage, manifest: Manifest) -> None:
-        """Use what a directory holds; see `opening`."""
+        """Use what a directory holds; see `opening.open_archive` and `opening.read_archive`."""
         self.location = storage.location
         self._storage = storage
         self.project_id = manifest.project_id
@@ -91,7 +91,7 @@ class Archive:
                 f"The archive {self.location} holds project {self.project_id}, and project_id is "
                 f"{config.project_id}. Choose another directory."
             )
-        wanted = filters_of(config)
+        wanted = _filters(config)
         for table in tables:
             held = self._manifest.filters.get(table, wanted[table])
             names = {*held, *wanted[table]}
@@ -235,10 +235,10 @@ class Archive:
         self._lock = lock
         self._lookback_days = config.lookback_days
         self._accepts_deletions = config.accept_deletions
-        self._manifest.filters |= filters_of(config)
+        self._manifest.filters |= _filters(config)
 
 
-def filters_of(config: Config) -> dict[str, dict[str, Any]]:
+def _filters(config: Config) -> dict[str, dict[str, Any]]:
     """Table -> the filters of its requests with these settings."""
     return {EVENTS: config.filters, PROFILES: config.profile_filters}
 

@@ -57,7 +57,7 @@ def plan_days(
 
 
 def find_days(context: LoadContext, ledger: Ledger) -> list[date]:
-    """The days that the next load package begins with, in order.
+    """The days that a run still has to load, in order; a load package takes them from the first.
 
     Args:
         context: of the run.
