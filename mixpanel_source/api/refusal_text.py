@@ -9,12 +9,13 @@ Source: https://developer.mixpanel.com/reference/overview, and replies that were
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import orjson
+
+from ..decode.json_values import load_json
 
 MAX_BYTES = 16 * 1024
 """Bytes of a reply that are searched; a reply that is longer is none that consists of a refusal."""
@@ -62,8 +63,8 @@ def read_refusal(body: bytes) -> Refusal:
     if _IS_PAGE.match(text):
         return _read_page(text)
     try:
-        value = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
+        value = load_json(text)
+    except ValueError:
         return Refusal(_cut_words(text) or _TAG.sub(" ", text).strip())
     return Refusal(_join(_texts(value)))
 
@@ -109,8 +110,8 @@ def find_refusal_in_text(body: bytes, *, is_unreadable: bool) -> Refusal | None:
         return None
     text = _decode(body)
     try:
-        value = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
+        value = load_json(text)
+    except ValueError:
         return _find_in_cut(text) if is_unreadable else None
     found = find_refusal(value) or find_refusal_in_list(value)
     if found or not is_unreadable:

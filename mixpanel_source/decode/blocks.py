@@ -18,9 +18,10 @@ import numpy as np
 from .. import constants
 from .framing import join_torn_rows
 from .index.identity import Identities, Identity, RowIdentifier
+from .json_values import is_too_deep
 from .masking import NO_MASK, Mask
 from .parallel import map_ahead
-from .row_shape import is_too_deep, reject_line
+from .row_shape import reject_line
 from .scan.compiling import compilation
 from .value_types import RowKind
 

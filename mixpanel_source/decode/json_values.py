@@ -10,9 +10,10 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -30,8 +31,14 @@ _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_A_BRACKET = re.compile(rb"[^][{}]+")
 
 
+MAX_DEPTH = 350
+"""Maximum lists and objects inside each other. Python allows about 1,000 calls inside each other,
+and decodes each level of such a row with two. The limit is checked beforehand: whatever runs while
+Python is at its own limit fails too, above all the finalizers of the garbage collector."""
+
+
 class TooDeepError(ValueError):
-    """JSON that is nested deeper than Python reads."""
+    """JSON that has more levels than `MAX_DEPTH`."""
 
 
 Repairs = Counter[str]
@@ -70,7 +77,7 @@ def repair_row(line: bytes, repairs: Repairs) -> Row:
         repairs: counts the repaired values.
 
     Raises:
-        ValueError: the line is not a JSON object, or is nested deeper than Python reads.
+        ValueError: the line is not a JSON object, or has more levels than `MAX_DEPTH`.
     """
     row: Row = repair_value(line, repairs)
     if not isinstance(row, dict):
@@ -91,13 +98,10 @@ def repair_value(text: bytes, repairs: Repairs) -> Any:  # noqa: ANN401 - any JS
         repairs: counts the repaired values.
 
     Raises:
-        TooDeepError: it is nested deeper than Python reads.
+        TooDeepError: it has more levels than `MAX_DEPTH`.
         ValueError: it is not JSON.
     """
-    try:
-        return _load(repair_utf8(text, repairs), repairs)
-    except RecursionError as error:
-        raise TooDeepError("nested too deeply") from error
+    return _load(repair_utf8(text, repairs), repairs)
 
 
 def repair_utf8(text: bytes, repairs: Repairs) -> str:
@@ -111,31 +115,68 @@ def repair_utf8(text: bytes, repairs: Repairs) -> str:
     return decoded
 
 
+def load_json(
+    text: str,
+    *,
+    max_depth: int = MAX_DEPTH,
+    parse_int: Callable[[str], Any] | None = None,
+    parse_float: Callable[[str], Any] | None = None,
+) -> Any:  # noqa: ANN401 - any JSON value
+    """Read a JSON value with Python's own reader, which takes NaN and control characters too.
+
+    Args:
+        text: JSON text.
+        max_depth: maximum lists and objects inside each other; Python reads about 900.
+        parse_int: makes a value of the digits of an integer; `int` by default.
+        parse_float: makes a value of another number; `float` by default.
+
+    Raises:
+        TooDeepError: it has more levels than `max_depth`.
+        ValueError: it is not JSON.
+    """
+    if is_too_deep(text.encode("utf-8", "surrogatepass"), max_depth):
+        raise TooDeepError("nested too deeply")
+    return json.loads(text, strict=False, parse_int=parse_int, parse_float=parse_float)
+
+
 def is_whole_json(text: bytes) -> bool:
     """Whether text is a JSON value, and not one that was cut short.
 
-    Of a value that is nested too deeply for Python only the brackets are checked.
+    Of a value that has more levels than `MAX_DEPTH` only the brackets are checked.
     """
     try:
         repair_value(text, Counter())
     except TooDeepError:
-        return nesting(text) is not None
+        return _find_nesting(text).is_closed
     except ValueError:
         return False
     return True
 
 
-def nesting(text: bytes) -> int | None:
-    """The maximum number of lists and objects inside each other; None if a bracket is missing."""
-    deepest, opened = 0, bytearray()
+def is_too_deep(text: bytes, max_depth: int = MAX_DEPTH) -> bool:
+    """Whether JSON text has more than `max_depth` levels, also if it was cut short."""
+    if sum(map(text.count, (b"[", b"{"))) <= max_depth:
+        return False
+    return _find_nesting(text).levels > max_depth
+
+
+class _Nesting(NamedTuple):
+    levels: int
+    """The maximum number of lists and objects inside each other, up to a bracket that is wrong."""
+    is_closed: bool
+    """Whether each bracket has its counterpart."""
+
+
+def _find_nesting(text: bytes) -> _Nesting:
+    levels, opened = 0, bytearray()
     for bracket in _NOT_A_BRACKET.sub(b"", _STRING.sub(b"", text)):
         if bracket in b"[{":
             opened.append(bracket)
-            deepest = max(deepest, len(opened))
+            levels = max(levels, len(opened))
         # the codes of opening and closing brackets differ by two
         elif not opened or bracket - opened.pop() != 2:  # noqa: PLR2004
-            return None
-    return None if opened else deepest
+            return _Nesting(levels, is_closed=False)
+    return _Nesting(levels, is_closed=not opened)
 
 
 def dump_json(value: object) -> str:
@@ -190,7 +231,7 @@ def _load(text: str, repairs: Repairs) -> Any:  # noqa: ANN401 - any JSON value
             repairs["integer"] += 1
             return literal
 
-    read = json.loads(text, strict=False, parse_float=parse_float, parse_int=parse_int)
+    read = load_json(text, parse_float=parse_float, parse_int=parse_int)
     return _repair(read, repairs)
 
 

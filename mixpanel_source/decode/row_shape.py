@@ -15,12 +15,9 @@ from typing import Any, NamedTuple
 from ..errors import TruncatedError
 from .forgotten import PERSON_PROPERTIES
 from .framing import describe_bad_line, is_message
-from .json_values import INT64_END, is_whole_json, nesting, repair_value
+from .json_values import INT64_END, is_too_deep, is_whole_json, repair_value
 from .value_types import EVENT, Row, RowKind
 
-MAX_DEPTH = 350
-"""Maximum lists and objects inside each other. Python allows about 1,000 calls inside each other,
-and decodes each level of such a row with two."""
 TOO_DEEP = "nested too deeply"
 NOT_AN_OBJECT = "not an object"
 NOT_A_LIST = "not a list"
@@ -45,13 +42,6 @@ class RejectedRow(NamedTuple):
         """The ids of persons anywhere in the row, each once, in the order of their properties."""
         found = sorted(_iter_ids(self.value), key=lambda pair: PERSON_PROPERTIES.index(pair[0]))
         return [*dict.fromkeys(id_ for _, id_ in found if id_)]
-
-
-def is_too_deep(line: bytes) -> bool:
-    """Whether a row has more levels than `MAX_DEPTH`."""
-    if sum(map(line.count, (b"[", b"{"))) <= MAX_DEPTH:
-        return False
-    return (nesting(line) or 0) > MAX_DEPTH
 
 
 def reject_line(line: bytes, kind: RowKind) -> RejectedRow:

@@ -11,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpanel_source.decode.json_values import (
+    MAX_DEPTH,
     REPLACEMENT,
     Repairs,
+    TooDeepError,
     dump_json,
+    is_whole_json,
+    load_json,
     read_json,
     repair_row,
 )
@@ -102,6 +106,28 @@ def test_repair_refuses_what_is_no_object(line: bytes) -> None:
     with pytest.raises(ValueError, match=r".") as raised:
         repair_row(line, Counter())
     assert isinstance(raised.value, ValueError)
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 800, 20_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_deep_values_are_refused_before_they_are_read(
+    levels: int, opening: str, closing: str
+) -> None:
+    """Python's own limit is never reached: code that runs at the limit, as finalizers do, fails."""
+    whole = opening * levels + "1" + closing * levels
+    for text in (whole, whole[:-1], opening * levels):
+        with pytest.raises(TooDeepError) as raised:
+            load_json(text)
+        assert raised.value.__context__ is None
+        assert is_whole_json(text.encode()) == (text is whole)
+
+
+def test_levels_in_text_do_not_count() -> None:
+    """Brackets in strings, and those beside each other, are no levels."""
+    beside = "[" + ",".join(['{"[[":"]{\\"{"}'] * MAX_DEPTH) + "]"
+    assert len(load_json(beside)) == MAX_DEPTH
+    deepest = "[" * MAX_DEPTH + '"["' + "]" * MAX_DEPTH
+    assert load_json(deepest)
 
 
 def json_values(scalars: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

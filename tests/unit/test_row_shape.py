@@ -15,7 +15,8 @@ from mixpanel_source.decode.decoder import BlockDecoder
 from mixpanel_source.decode.framing import iter_row_blocks
 from mixpanel_source.decode.index.identity import EventIdentifier, ProfileIdentifier, RowIdentifier
 from mixpanel_source.decode.index.row_index import RowIndex
-from mixpanel_source.decode.row_shape import MAX_DEPTH, find_entry_problem, reject_line
+from mixpanel_source.decode.json_values import MAX_DEPTH
+from mixpanel_source.decode.row_shape import find_entry_problem, reject_line
 from mixpanel_source.decode.value_types import EVENT, PROFILE, RowKind
 from mixpanel_source.errors import TruncatedError
 from mixpanel_source.windows import Window

@@ -30,13 +30,13 @@ from ...decode.row_shape import find_entry_problem
 from ...decode.value_types import PROFILE
 from ...destinations.replacement import Replacement
 from ..context import LoadContext
-from ..emit import TableFormat, closing_items, count_workers, iter_items, stored_columns
+from ..emit import TableFormat, closing_items, count_workers, stored_columns
 from ..lists.fetching import ListFetcher, list_request
 from ..masked_columns import build_mask
 from ..package import LoadPackage
 from ..partitions import iter_parts
-from ..rejected import RejectedWriter, find_rejected
-from .dump import ProfileQuery, take_dump
+from ..rejected import RejectedWriter
+from .dump import ProfileQuery, iter_dump, take_dump
 from .users import cohort_form
 
 logger = logging.getLogger("mixpanel_source")
@@ -126,9 +126,7 @@ def _iter_cohort(
     load = dump.window_load()
     with stored_columns({}, {}, context.config) as columns:
         table_format = TableFormat(decoder, partial(_lay_out, cohort), SCHEMA, columns)
-        writer = RejectedWriter(load, context.forgotten, mask=mask)
-        yield from writer.iter_items(find_rejected(dump, decoder))
-        yield from iter_items(dump, table_format, load)
+        yield from iter_dump(dump, table_format, load, context.forgotten)
     if not load.rows:
         yield REPLACEMENT.tombstones(SCHEMA, cohort_id=[cohort])
     read_at[str(cohort)] = dump.spooled.fetched_at

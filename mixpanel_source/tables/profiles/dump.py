@@ -13,6 +13,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from dlt.common.typing import TDataItems
+
 from ... import constants
 from ...api.reply import Reply
 from ...api.request import Request
@@ -20,17 +22,20 @@ from ...api.retry import RetryBudget
 from ...catalog.endpoints import endpoint
 from ...config.model import Config
 from ...decode.blocks import BlockReader
+from ...decode.forgotten import ForgottenIds
 from ...decode.framing import iter_row_blocks
 from ...decode.index.identity import ProfileIdentifier
 from ...decode.index.row_index import RowIndex
 from ...decode.verify import VerifiedWindow, verify
+from ...destinations.replacement import Replacement
 from ...errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
 from ..archive.archive import Archive
 from ..archive.reading import take_file
 from ..context import LoadContext, open_spool
-from ..emit import build_reader
+from ..emit import TableFormat, build_reader, iter_items
 from ..load_log import WindowLoad, date_in_utc
 from ..package import LoadPackage
+from ..rejected import REPLACE_PART, RejectedWriter, find_rejected
 from ..spool import Spool, Spooled, spool_name
 from ..spooled_window import SpooledWindow, find_verified
 from .pages import Page, PageSequence, parse_page
@@ -134,6 +139,29 @@ def take_dump(
     spooled, verified = found or _fetch(context, package, query, reader, spool)
     package.spooled.append((spool, name))
     return ProfileDump(query, spooled, verified)
+
+
+def iter_dump(
+    dump: ProfileDump,
+    table_format: TableFormat,
+    load: WindowLoad,
+    forgotten: ForgottenIds,
+    *,
+    replaces: Replacement = REPLACE_PART,
+) -> Iterator[TDataItems]:
+    """Yields the profiles of a dump as items for dlt: those set aside, then the others.
+
+    Args:
+        dump: what to yield.
+        table_format: how profiles become rows of the table.
+        load: the entry of the load log; receives the counts.
+        forgotten: persons whose rows are not stored.
+        replaces: which of the profiles set aside before are replaced.
+    """
+    decoder = table_format.decoder
+    writer = RejectedWriter(load, forgotten, replaces, mask=decoder.mask)
+    yield from writer.iter_items(find_rejected(dump, decoder))
+    yield from iter_items(dump, table_format, load)
 
 
 def _fetch(

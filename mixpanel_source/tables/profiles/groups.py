@@ -24,18 +24,10 @@ from ...decode.value_types import PROFILE
 from ...destinations.replacement import Replacement
 from ...errors import ConfigError
 from ..context import LoadContext
-from ..emit import (
-    TableFormat,
-    build_decoder,
-    closing_items,
-    column_items,
-    iter_items,
-    stored_columns,
-)
+from ..emit import TableFormat, build_decoder, closing_items, column_items, stored_columns
 from ..package import LoadPackage
 from ..partitions import iter_parts
-from ..rejected import RejectedWriter, find_rejected
-from .dump import ProfileQuery, take_dump
+from .dump import ProfileQuery, iter_dump, take_dump
 
 NAME = "groups"
 READ_AT = "read_at"
@@ -66,9 +58,7 @@ def _iter_group(
     load = dump.window_load()
     with stored_columns(state, COLUMNS, context.config) as columns:
         table_format = TableFormat(decoder, partial(_lay_out, group), SCHEMA, columns)
-        writer = RejectedWriter(load, context.forgotten, mask=decoder.mask)
-        yield from writer.iter_items(find_rejected(dump, decoder))
-        yield from iter_items(dump, table_format, load)
+        yield from iter_dump(dump, table_format, load, context.forgotten)
     if not load.rows:
         yield REPLACEMENT.tombstones(SCHEMA, data_group_id=[group])
     read_at[group] = dump.spooled.fetched_at

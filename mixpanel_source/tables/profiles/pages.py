@@ -17,6 +17,7 @@ import numpy as np
 
 from ... import constants
 from ...decode.index.row_index import RowIndex
+from ...decode.json_values import MAX_DEPTH, load_json
 from ...decode.reply_values import unexpected
 from ...errors import RequestError, TruncatedError
 
@@ -49,8 +50,8 @@ def parse_page(body: bytes) -> Page:
         pass
     try:
         # a lone surrogate or NaN somewhere: escape it, so that the repair of its row finds it
-        page = json.loads(body.decode("utf-8", "surrogateescape"), strict=False)
-    except (ValueError, RecursionError) as error:
+        page = load_json(body.decode("utf-8", "surrogateescape"), max_depth=2 * MAX_DEPTH)
+    except ValueError as error:
         raise TruncatedError("the reply is not JSON") from error
     try:
         rows = [msgspec.Raw(json.dumps(row).encode()) for row in page.pop("results")]

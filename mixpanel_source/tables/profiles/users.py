@@ -24,17 +24,10 @@ from ...decode.layout import ENGAGE_COLUMNS, ENGAGE_SCHEMA, engage_layout
 from ...decode.value_types import PROFILE
 from ...destinations.replacement import Replacement
 from ..context import LoadContext
-from ..emit import (
-    TableFormat,
-    build_decoder,
-    closing_items,
-    column_items,
-    iter_items,
-    stored_columns,
-)
+from ..emit import TableFormat, build_decoder, closing_items, column_items, stored_columns
 from ..masked_columns import is_recorded
-from ..rejected import REPLACE_PART, REPLACE_ROWS, RejectedWriter, find_rejected
-from .dump import ProfileQuery, take_dump
+from ..rejected import REPLACE_PART, REPLACE_ROWS
+from .dump import ProfileQuery, iter_dump, take_dump
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -81,9 +74,7 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
     with stored_columns(state, ENGAGE_COLUMNS, config) as columns:
         table_format = TableFormat(decoder, engage_layout, ENGAGE_SCHEMA, columns)
         replaces = REPLACE_PART if since is None else REPLACE_ROWS
-        writer = RejectedWriter(load, context.forgotten, replaces, mask=decoder.mask)
-        yield from writer.iter_items(find_rejected(dump, decoder))
-        yield from iter_items(dump, table_format, load)
+        yield from iter_dump(dump, table_format, load, context.forgotten, replaces=replaces)
     if since is None:
         state[READ_ALL_AT] = dump.spooled.fetched_at
         if config.engage_full_days or not load.rows:

@@ -6,12 +6,11 @@ names and values in it, so that each number has a row of its own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from ...decode.json_values import dump_json
+from ...decode.json_values import dump_json, load_json
 from ...decode.reply_values import is_number, iter_numbers, take_day, to_float, unexpected
 from .rows import Measure, ReportQuery
 
@@ -88,7 +87,7 @@ def _is_list_of_levels(text: str) -> bool:
     if not text.startswith("["):
         return False
     try:
-        levels = json.loads(text)
-    except (ValueError, RecursionError):
+        levels = load_json(text)
+    except ValueError:
         return False
     return bool(levels) and all(isinstance(level, str) for level in levels)
