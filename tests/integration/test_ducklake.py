@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import dlt
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,13 +18,20 @@ from mixpanel_source import cli, open_pipeline, status
 from mixpanel_source.destinations.ducklake import extensions
 from mixpanel_source.destinations.ducklake.extensions import load_extensions
 from mixpanel_source.destinations.registry import destination_of
+from mixpanel_source.destinations.replacement import Replacement
 from mixpanel_source.errors import BusyError, ConfigError
+from mixpanel_source.windows import iter_days
 from tests.support.lab import Lab, open_lab
 from tests.support.projects import YESTERDAY, add_event, make_project
 from tests.support.settings import set_environment
 
-CATALOG = "DESTINATION__DUCKLAKE__CREDENTIALS__CATALOG"
-STORAGE = "DESTINATION__DUCKLAKE__CREDENTIALS__STORAGE__BUCKET_URL"
+CREDENTIALS = "DESTINATION__DUCKLAKE__CREDENTIALS"
+CATALOG = f"{CREDENTIALS}__CATALOG"
+STORAGE = f"{CREDENTIALS}__STORAGE__BUCKET_URL"
+WIDE_COLUMNS = 100
+WIDE_DAYS = 10
+WIDE_ROWS = 30_000
+"""A day."""
 
 needs_extensions = pytest.mark.skipif(
     extensions.find_packaged("ducklake") is None,
@@ -60,6 +71,29 @@ def test_files_by_day(lake: Path) -> None:
     assert len(rows) == len(project.events[YESTERDAY])
     files = [path.parent.name for path in lake.rglob("export/**/*.parquet")]
     assert set(files) == {f"event_date={YESTERDAY}"}
+
+
+@needs_extensions
+@pytest.mark.parametrize("column", ["event_date", pytest.param("day", marks=pytest.mark.slow)])
+def test_memory(column: str, lake: Path) -> None:
+    """More wide rows than fit into memory are loaded, whether or not they have files by day."""
+    first = YESTERDAY - timedelta(days=WIDE_DAYS - 1)
+    replacement = Replacement(keep="insert_id", scope=(column,))
+
+    @dlt.resource(name="wide", write_disposition=replacement.write_disposition)
+    def wide(first: date) -> Iterator[pa.Table]:
+        for day in iter_days(first, YESTERDAY):
+            ids = pa.array(map(str, range(WIDE_ROWS)))
+            words = pc.binary_join_element_wise(ids, "a text of some length", str(day), "-")
+            columns = {f"property_{number}": words for number in range(WIDE_COLUMNS)}
+            yield pa.table({column: pa.repeat(day, WIDE_ROWS), "insert_id": ids, **columns})
+
+    pipeline = open_pipeline("ducklake")
+    for since in (first, YESTERDAY):
+        pipeline.run(wide(since), loader_file_format="parquet")
+        count = pipeline.dataset()("SELECT count(*), count(DISTINCT property_7) FROM wide")
+        assert count.fetchall() == [(WIDE_DAYS * WIDE_ROWS, WIDE_DAYS * WIDE_ROWS)]
+    assert bool([*lake.rglob("wide/event_date=*")]) == (column == "event_date")
 
 
 @needs_extensions

@@ -11,7 +11,8 @@ with the extension `.sql`, replaces the rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,11 @@ class ReplacingClient(DuckDbClient):
         if conditions is None:
             return super().create_load_job(table, file_path, load_id, restore)
         if file_path.endswith(".sql"):
-            return _ReplaceJob(file_path, conditions)
+            return self._create_replace_job(file_path, conditions)
         return KeepFileJob(file_path)
+
+    def _create_replace_job(self, file_path: str, conditions: Conditions) -> LoadJob:
+        return ReplaceJob(file_path, conditions)
 
     def _create_merge_followup_jobs(
         self, table_chain: Sequence[PreparedTableSchema]
@@ -60,14 +64,14 @@ class ReplacingClient(DuckDbClient):
 
 
 class KeepFileJob(RunnableLoadJob, HasFollowupJobs):
-    """Completes a file without touching it; `_ReplaceJob` reads the completed files."""
+    """Completes a file without touching it; `ReplaceJob` reads the completed files."""
 
     def run(self) -> None:
         """Do nothing."""
 
 
 class _ReplaceRequest(FollowupJobRequestImpl):
-    """Has dlt run a `_ReplaceJob` for a table."""
+    """Has dlt run a `ReplaceJob` for a table."""
 
     def __init__(self, table: PreparedTableSchema) -> None:
         file_id = ParsedLoadJobFileName.new_file_id()
@@ -76,10 +80,16 @@ class _ReplaceRequest(FollowupJobRequestImpl):
         self._save_text_file("")
 
 
-class _ReplaceJob(RunnableLoadJob):
+class ReplaceJob(RunnableLoadJob):
     """Deletes and inserts rows of a table in one transaction, from all its files in the package."""
 
     def __init__(self, file_path: str, conditions: Conditions) -> None:
+        """Prepare a job.
+
+        Args:
+            file_path: of the job itself, in the package.
+            conditions: which rows are deleted and inserted.
+        """
         super().__init__(file_path)
         self._conditions = conditions
 
@@ -90,16 +100,21 @@ class _ReplaceJob(RunnableLoadJob):
         table: Any = self._load_table
         name = client.make_qualified_table_name(table["name"])
         files = staged_files(self._file_path, table["name"])
-        staged = rows_of(files)
-        scope = self._conditions.scope.format(table=name, staging_table=staged)
-        # a table has no order, and preserving that of the files doubles time and memory
-        client.execute_sql("SET preserve_insertion_order = false")
-        columns = len(table["columns"])
-        with limited_resources(client, files, columns=columns), client.begin_transaction():
+        scope = self._conditions.scope.format(table=name, staging_table=rows_of(files))
+        with self._limited(files), client.begin_transaction():
             client.execute_sql(f"DELETE FROM {name} WHERE {scope}")  # noqa: S608 - our own names
-            client.execute_sql(
-                f"INSERT INTO {name} BY NAME SELECT * FROM {staged} WHERE {self._conditions.keep}"  # noqa: S608 - as above
-            )
+            for rows in self._rows(files):
+                client.execute_sql(f"INSERT INTO {name} BY NAME {rows}")
+
+    def _limited(self, files: Sequence[str]) -> AbstractContextManager[None]:
+        """Limits what DuckDB takes while the rows of files are inserted."""
+        job_client: Any = self._job_client
+        table: Any = self._load_table
+        return limited_resources(job_client.sql_client, files, columns=len(table["columns"]))
+
+    def _rows(self, files: Sequence[str]) -> Iterable[str]:
+        """The queries whose rows are inserted, one after the other."""
+        return [f"SELECT * FROM {rows_of(files)} WHERE {self._conditions.keep}"]  # noqa: S608 - our own names
 
 
 def staged_files(job_file: str, table: str) -> list[str]:

@@ -44,7 +44,12 @@ class Resources(NamedTuple):
 
 @contextmanager
 def limited_resources(
-    client: SqlClientBase[Any], files: Iterable[str], *, columns: int
+    client: SqlClientBase[Any],
+    files: Iterable[str],
+    *,
+    columns: int,
+    memory_factor: int = 1,
+    **settings: str | int,
 ) -> Iterator[None]:
     """Limit what DuckDB takes to insert the rows of parquet files, where the user has not.
 
@@ -52,8 +57,15 @@ def limited_resources(
         client: dlt's SQL client, connected.
         files: to be inserted.
         columns: of the table.
+        memory_factor: as of `resources_for`.
+        settings: more settings of DuckDB, or other values than `resources_for` has.
     """
-    limits = resources_for(files, columns=columns)._asdict()
+    limits: dict[str, object] = {
+        **resources_for(files, columns=columns, memory_factor=memory_factor)._asdict(),
+        # a table has no order, and preserving that of the files doubles time and memory
+        "preserve_insertion_order": False,
+        **settings,
+    }
     credentials: Any = client.credentials
     configured = credentials.global_config or {}
     names = [name for name in limits if name not in configured]
@@ -68,16 +80,25 @@ def limited_resources(
                 client.execute_sql(f"RESET {name}")
 
 
-def resources_for(files: Iterable[str], *, columns: int) -> Resources:
-    """The resources for inserting the rows of parquet files into a table."""
+def resources_for(files: Iterable[str], *, columns: int, memory_factor: int = 1) -> Resources:
+    """The resources for inserting the rows of parquet files into a table.
+
+    Args:
+        files: to be inserted.
+        columns: of the table.
+        memory_factor: memory in relation to that for a table in a file of DuckDB.
+    """
     # only where rows are loaded: Arrow takes long to import
     from pyarrow import parquet as pq  # noqa: PLC0415
 
     rows = sum(pq.read_metadata(file).num_rows for file in files)
-    memory = min(constants.DUCKDB_BYTES_MAX, max(_THREAD_BYTES, machine_bytes() // _SHARE))
+    most = constants.DUCKDB_BYTES_MAX * memory_factor
+    memory = min(most, max(_THREAD_BYTES, machine_bytes() // _SHARE))
     threads = min(available_processors(), memory // _THREAD_BYTES, rows // _THREAD_ROWS)
     # with less, DuckDB fails
-    memory = max(memory, min(columns * _COLUMN_BYTES, machine_bytes() // _WIDE_SHARE))
+    memory = max(
+        memory, min(columns * _COLUMN_BYTES * memory_factor, machine_bytes() // _WIDE_SHARE)
+    )
     return Resources(f"{memory}B", max(1, threads))
 
 

@@ -21,19 +21,15 @@ from dlt.destinations.impl.ducklake.configuration import (
 )
 from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient
 from dlt.destinations.impl.ducklake.sql_client import DuckLakeSqlClient
-from dlt.destinations.job_client_impl import SqlLoadJob
 from dlt.destinations.sql_client import raise_open_connection_error
 from duckdb import DuckDBPyConnection
 
-from ..conditions import conditions_of
-from ..duckdb.replace import KeepFileJob, ReplacingClient, rows_of, staged_files
-from ..duckdb.resources import limited_resources
+from ..conditions import Conditions, conditions_of
+from ..duckdb.replace import KeepFileJob, ReplacingClient
 from ..missing_tables import CreatesMissingTables
 from .engine import EnginePool
 from .extensions import needed_extensions
-
-_PARTITION = "event_date"
-"""Column by whose values the rows of a table are kept in files of their own."""
+from .jobs import PARTITION, ReplaceDaysJob, StagedMergeJob
 
 
 class ExactDuckLake(ducklake):
@@ -162,9 +158,12 @@ class LakeClient(CreatesMissingTables, ReplacingClient, DuckLakeClient):
         """The job that loads a file."""
         if conditions_of(table) is None and self._is_staged(table):
             return (
-                _StagedMergeJob(file_path) if file_path.endswith(".sql") else KeepFileJob(file_path)
+                StagedMergeJob(file_path) if file_path.endswith(".sql") else KeepFileJob(file_path)
             )
         return super().create_load_job(table, file_path, load_id, restore)
+
+    def _create_replace_job(self, file_path: str, conditions: Conditions) -> LoadJob:
+        return ReplaceDaysJob(file_path, conditions)
 
     def _is_staged(self, table: PreparedTableSchema) -> bool:
         return self.should_load_data_to_staging_dataset(str(table["name"]))
@@ -174,30 +173,7 @@ class LakeClient(CreatesMissingTables, ReplacingClient, DuckLakeClient):
     ) -> list[str]:
         statements = super()._get_table_update_sql(table_name, new_columns, generate_alter)
         names = {column["name"] for column in new_columns}
-        if not generate_alter and _PARTITION in names and not self.in_staging_dataset_mode:
+        if not generate_alter and PARTITION in names and not self.in_staging_dataset_mode:
             table = self.sql_client.make_qualified_table_name(table_name)
-            statements.append(f"ALTER TABLE {table} SET PARTITIONED BY ({_PARTITION})")
+            statements.append(f"ALTER TABLE {table} SET PARTITIONED BY ({PARTITION})")
         return statements
-
-
-class _StagedMergeJob(SqlLoadJob):
-    """dlt's merge, from a staging table that it fills itself.
-
-    If the connection to the catalog is lost at a COMMIT, nobody knows whether the rows are there,
-    and dlt tries again. Filled by the jobs of its files, the staging table would have them twice.
-    """
-
-    def run(self) -> None:
-        """Fill the staging table, and merge."""
-        job_client: Any = self._job_client
-        client: Any = job_client.sql_client
-        table = self.load_table_name
-        with client.with_staging_dataset():
-            name = client.make_qualified_table_name(table)
-        files = staged_files(self._file_path, table)
-        columns = len(job_client.schema.get_table_columns(table))
-        with limited_resources(client, files, columns=columns):
-            with client.begin_transaction():
-                client.execute_sql(f"DELETE FROM {name}")  # noqa: S608 - our own names
-                client.execute_sql(f"INSERT INTO {name} BY NAME SELECT * FROM {rows_of(files)}")  # noqa: S608 - as above
-            super().run()
