@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from tests.support.clock import DAY_S, Clock
 from tests.support.lab import Lab
 from tests.support.projects import TODAY, YESTERDAY, add_event
+from tests.support.slow import slow_except
 
 
 @pytest.mark.parametrize(
     ("window_days", "days"),
-    [
-        (1, 5),
-        *(
-            pytest.param(*other, marks=pytest.mark.slow)
-            for other in ((1, 0.5), (1, -5), (7, 5), (7, 0.5), (7, -5))
-        ),
-    ],
+    slow_except([(1, 5)], product((1, 7), (5, 0.5, -5))),
 )
 def test_late_events_of_days_read_by_a_wrong_clock(
     lab: Lab, days: float, window_days: int, caplog: pytest.LogCaptureFixture

@@ -26,6 +26,7 @@ from tests.support.lab import Lab, open_lab
 from tests.support.postgres import execute
 from tests.support.projects import ANCHOR, YESTERDAY, add_event, make_project
 from tests.support.settings import as_environment, settings_for
+from tests.support.slow import slow_except
 
 HELD_BY_ANOTHER = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(); input()"
 WITH_LIMIT = """
@@ -93,13 +94,7 @@ def assert_loaded(project: Project, *, before: str = "9999") -> None:
 
 @pytest.mark.parametrize(
     "place",
-    [
-        "spool",
-        *(
-            pytest.param(place, marks=pytest.mark.slow)
-            for place in ("../..", "..", "", "dlt", "dlt/mixpanel")
-        ),
-    ],
+    slow_except(["spool"], ("spool", "../..", "..", "", "dlt", "dlt/mixpanel")),
     ids=["spool", "data", "ours", "target", "pipelines", "working"],
 )
 def test_file_in_place_of_a_directory(place: str) -> None:

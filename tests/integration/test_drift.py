@@ -15,6 +15,7 @@ from tests.support.clock import Clock, noon
 from tests.support.fidelity import assert_kept
 from tests.support.json_values import to_line
 from tests.support.lab import load
+from tests.support.slow import slow_except
 from tests.support.tables import read_columns
 
 DAY = date(2026, 11, 18)
@@ -41,13 +42,7 @@ PAIRS = list(product(VALUES, VALUES))
 STAGES = ("in one batch", "across batches", "across days", "across runs")
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [
-        pytest.param(stage, marks=pytest.mark.slow) if stage in STAGES[1:3] else stage
-        for stage in STAGES
-    ],
-)
+@pytest.mark.parametrize("stage", slow_except(("in one batch", "across runs"), STAGES))
 def test_a_value_of_another_type_is_kept(
     any_pipeline: dlt.Pipeline,
     stage: str,

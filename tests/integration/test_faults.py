@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cache
+from itertools import product
 from typing import Any
 
 import dlt
@@ -30,6 +31,7 @@ from mixpanel_source.errors import (
 from mixpanel_source.tables.package import TablePart
 from tests.support.lab import Lab, open_lab
 from tests.support.projects import YESTERDAY, add_event, make_project
+from tests.support.slow import slow_except
 from tests.support.tables import read_types, select_all
 
 FIRST = date(2026, 11, 18)
@@ -50,7 +52,6 @@ NOT_WHOLE_PAGE = ("html", "reset", "unterminated", "short_page", "expired_sessio
 HARMLESS = ("slow", "stall", "no_newline")
 NOTED = {"raw_newline": "before\nafter", "line_separator": "before\u2028after"}
 """Faults that are none: the first event gets the property `note`, which is hard to read."""
-QUICK = ("no_newline", "line_separator")
 UNSEEN = ("short",)
 REASONS: dict[str, type[MixpanelError]] = {
     **dict.fromkeys(WAITED_OUT, PausedError),
@@ -164,16 +165,9 @@ def undisturbed(run: Run, note: str = "") -> Tables:
 
 @pytest.mark.parametrize(
     ("run", "place"),
-    [
-        (run_sync, "middle"),
-        (run_backfill, "last"),
-        *(
-            pytest.param(run, place, marks=pytest.mark.slow)
-            for run in (run_sync, run_backfill)
-            for place in DAYS
-            if (run, place) not in {(run_sync, "middle"), (run_backfill, "last")}
-        ),
-    ],
+    slow_except(
+        [(run_sync, "middle"), (run_backfill, "last")], product((run_sync, run_backfill), DAYS)
+    ),
 )
 def test_what_passes_is_retried(run: Run, place: str) -> None:
     """One after the other, every fault that passes strikes a window, and leaves no trace."""
@@ -219,15 +213,10 @@ def test_what_stays_is_refused(run: Run, place: str) -> None:
 
 @pytest.mark.parametrize(
     ("run", "kind"),
-    [
-        (run_sync, "429"),
-        *(
-            pytest.param(run, kind, marks=pytest.mark.slow)
-            for run in (run_sync, run_backfill)
-            for kind in ("429", "500", "half_line", "401", "402", "403")
-            if (run, kind) != (run_sync, "429")
-        ),
-    ],
+    slow_except(
+        [(run_sync, "429")],
+        product((run_sync, run_backfill), ("429", "500", "half_line", "401", "402", "403")),
+    ),
 )
 def test_refusals_move_on(run: Run, kind: str) -> None:
     """Refused in one window after another, run by run, it ends with what one good run loads."""
@@ -260,10 +249,7 @@ def find_failure(lab: Lab, run: Run, table: str = "export", **given: Any) -> Mix
 )
 @pytest.mark.parametrize(
     "kind",
-    [
-        kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow)
-        for kind in (*HARMLESS, *NOTED)
-    ],
+    slow_except(("no_newline", "line_separator"), (*HARMLESS, *NOTED)),
 )
 def test_whole_replies_are_loaded(run: Run, kind: str) -> None:
     """A reply that is late, or odd, or lacks its last newline, is whole: it is asked for once."""

@@ -21,6 +21,7 @@ from mixpanel_source.errors import BusyError, ConfigError
 from tests.conformance.scenarios import FIRST, small_project
 from tests.support.lab import Lab, open_lab
 from tests.support.projects import EVENTS_PER_DAY, YESTERDAY, add_event
+from tests.support.slow import slow_except
 
 deltalake = pytest.importorskip("deltalake")
 delta = pytest.importorskip("mixpanel_source.destinations.lake.delta")
@@ -241,7 +242,7 @@ def test_iceberg_in_a_bucket_needs_a_catalog(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     "dataset",
-    ["memory", *(pytest.param(name, marks=pytest.mark.slow) for name in ("temp", "main"))],
+    slow_except(["memory"], ("memory", "temp", "main")),
 )
 def test_any_name_of_a_dataset(delta_lab: Lab, dataset: str) -> None:
     """Also a name that DuckDB has for a database of its own."""

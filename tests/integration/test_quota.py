@@ -31,6 +31,7 @@ from tests.support.projects import (
     make_project,
 )
 from tests.support.settings import UNLIMITED, set_environment, settings_for
+from tests.support.slow import slow_except
 
 HOUR_S = 3_600
 LONG_S = 60
@@ -140,7 +141,7 @@ def test_pages_of_a_session_do_not_count() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["429", *(pytest.param(f"429_{part}", marks=pytest.mark.slow) for part in ("headers", "bare"))],
+    slow_except(["429"], ("429", "429_headers", "429_bare")),
 )
 def test_refused_page_is_survived(lab: Lab, kind: str) -> None:
     """Should a page be refused for the quota after all, it is waited for and asked for again."""

@@ -30,6 +30,7 @@ from tests.support.projects import (
     make_project,
 )
 from tests.support.settings import write_dlt_file
+from tests.support.slow import slow_except
 
 pytestmark = pytest.mark.every_destination
 
@@ -155,20 +156,12 @@ def empty(lab: Lab) -> None:
 
 
 CHANGES = (make_late, edit, delete, move_to_another_user, repeat, rename, empty)
-QUICK_CHANGES = (make_late, delete, empty)
-"""Tried alone in each run of the tests; all together, each destination gets them."""
+"""Another test makes them all at once, on each destination."""
 
 
 @pytest.mark.parametrize(
     "change",
-    [
-        *QUICK_CHANGES,
-        *(
-            pytest.param(change, marks=pytest.mark.slow)
-            for change in CHANGES
-            if change not in QUICK_CHANGES
-        ),
-    ],
+    slow_except((make_late, delete, empty), CHANGES),
     ids=lambda change: str(change.__name__),
 )
 def test_what_changed_in_between_is_changed(lab: Lab, change: Callable[[Lab], None]) -> None:
