@@ -13,7 +13,7 @@ import dlt
 from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from ..destinations.base import TableFiles
+from ..destinations.base import Destination, TableFiles
 from ..destinations.registry import destination_of, target_of
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.pipeline import make_pipeline
@@ -115,7 +115,11 @@ class DestinationReader:
     def files(self, table: str) -> TableFiles | None:
         """The files of a table; None if it shares them with other tables, or they are unknown."""
         with self._connect() as client:
-            return destination_of(self._pipeline).table_files(client, table)
+            return self._destination.table_files(client, table)
+
+    @cached_property
+    def _destination(self) -> Destination:
+        return destination_of(self._pipeline)
 
     @contextmanager
     def connected(self) -> Iterator[None]:

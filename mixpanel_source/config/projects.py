@@ -100,6 +100,11 @@ def project_of(pipeline: str) -> ProjectSettings | None:
     return None
 
 
+def default_dataset(name: str) -> str:
+    """The dataset of a project for which none is configured."""
+    return f"{constants.DATASET_NAME}_{name}"
+
+
 def read_project(name: str) -> ProjectSettings:
     """A configured project.
 
@@ -143,8 +148,9 @@ def _project(name: str) -> ProjectSettings:
 def _own(name: str, setting: str) -> str:
     """Dataset or pipeline of a project."""
     given = _look_up(name, setting)
-    prefix = constants.DATASET_NAME if setting == "dataset" else constants.PIPELINE_NAME
-    return parse_text(setting, given) if is_given(given) else f"{prefix}_{name}"
+    if is_given(given):
+        return parse_text(setting, given)
+    return default_dataset(name) if setting == "dataset" else f"{constants.PIPELINE_NAME}_{name}"
 
 
 def _look_up(name: str, setting: str) -> Any:  # noqa: ANN401 - a provider holds values of any type

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from .. import constants
 from ..catalog.tables import EXPORT
-from ..config.projects import read_project, select_projects
+from ..config.projects import default_dataset, read_project, select_projects
 from ..config.settings import Settings
 from ..decode.parallel import Task
 from ..errors import MixpanelError
@@ -72,7 +72,7 @@ class Target:
     @property
     def name(self) -> str:
         """Name of the dataset as an orchestrator shows it, without looking up the project."""
-        return f"{constants.DATASET_NAME}_{self.project}" if self.project else self.dataset
+        return default_dataset(self.project) if self.project else self.dataset
 
 
 def run_target(target: Target, tables: Sequence[str], *, days: str | None = None) -> JobResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow.dataset as ds
 import pytest
 
 import mixpanel_source
-from mixpanel_source import open_pipeline
+from mixpanel_source import cli, open_pipeline
 from mixpanel_source.destinations.lake import jobs, writes
 from mixpanel_source.destinations.lake.tables import LOAD_ID, CommitConflictError
 from mixpanel_source.destinations.registry import destination_of
@@ -21,6 +22,7 @@ from mixpanel_source.errors import BusyError, ConfigError
 from tests.conformance.scenarios import FIRST, small_project
 from tests.support.lab import Lab, open_lab
 from tests.support.projects import EVENTS_PER_DAY, YESTERDAY, add_event
+from tests.support.settings import set_environment
 from tests.support.slow import slow_except
 
 deltalake = pytest.importorskip("deltalake")
@@ -156,6 +158,23 @@ def test_a_faster_writer_is_waited_for(delta_lab: Lab, monkeypatch: pytest.Monke
     delta_lab.project.events[YESTERDAY].clear()
     assert delta_lab.sync("export").failures == {}
     delta_lab.assert_events_kept(FIRST)
+
+
+def test_status_shows_files(
+    delta_lab: Lab,
+    lake: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The number of files of a table, and their size, as text and as JSON."""
+    set_environment(monkeypatch, delta_lab.settings)
+    delta_lab.sync("export")
+    sizes = [path.stat().st_size for path in lake.rglob("mixpanel/export/**/*.parquet")]
+    assert cli.main(["status", "--destination", "delta", "--json"]) == cli.DONE
+    tables = json.loads(capsys.readouterr().out)["tables"]
+    assert tables["export"]["files"] == {"count": 2, "bytes": sum(sizes)}
+    assert cli.main(["status", "--destination", "delta"]) == cli.DONE
+    assert f"2 files, {sum(sizes) / 1e6:.1f} MB" in capsys.readouterr().out
 
 
 @pytest.mark.slow

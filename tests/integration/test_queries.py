@@ -395,6 +395,7 @@ def test_postgres_refuses_without_the_list(
     monkeypatch.setattr(postgres_queries, "check_statement", lambda *_: None)
     with pytest.raises(MixpanelError):
         postgres_query.run(attempt.format(stolen=stolen), LIMITS)
+    assert not stolen.exists()
 
 
 def test_postgres_answers(postgres_query: PostgresQueries) -> None:
