@@ -11,7 +11,8 @@ from pathlib import Path
 from statistics import median
 from unittest.mock import patch
 
-from mixpanel_source.tables.spool import CHUNK_BYTES, Spool
+from mixpanel_source.tables.spool.files import CHUNK_BYTES
+from mixpanel_source.tables.spool.spool import Spool
 
 SIZES = (10_000, 1_000_000, 20_000_000)
 """Bytes of a window as it is received."""

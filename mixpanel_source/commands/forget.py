@@ -21,7 +21,7 @@ from ..errors import ConfigError, MixpanelError
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.lock import dataset_lock
 from ..jobs.pipeline import open_pipeline, reset_local_state
-from ..tables.context import pipeline_spool
+from ..tables.context import clear_spool
 from ..tables.forgotten_ids import remember_forgotten
 from ..tables.load_log import LOADS_TABLE
 from .person_rows import PersonRows
@@ -71,7 +71,7 @@ def forget(
     with dataset_lock(pipeline), destination_errors(destination):
         _check_destination(pipeline)
         # what is on disk here goes first: if the deletion fails, it is only fetched again
-        pipeline_spool(pipeline).clear()
+        clear_spool(pipeline)
         # includes the load packages, which keep their files after they are loaded
         reset_local_state(pipeline)
         return _forget(pipeline, persons, datetime.fromtimestamp(clock.time(), timezone.utc))

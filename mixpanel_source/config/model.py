@@ -186,6 +186,11 @@ class Config:
         example="random text, such as openssl rand -hex 32 prints",
         file="secrets.toml",
     )
+    encrypt_spool: bool = setting(
+        parse_flag,
+        "Encrypt the spool, where downloads wait to be loaded; needs the extra `encryption`",
+        default=False,
+    )
 
     engage_page_size: int | None = setting(
         number_from(int, 1, 1_000_000),

@@ -38,6 +38,7 @@ class Settings(TypedDict, total=False):
     max_columns: int | str | None
     mask: Mapping[str, str] | str | None
     mask_key: str | None
+    encrypt_spool: bool | str | None
     engage_page_size: int | str | None
     engage_where: str | None
     engage_output_properties: Sequence[str] | str | None

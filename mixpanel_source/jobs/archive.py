@@ -36,7 +36,7 @@ from ..tables.load_log import date_in_utc
 from ..tables.package import Checkpoint, LoadPackage, TablePart
 from ..tables.profiles.dump import take_dump
 from ..tables.profiles.users import full_query
-from ..tables.spool import Spool
+from ..tables.spool.spool import Spool
 from ..windows import DAY, WindowQueue, iter_days, newest_day
 from .reporting.report import ARCHIVE, reported
 from .runner import exit_code_of
@@ -151,7 +151,7 @@ def run_archive(tables: Sequence[str], context: LoadContext) -> ArchiveResult:
         if opened is None:
             raise RuntimeError("the context has no archive")
         result = ArchiveResult(opened.location)
-        spool = Spool(archive_files(opened.location) / "spool")
+        spool = context.open_spool(archive_files(opened.location) / "spool")
         for table in selected:
             try:
                 _ARCHIVERS[table](context, opened, spool, result)

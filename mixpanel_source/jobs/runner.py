@@ -24,7 +24,7 @@ from ..catalog.tables import EXPORT, find_table
 from ..destinations.exclusive import ExclusiveAccess
 from ..destinations.registry import destination_of, target_of
 from ..errors import AuthError, BusyError, CancelledError, ConfigError, MixpanelError, PausedError
-from ..tables.context import LoadContext, pipeline_spool
+from ..tables.context import LoadContext, clear_spool
 from ..tables.events.archive_guard import count_held
 from ..tables.events.ledger import Ledger
 from ..tables.events.loading import DAY_COLUMN
@@ -148,7 +148,7 @@ def run_job(
             write_comments(pipeline)
         if not result.failures:
             # what is still spooled was fetched with other settings, or loaded just before a crash
-            pipeline_spool(pipeline).clear()
+            clear_spool(pipeline)
     for note in notes_on(result.windows, context.config):
         logger.warning(note)
     result.requests = context.client.requests
@@ -256,7 +256,7 @@ def _cleaned_up(pipeline: dlt.Pipeline, context: LoadContext, result: JobResult)
             with suppress(OSError):
                 reset_local_state(pipeline)
             if context.config.mask:
-                pipeline_spool(pipeline).clear()
+                clear_spool(pipeline)
 
 
 @contextmanager

@@ -46,6 +46,7 @@ def mixpanel_source(
     max_columns: int | str | None = None,
     mask: Mapping[str, str] | str | None = None,
     mask_key: str | None = None,
+    encrypt_spool: bool | str | None = None,
     engage_page_size: int | str | None = None,
     engage_where: str | None = None,
     engage_output_properties: Sequence[str] | str | None = None,
@@ -114,6 +115,8 @@ def mixpanel_source(
             docs/privacy.md (a table of properties and rules; default: none).
         mask_key: Key of the hashes, needed by `mask`; with another key hashes of the same value
             differ (text of 16 characters or more; default: none).
+        encrypt_spool: Encrypt the spool, where downloads wait to be loaded; needs the extra
+            `encryption` (true or false; default: `false`).
         engage_page_size: Profiles per page (a whole number from 1 to 1,000,000; default:
             Mixpanel's).
         engage_where: Mixpanel expression that profiles must match (text; default: none).

@@ -31,7 +31,8 @@ from .forgotten_ids import read_forgotten
 from .losses import find_loss
 from .ownership import claim_dataset
 from .package import Checkpoint, LoadPackage, RunRecord
-from .spool import Spool
+from .spool.cipher import SpoolCipher
+from .spool.spool import Spool
 from .window_requests import WindowRequests
 
 
@@ -101,6 +102,7 @@ class LoadContext:
         self._packages: dict[str, LoadPackage] = {}
         self._forgotten: ForgottenIds | None = None
         self._archive: Archive | None = None
+        self._cipher = SpoolCipher(config.secret) if config.encrypt_spool else None
 
     @property
     def archive(self) -> Archive | None:
@@ -115,6 +117,10 @@ class LoadContext:
             # a plain pipeline.run does not tell when it is over
             self._archive = open_archive(self.config, locks=self.checkpoint is not None)
         return self._archive
+
+    def open_spool(self, directory: Path | None = None) -> Spool:
+        """A spool; that of the pipeline that is running if no directory is given."""
+        return Spool(directory or target_of(dlt.current.pipeline()).spool, self._cipher)
 
     def close(self) -> None:
         """End the work of the engine, and let others write the archive."""
@@ -233,14 +239,9 @@ def _for_archive(config: Config, archive: Archive) -> Config:
     return replace(config, window_days=1, anchor_date=config.anchor_date or first)
 
 
-def pipeline_spool(pipeline: dlt.Pipeline) -> Spool:
-    """The spool of a pipeline's target."""
-    return Spool(target_of(pipeline).spool)
-
-
-def open_spool() -> Spool:
-    """The spool of the pipeline that is running."""
-    return pipeline_spool(dlt.current.pipeline())
+def clear_spool(pipeline: dlt.Pipeline) -> None:
+    """Delete the spool of a pipeline's target."""
+    Spool(target_of(pipeline).spool).clear()
 
 
 def _check_project(project_id: int) -> None:

@@ -33,7 +33,7 @@ from .dlt_items import rows_for, with_hints, with_schema
 from .load_log import COLUMNS_TABLE, LOADS_KEY, LOADS_TABLE, WindowLoad, describe_rejected
 from .masked_columns import build_mask, describe_columns, is_recorded
 from .package import LoadPackage
-from .spool import Spooled, SpooledParts
+from .spool.files import Spooled, SpooledParts
 
 logger = logging.getLogger("mixpanel_source")
 

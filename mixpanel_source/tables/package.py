@@ -17,7 +17,7 @@ from ..progress import Progress
 from ..windows import iter_days
 from .load_log import WindowLoad
 from .losses import Loss
-from .spool import Spool
+from .spool.spool import Spool
 
 logger = logging.getLogger("mixpanel_source")
 

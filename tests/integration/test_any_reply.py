@@ -27,7 +27,7 @@ from mixpanel_source.tables.events.fetching import build_request, receive
 from mixpanel_source.tables.lists.fetching import ListFetcher
 from mixpanel_source.tables.profiles.dump import ProfileQuery, read_page
 from mixpanel_source.tables.profiles.pages import PageSequence
-from mixpanel_source.tables.spool import Spool
+from mixpanel_source.tables.spool.spool import Spool
 from mixpanel_source.windows import Window
 from tests.support.clock import Clock
 

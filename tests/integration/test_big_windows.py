@@ -22,7 +22,7 @@ from mixpanel_source.decode.verify import verify
 from mixpanel_source.errors import TruncatedError
 from mixpanel_source.jobs.pipeline import open_pipeline
 from mixpanel_source.tables.emit import iter_tables
-from mixpanel_source.tables.spool import Spool
+from mixpanel_source.tables.spool.spool import Spool
 from tests.support.fidelity import assert_kept
 from tests.support.lab import load
 from tests.support.tables import select_all

@@ -17,7 +17,7 @@ from mixpanel_source.decode.scan.tape import scan
 from mixpanel_source.decode.value_types import EVENT
 from mixpanel_source.errors import MixpanelError, RequestError
 from mixpanel_source.tables.package import TablePart
-from mixpanel_source.tables.spool import Spool
+from mixpanel_source.tables.spool.spool import Spool
 from tests.support.lab import Lab
 from tests.support.projects import YESTERDAY, add_event
 

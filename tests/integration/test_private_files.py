@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 from collections.abc import Iterator
@@ -13,9 +14,13 @@ import pytest
 from mixpanel_source.errors import AuthError, MixpanelError
 from mixpanel_source.files import create_private, make_private
 from tests.support.lab import Lab
+from tests.support.projects import YESTERDAY
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
 
+INSERT_ID = f"{YESTERDAY}-1".encode()
+NAME = b"Name 4"
+"""Of a profile."""
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -56,6 +61,27 @@ def test_nothing_is_readable_while_loading(lab: Lab, tmp_path: Path) -> None:
     assert packages(tmp_path / "dlt-data")
     assert lab.spooled_files()
     assert readable_files(tmp_path / "dlt-data") == []
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+def test_spool_of_an_interrupted_load(lab: Lab, encrypted: bool) -> None:
+    """Encrypted, it reveals nothing; the next job loads it without requesting it again."""
+    lab.overrides = {"encrypt_spool": encrypted}
+    for table in ("export", "engage"):
+        lab.leave_pending_package(table)
+    stored = [unzipped(path) for path in lab.spool.iterdir()]
+    revealed = [text for text in (INSERT_ID, NAME) if any(text in content for content in stored)]
+    assert revealed == ([] if encrypted else [INSERT_ID, NAME])
+    assert lab.sync("export", "engage").failures == {}
+    assert lab.sandbox.requests == []
+    lab.assert_events_kept()
+    lab.assert_profiles_kept()
+
+
+def unzipped(path: Path) -> bytes:
+    """The content of a file, which may be a reply as it was received."""
+    content = path.read_bytes()
+    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
 
 
 def test_plain_run_is_private_too(lab: Lab, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from mixpanel_source.decode.layout import EXPORT_COLUMNS, export_layout
 from mixpanel_source.decode.value_types import EVENT
 from mixpanel_source.decode.verify import VerifiedWindow
 from mixpanel_source.tables.emit import iter_tables
-from mixpanel_source.tables.spool import Fingerprint, Spooled
+from mixpanel_source.tables.spool.files import Fingerprint, Spooled
 
 DAY = date(2026, 11, 20)
 READER = BlockReader(EventIdentifier())

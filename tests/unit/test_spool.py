@@ -17,9 +17,10 @@ from mixpanel_source.decode.blocks import BlockReader
 from mixpanel_source.decode.framing import inflate, iter_row_blocks
 from mixpanel_source.decode.index.identity import EventIdentifier
 from mixpanel_source.decode.verify import verify
-from mixpanel_source.errors import TruncatedError
-from mixpanel_source.tables.spool import Spool
-from mixpanel_source.tables.spooled_window import SpooledWindow, find_verified
+from mixpanel_source.errors import ConfigError, TruncatedError
+from mixpanel_source.tables.spool.cipher import SpoolCipher
+from mixpanel_source.tables.spool.spool import Spool
+from mixpanel_source.tables.spool.windows import SpooledWindow, find_verified
 
 DAY = date(2026, 11, 14)
 READER = BlockReader(EventIdentifier())
@@ -77,12 +78,23 @@ def longer(content: bytes) -> bytes:
 Damage = Callable[[bytes], bytes]
 
 
+@pytest.fixture(params=[None, "secret"], ids=["readable", "encrypted"])
+def cipher(request: pytest.FixtureRequest) -> SpoolCipher | None:
+    """None, or a cipher."""
+    return build_cipher(request.param)
+
+
+def build_cipher(secret: str | None) -> SpoolCipher | None:
+    """The cipher of a secret, if there is one."""
+    return SpoolCipher(secret) if secret else None
+
+
 @pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzip"])
-def test_window_is_found_again(tmp_path: Path, gzipped: bool) -> None:
+def test_window_is_found_again(tmp_path: Path, gzipped: bool, cipher: SpoolCipher | None) -> None:
     """A whole window is read from the disk as it was received."""
-    spool = Spool(tmp_path / "spool")
+    spool = Spool(tmp_path / "spool", cipher)
     spool_window(spool, LINES, gzipped=gzipped)
-    found = find(Spool(tmp_path / "spool"))
+    found = find(Spool(tmp_path / "spool", cipher and SpoolCipher("secret")))
     assert found is not None
     assert b"".join(found.spooled.row_blocks()).split(b"\n")[:-1] == LINES
     assert found.spooled.requests == 2
@@ -134,6 +146,48 @@ def test_size_of_the_lines_is_compared(tmp_path: Path) -> None:
     description = orjson.loads(path.read_bytes())
     path.write_bytes(orjson.dumps({**description, "lines_bytes": 17}))
     assert find(spool) is None
+
+
+def test_encrypted_file(tmp_path: Path) -> None:
+    """Two files of the same window have nothing in common, with each other or with the lines."""
+    contents = []
+    for directory in (tmp_path / "one", tmp_path / "two"):
+        spool_window(Spool(directory, SpoolCipher("secret")), LINES, gzipped=False)
+        contents.append((directory / f"{NAME}.jsonl").read_bytes())
+    blocks = [{c[at : at + 16] for at in range(0, len(c), 16)} for c in contents]
+    assert not blocks[0] & blocks[1]
+    assert not any(b"Order" in content or b"0" * 16 in content for content in contents)
+
+
+@pytest.mark.parametrize(
+    ("wrote", "reads"), [("secret", "other"), ("secret", None), (None, "secret")]
+)
+def test_file_that_is_encrypted_in_another_way(
+    tmp_path: Path, wrote: str | None, reads: str | None
+) -> None:
+    """With another secret, or once the setting has changed, a window is fetched again."""
+    spool_window(Spool(tmp_path, build_cipher(wrote)), LINES, gzipped=True)
+    assert find(Spool(tmp_path, build_cipher(wrote))) is not None
+    assert find(Spool(tmp_path, build_cipher(reads))) is None
+
+
+@pytest.mark.parametrize("field", range(2), ids=["salt", "tag"])
+def test_seal_that_is_damaged(tmp_path: Path, field: int) -> None:
+    """Nothing is read with a wrong key, nor believed with a wrong tag."""
+    spool = Spool(tmp_path, SpoolCipher("secret"))
+    spool_window(spool, LINES, gzipped=False)
+    path = tmp_path / f"{NAME}.json"
+    description = orjson.loads(path.read_bytes())
+    description["seal"][field] = description["seal"][field][::-1]
+    path.write_bytes(orjson.dumps(description))
+    assert find(spool) is None
+
+
+def test_cipher_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says what to install."""
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers", None)
+    with pytest.raises(ConfigError, match=r"encrypt_spool needs .*\[encryption\]"):
+        SpoolCipher("secret")
 
 
 def test_file_that_changes_while_it_is_used(tmp_path: Path) -> None:

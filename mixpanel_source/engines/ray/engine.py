@@ -39,7 +39,7 @@ from ...decode.verify import VerifiedWindow
 from ...errors import CancelledError, MixpanelError
 from ...files import make_private
 from ...paths import data_directory
-from ...tables.context import LoadContext, open_spool
+from ...tables.context import LoadContext
 from ...tables.emit import TableFormat, iter_items
 from ...tables.events.fetching import FetchedWindow, WindowFetch
 from ...tables.item_files import WrittenFile, adds_load_id, stored_schema
@@ -139,7 +139,7 @@ class RayEngine:
 
     def _start(self, context: LoadContext) -> None:
         """Start the actor, and make the directory of files anew."""
-        spool = open_spool()
+        spool = context.open_spool()
         make_private(spool.directory)
         self._directory = spool.directory.parent / "written"
         # what a killed job has left

@@ -34,7 +34,7 @@ from ...tables.emit import TableFormat, build_decoder, iter_items
 from ...tables.events.fetching import FetchedWindow, WindowFetch
 from ...tables.item_files import FileWriter, FinishedFile, unpack
 from ...tables.load_log import WindowLoad
-from ...tables.spool import Spool, Spooled, SpooledParts
+from ...tables.spool.files import Spooled, SpooledParts
 from ...windows import Window
 from .quota import QuotaLog
 
@@ -102,7 +102,7 @@ def load_window(order: Order, quota: Any, holder: str) -> Written:  # noqa: ANN4
     context.window_requests.splitter.note(order.rows_a_day)
     fetch = WindowFetch(
         context,
-        Spool(order.spool),
+        context.open_spool(order.spool),
         order.window,
         patience_s=order.patience_s,
         after=order.after,

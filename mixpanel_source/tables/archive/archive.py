@@ -22,7 +22,7 @@ from ...errors import ConfigError, MixpanelError
 from ...windows import settled_on
 from ..events.archive_guard import find_kept_days
 from ..load_log import date_in_utc
-from ..spool import CHUNK_BYTES, Spooled, SpooledParts
+from ..spool.files import CHUNK_BYTES, Spooled, SpooledParts
 from .manifest import SUFFIX, ArchivedFile, Manifest
 from .storage import Storage
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from ...decode.blocks import BlockReader
 from ...decode.verify import VerifiedWindow
-from ..spool import Spool, Spooled, spool_name
-from ..spooled_window import find_verified
+from ..spool.files import Spooled
+from ..spool.spool import Spool, spool_name
+from ..spool.windows import find_verified
 from .archive import Archive
 from .manifest import ArchivedFile
 

@@ -18,7 +18,7 @@ from ..archive.reading import take_file
 from ..context import LoadContext
 from ..emit import build_reader
 from ..package import LoadPackage
-from ..spool import Spool
+from ..spool.spool import Spool
 from .fetching import FetchedWindow, WindowFetch
 from .ledger import Ledger
 

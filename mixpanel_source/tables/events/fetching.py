@@ -31,8 +31,9 @@ from ...errors import ServerError, TruncatedError
 from ...windows import Window
 from ..context import LoadContext
 from ..emit import build_reader
-from ..spool import Spool, Spooled, SpooledParts, spool_name
-from ..spooled_window import Read, SpooledWindow, find_verified
+from ..spool.files import Spooled, SpooledParts
+from ..spool.spool import Spool, spool_name
+from ..spool.windows import Read, SpooledWindow, find_verified
 from .day_parts import DayPart
 
 logger = logging.getLogger("mixpanel_source")

@@ -24,8 +24,8 @@ from ...windows import DAY, Window, WindowQueue, WindowSizer, days_to_search, ne
 from ..context import LoadContext
 from ..emit import build_reader
 from ..package import LoadPackage
-from ..spool import Spool, spool_name
-from ..spooled_window import find_verified
+from ..spool.spool import Spool, spool_name
+from ..spool.windows import find_verified
 from .downloads import MAX_SPOOL_AGE_S
 from .fetching import build_request, receive
 from .ledger import Ledger

@@ -28,7 +28,7 @@ from ...decode.value_types import EVENT
 from ...destinations.replacement import Replacement
 from ...errors import MixpanelError
 from ...windows import Window, WindowQueue, iter_days, settled_on
-from ..context import LoadContext, open_spool
+from ..context import LoadContext
 from ..emit import (
     TableFormat,
     VerifiedRows,
@@ -84,7 +84,7 @@ def iter_events(context: LoadContext) -> Iterator[TDataItems]:
     with stored_columns(state, EXPORT_COLUMNS, config) as columns:
         loader = _WindowLoader(context, package, ledger, columns, settings=settings)
         if context.catches_up and not context.record.searched_late_events:
-            search_late_events(context, package, ledger, open_spool())
+            search_late_events(context, package, ledger, context.open_spool())
         days = find_days(context, ledger)
         context.progress.days_planned(EXPORT, len(days))
         yield from loader.iter_items(days)
@@ -111,7 +111,7 @@ class _WindowLoader:
         self._ledger = ledger
         self._columns = columns
         self._requests = context.window_requests
-        self._downloads = EventDownloads(context, package, ledger, open_spool())
+        self._downloads = EventDownloads(context, package, ledger, context.open_spool())
         self._reader = UnitReader(context, self._downloads, ledger)
         self._guard = ArchiveGuard(self._config, REPLACEMENT, {})
 

@@ -31,13 +31,14 @@ from ...destinations.replacement import Replacement
 from ...errors import AccessError, AuthError, PlanError, RequestError, TruncatedError
 from ..archive.archive import Archive
 from ..archive.reading import take_file
-from ..context import LoadContext, open_spool
+from ..context import LoadContext
 from ..emit import TableFormat, build_reader, iter_items
 from ..load_log import WindowLoad, date_in_utc
 from ..package import LoadPackage
 from ..rejected import REPLACE_PART, RejectedWriter, find_rejected
-from ..spool import Spool, Spooled, spool_name
-from ..spooled_window import SpooledWindow, find_verified
+from ..spool.files import Spooled
+from ..spool.spool import Spool, spool_name
+from ..spool.windows import SpooledWindow, find_verified
 from .pages import Page, PageSequence, parse_page
 
 logger = logging.getLogger("mixpanel_source")
@@ -127,7 +128,7 @@ def take_dump(
     Raises:
         TruncatedError: every try was incomplete.
     """
-    spool, name = spool or open_spool(), query.spool_name(context.config)
+    spool, name = spool or context.open_spool(), query.spool_name(context.config)
     after = max(after, context.time() - MAX_SPOOL_AGE_S)
     reader = build_reader(context.config, ProfileIdentifier())
     archived = context.from_archive and context.from_archive.newest(query.table)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from ..decode.blocks import BlockReader
-from ..decode.verify import VerifiedWindow, verify
-from ..errors import TruncatedError
-from .spool import Spool, Spooled
+from ...decode.blocks import BlockReader
+from ...decode.verify import VerifiedWindow, verify
+from ...errors import TruncatedError
+from .files import Spooled
+from .spool import Spool
 
 
 class Read(Protocol):

@@ -1,0 +1,1 @@
+"""The spool: what was downloaded, on disk until it is loaded."""
