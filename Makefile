@@ -16,7 +16,7 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo notebook notebook-setup orchestrators test test-all test-newest coverage check torture fmt lint types imports site build package clean
+.PHONY: help demo notebook notebook-setup orchestrators test test-all test-newest conformance coverage check torture fmt lint types imports site build package clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,10 @@ orchestrators: $(VENV)-dagster/.ready-$(DAGSTER) $(VENV)-airflow/.ready-$(AIRFLO
 
 test-all: $(VENV)/.all-$(VERSION) $(VENV)-dbt/.ready orchestrators  ## run all tests
 	@DBT=$(abspath $(VENV)-dbt/bin/dbt) $(BIN)/python -m pytest -n $(WORKERS) --durations=25 $(COVERAGE)
+
+conformance: $(VENV)/.all-$(VERSION)  ## run every scenario on every destination, and write what they found into the README
+	@RECORD_CONFORMANCE=1 $(BIN)/python -m pytest -n $(WORKERS) tests/conformance; \
+		outcome=$$?; $(BIN)/python -m docs.tables && exit $$outcome
 
 # requirements.txt pins the newest DuckDB with packages of its extensions; this takes the newest of all
 test-newest:  ## run the tests, without the slowest, with the newest version of every package

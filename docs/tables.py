@@ -3,8 +3,8 @@
     python -m docs.tables
 
 The lists stand between marks, and have a row for each table in `mixpanel_source.catalog.tables`, or
-for each scenario in `tests.conformance`. Run it after a change there; the rest of the pages is left
-alone.
+for each scenario in `tests.conformance`, with what its last run found. Run it after a change there;
+the rest of the pages is left alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 
 from mixpanel_source.catalog.tables import TABLES
 from tests.conformance.adapters import ADAPTERS
+from tests.conformance.cases import Case
+from tests.conformance.results import CELLS, read_outcomes
 from tests.conformance.scenarios import SCENARIOS
 
 ROOT: Final = Path(__file__).parents[1]
@@ -107,10 +109,11 @@ def _report_rows() -> str:
 
 
 def _scenario_rows() -> str:
+    outcomes = read_outcomes()
     rows = [
         (
             f"{name}: {(check.__doc__ or '').split('.')[0]}",
-            *("not possible" if name in adapter.lacks else "exact" for adapter in ADAPTERS),
+            *(CELLS[outcomes[Case(adapter.name, name)]] for adapter in ADAPTERS),
         )
         for name, check in SCENARIOS.items()
     ]

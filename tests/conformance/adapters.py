@@ -1,13 +1,13 @@
 """The destinations that the scenarios run on: one small adapter each.
 
-A new destination gets a row in `ADAPTERS`; then `python -m docs.tables` rewrites the table of what
-is tested where.
+A new destination gets a row in `ADAPTERS`; then `make conformance` rewrites the table of what was
+tested where, and how it went.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 Settings = Mapping[str, str]
@@ -33,8 +33,6 @@ class Adapter:
     """Packages without which the scenarios are skipped."""
     quick: frozenset[str] = frozenset()
     """Scenarios that `make test` runs too; the others are for `make test-all`."""
-    lacks: Mapping[str, str] = field(default_factory=dict)
-    """Scenario -> why the destination cannot do it."""
 
 
 def _lake(destination: str) -> Callable[[Path], Settings]:
