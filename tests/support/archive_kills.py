@@ -23,10 +23,8 @@ from tests.support.fidelity import assert_same, read_rows, served_events, served
 from tests.support.projects import make_recent_project
 from tests.support.settings import UNLIMITED, as_environment, settings_for
 
-DAYS = 60
+DAYS = 365
 KILLS = 10
-DAYS_BETWEEN_KILLS = 6
-"""Maximum files that a process archives before it is killed."""
 LONGEST_WAIT_S = 0.02
 """Maximum time from the last of these files to the kill, in which the next one is written."""
 
@@ -49,9 +47,10 @@ def archive_with_kills(
     settings = {**settings_for(sandbox), "anchor_date": min(project.events)}
     environment = {**os.environ, **as_environment(settings)}
     instants = random.Random(seed)  # noqa: S311 - instants need not be secret
+    files_between = max(1, len(project.events) // kills)
     done = 0
     while done < kills:
-        files = count_files(directory) + instants.randint(1, DAYS_BETWEEN_KILLS)
+        files = count_files(directory) + instants.randint(1, files_between)
         if not _killed(
             directory, environment, after=files, wait_s=instants.uniform(0, LONGEST_WAIT_S)
         ):
