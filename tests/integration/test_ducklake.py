@@ -122,6 +122,35 @@ def test_catalogs(
 
 
 @needs_extensions
+@pytest.mark.parametrize("option", ["", "0 seconds"], ids=["kept", "expired"])
+def test_old_snapshots(option: str, lake: Path) -> None:
+    """They stay, with their files, unless the lake says for how long they are needed."""
+    project = make_project(YESTERDAY, YESTERDAY)
+    with open_lab(project, open_pipeline("ducklake")) as lab:
+        lab.sync("export")
+        before = count_snapshots(lab)
+        if option:
+            for name in ("expire_older_than", "delete_older_than"):
+                with lab.pipeline.sql_client() as client:
+                    client.execute_sql(
+                        f"CALL ducklake_set_option('ducklake', '{name}', '{option}')"
+                    )
+        lab.sync("export")
+        lab.assert_events_kept()
+        assert (count_snapshots(lab) == 1) if option else (count_snapshots(lab) > before)
+    assert len([*lake.rglob("export/**/*.parquet")]) == (1 if option else 2)
+
+
+def count_snapshots(lab: Lab) -> int:
+    """The snapshots of the lake."""
+    with lab.pipeline.sql_client() as client:
+        [[snapshots]] = (
+            client.execute_sql("SELECT count(*) FROM ducklake_snapshots('ducklake')") or ()
+        )
+    return int(snapshots)
+
+
+@needs_extensions
 def test_forgotten_person_leaves_nothing(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither files of earlier snapshots nor statistics in the catalog hold the id."""
     project = make_project(YESTERDAY, YESTERDAY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -10,6 +11,7 @@ import duckdb
 from dlt.common.configuration import configspec
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.schema import Schema
@@ -24,12 +26,25 @@ from dlt.destinations.impl.ducklake.sql_client import DuckLakeSqlClient
 from dlt.destinations.sql_client import raise_open_connection_error
 from duckdb import DuckDBPyConnection
 
+from ...sql import quote_text
 from ..conditions import Conditions, conditions_of
 from ..duckdb.replace import KeepFileJob, ReplacingClient
 from ..missing_tables import CreatesMissingTables
 from .engine import EnginePool
 from .extensions import needed_extensions
 from .jobs import PARTITION, ReplaceDaysJob, StagedMergeJob
+
+_CLEANUP = (
+    "CALL ducklake_expire_snapshots({lake})",
+    "CALL ducklake_cleanup_old_files({lake})",
+)
+"""Statements that delete the snapshots that the lake's option `expire_older_than` calls old, and
+files that no snapshot needs. Without the option all snapshots stay: others may use the lake too.
+
+Source: https://ducklake.select/docs/stable/duckdb/maintenance/expire_snapshots.
+"""
+
+logger = logging.getLogger("mixpanel_source")
 
 
 class ExactDuckLake(ducklake):
@@ -164,6 +179,20 @@ class LakeClient(CreatesMissingTables, ReplacingClient, DuckLakeClient):
 
     def _create_replace_job(self, file_path: str, conditions: Conditions) -> LoadJob:
         return ReplaceDaysJob(file_path, conditions)
+
+    def complete_load(self, load_id: str) -> None:
+        """Record that a package is loaded, then clean up as the lake is configured to."""
+        super().complete_load(load_id)
+        lake = quote_text(self.sql_client.credentials.ducklake_name)
+        try:
+            for call in _CLEANUP:
+                self.sql_client.execute_sql(call.format(lake=lake))
+        except DestinationException as error:
+            logger.warning(
+                "The package is loaded, but old snapshots of the lake could not be deleted: %s. "
+                "The next load tries again.",
+                type(error).__name__,
+            )
 
     def _is_staged(self, table: PreparedTableSchema) -> bool:
         return self.should_load_data_to_staging_dataset(str(table["name"]))
