@@ -21,6 +21,7 @@ from mixpanel_source.destinations.file_lock import lock_file
 from mixpanel_source.errors import BusyError, ConfigError, MixpanelError, ServerError
 from mixpanel_source.jobs.archive import ArchiveResult
 from mixpanel_source.tables.archive import storage
+from mixpanel_source.tables.archive.opening import archive_settings, read_archive
 from mixpanel_source.tables.package import TablePart
 from mixpanel_source.windows import DAY
 from tests.support.archive_kills import archive_with_kills, load_and_compare
@@ -105,6 +106,16 @@ def test_holds_what_is_served_and_loads_like_it(lab: Lab, directory: Path) -> No
     # the cursor stands where a sync would have left it
     lab.sync("export")
     assert lab.exported == LOOKBACK
+
+
+def test_spool_of_a_load_is_encrypted_with_a_secret(lab: Lab, directory: Path) -> None:
+    """Without an account, each load has a secret of its own, which nobody knows."""
+    run(lab, directory)
+    archived = read_archive(directory)
+    secrets = {archive_settings(archived)["secret"] for _ in range(2)}
+    assert len(secrets) == 2
+    assert load(lab, directory, encrypt_spool=True).failures == {}
+    lab.assert_events_kept()
 
 
 def test_plain_sql_reads_it(lab: Lab, directory: Path) -> None:
