@@ -58,6 +58,8 @@ class Plan:
     """Commands to run first, not measured."""
     output: Path | None = None
     """File for stdout; None discards it."""
+    size: Callable[[], int] | None = None
+    """Returns the bytes that the rows take up after the run."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,21 @@ def count_files(directory: Path) -> int:
     return int(row[0]) if row else 0
 
 
+def size_on_disk(path: Path) -> int:
+    """The bytes of a file, or of all files below a directory."""
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def size_in_postgres(url: str, table: str) -> int:
+    """The bytes of a table in a Postgres database, with its indexes."""
+    query = f"SELECT pg_total_relation_size('{table}')"
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
 def plan_limit(setup: Setup, *, unique: str = "delete") -> Plan:
     """Plan raw DuckDB on the files of the server."""
     file = setup.directory / DUCKDB_FILE
@@ -158,6 +175,7 @@ def plan_limit(setup: Setup, *, unique: str = "delete") -> Plan:
         [sys.executable, "-m", "benchmarks.limit", setup.data, file, "--unique", unique],
         partial(count_duckdb, file, "export"),
         base_env(setup),
+        size=partial(size_on_disk, file),
     )
 
 
@@ -173,17 +191,21 @@ def plan_ours(
         url = _new_database(setup)
         env["DESTINATION__POSTGRES__CREDENTIALS"] = url
         count = partial(count_postgres, url, "mixpanel.export")
+        size = partial(size_in_postgres, url, "mixpanel.export")
     elif destination in LAKES:
         lake = setup.directory / "lake"
+        size = partial(size_on_disk, lake / "mixpanel/export")
         env[f"DESTINATION__{destination.upper()}__BUCKET_URL"] = str(lake)
         # a first load leaves no files of earlier versions
         count = partial(count_files, lake / "mixpanel/export")
     elif destination == "ducklake":
         count = partial(count_ducklake, setup.directory / "ducklake.sqlite", "mixpanel.export")
+        size = partial(size_on_disk, setup.directory / "ducklake.files/mixpanel/export")
     else:
+        size = partial(size_on_disk, setup.directory / DUCKDB_FILE)
         count = partial(count_duckdb, setup.directory / DUCKDB_FILE, "mixpanel.export")
     command = ["backfill", "--range", setup.manifest.range, "--destination", destination]
-    return Plan([*program, *command], count, env)
+    return Plan([*program, *command], count, env, size=size)
 
 
 def plan_our_profiles(setup: Setup, *, again: bool = False) -> Plan:

@@ -24,6 +24,8 @@ class Record:
     exit_code: int
     stderr: str
     """The end of its stderr if the row count is wrong."""
+    stored_bytes: int | None = None
+    """Bytes that the rows take up after the run; None if they are not measured."""
 
     @property
     def correct(self) -> bool:
@@ -45,6 +47,8 @@ class Figures:
     slowest: float
     cpu_seconds: float
     peak_bytes: float
+    stored_bytes: float | None
+    """None if they are not measured."""
     correct: bool
     """Whether every run was correct."""
     remark: str
@@ -68,6 +72,7 @@ def summarize(records: Iterable[Record]) -> list[Figures]:
 def _figures(records: Sequence[Record]) -> Figures:
     succeeded = [record for record in records if record.exit_code == 0]
     seconds = [record.seconds for record in succeeded] or [0.0]
+    stored = [record.stored_bytes for record in succeeded if record.stored_bytes is not None]
     wrong = next((record for record in records if not record.correct), None)
     return Figures(
         records[0].contender,
@@ -78,6 +83,7 @@ def _figures(records: Sequence[Record]) -> Figures:
         max(seconds),
         median([record.cpu_seconds for record in succeeded] or [0.0]),
         median([record.peak_bytes for record in succeeded] or [0]),
+        median(stored) if stored else None,
         wrong is None,
         _remark(wrong) if wrong else "",
     )

@@ -1,4 +1,4 @@
-"""Formats figures as Markdrow."""
+"""Formats figures as Markdown."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _HEADINGS = (
     "time to ours",
     "CPU s",
     "peak MB",
+    "stored MB",
     "rows",
 )
 
@@ -43,7 +44,7 @@ def table(
     rows = [row for row in figures if row.events == size]
     by_name = {row.contender: row for row in rows if row.runs}
     limit, us = by_name.get(LIMIT_NAME), by_name.get(ours)
-    lines = [_line(_HEADINGS), _line(["---", "---", *["---:"] * 6, "---"])]
+    lines = [_line(_HEADINGS), _line(["---", "---", *["---:"] * 7, "---"])]
     for row in rows:
         contender = contenders[row.contender]
         compared = not contender.profiles
@@ -58,6 +59,7 @@ def table(
                     ratio(row.seconds, us.seconds if us and compared else None),
                     f"{row.cpu_seconds:.1f}" if row.runs else "",
                     f"{row.peak_bytes / 1e6:,.0f}" if row.runs else "",
+                    f"{row.stored_bytes / 1e6:,.0f}" if row.stored_bytes else "",
                     "right" if row.correct else row.remark,
                 )
             )

@@ -121,6 +121,7 @@ def _run_once(contender: Contender, setup: Setup, run: int, size: int) -> Record
             plan.command, env=plan.env, cwd=work, timeout_s=TIMEOUT_SECONDS, output=plan.output
         )
         rows = _count(plan)
+        stored = plan.size() if plan.size and rows is not None else None
     return Record(
         contender.name,
         size,
@@ -132,6 +133,7 @@ def _run_once(contender: Contender, setup: Setup, run: int, size: int) -> Record
         expected,
         measured.exit_code,
         "" if rows == expected else measured.stderr,
+        stored,
     )
 
 

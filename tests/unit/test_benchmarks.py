@@ -37,7 +37,7 @@ def test_contender_without_successful_runs_is_last() -> None:
     figures = summarize([record("broken", 0.1, rows=0), record("limit", 5.0)])
     assert [row.contender for row in figures] == ["limit", "broken"]
     text = table(figures, {name: contend(name) for name in ("limit", "broken")}, ours="", size=1000)
-    assert text.splitlines()[-1] == "| broken | nothing |  |  |  |  |  |  | failed (1): no |"
+    assert text.splitlines()[-1] == "| broken | nothing |  |  |  |  |  |  |  | failed (1): no |"
 
 
 def test_speed_is_relative_to_the_limit_and_time_to_ours() -> None:
