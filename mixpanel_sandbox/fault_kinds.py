@@ -6,9 +6,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 
-from .messages import Ending, Response, json_bytes, json_response
+from .messages import Ending, Response, json_bytes, json_response, reason_phrase
 from .routes import TABLES, WRITTEN_TABLES
 from .writes.fault_edits import (
     STATUS_0,
@@ -67,7 +66,7 @@ def _respond(status: int, body: bytes, content_type: str = "application/json") -
 
 
 def _html(status: int) -> Change:
-    phrase = HTTPStatus(status).phrase
+    phrase = reason_phrase(status)
     page = f"<html><head><title>{status} {phrase}</title></head><body>{phrase}</body></html>\n"
     return _respond(status, page.encode(), "text/html; charset=utf-8")
 

@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 Params = dict[str, str]
 
 _READS_PARAMS_FROM_BODY = ("/api/query/", "/api/2.0/")
+# Mixpanel's name; from Python 3.13 on HTTPStatus has that of RFC 9110, "Content Too Large"
+_REASONS = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Request Entity Too Large"}
 
 
 class Ending(Enum):
@@ -81,6 +83,12 @@ class ApiError(Exception):
         self.response = response
 
 
+def reason_phrase(status: int) -> str:
+    """Return the name of a status as Mixpanel writes it, the same on every version of Python."""
+    known = HTTPStatus(status)
+    return _REASONS.get(known, known.phrase)
+
+
 def json_bytes(value: object) -> bytes:
     """Serialise `value` as compact JSON; lone surrogates, which UTF-8 cannot hold, are escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -115,7 +123,7 @@ def _error_body(status: int, error: str, request: Request | None) -> dict[str, o
     if request.path.startswith(("/api/app/", "/api/2.0/nessie/")):
         return {"status": "error", "error": error}
     if not request.path.startswith("/api/"):
-        return {"code": status, "error": error, "status": HTTPStatus(status).phrase}
+        return {"code": status, "error": error, "status": reason_phrase(status)}
     return {"request": request.target, "error": error}
 
 

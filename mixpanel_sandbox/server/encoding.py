@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
-from http import HTTPStatus
 from itertools import chain
 
-from ..messages import Ending, Response
+from ..messages import Ending, Response, reason_phrase
 
 MIN_GZIP_BYTES = 1400
 """Bodies up to this size are not compressed.
@@ -45,7 +44,7 @@ def encode(response: Response, *, accepts_gzip: bool) -> Iterator[bytes]:
 
 def _head(response: Response, compressed: bool, framing: str) -> bytes:
     lines = [
-        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
+        f"HTTP/1.1 {response.status} {reason_phrase(response.status)}",
         f"Content-Type: {response.content_type}",
         framing,
         *(["Content-Encoding: gzip"] if compressed else []),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Any
 
-from ..messages import Response, json_bytes
+from ..messages import Response, json_bytes, reason_phrase
 
 Record = dict[str, Any]
 
@@ -18,7 +17,7 @@ STATUS_0 = json_bytes({"error": "some data points are invalid", "status": 0})
 
 def ingestion_error(status: int, error: str) -> bytes:
     """Return the body of an error of the ingestion host."""
-    return json_bytes({"code": status, "error": error, "status": HTTPStatus(status).phrase})
+    return json_bytes({"code": status, "error": error, "status": reason_phrase(status)})
 
 
 def edit_failures(response: Response, edit: Callable[[Record], object]) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,10 +25,20 @@ def project() -> Project:
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    """Give the root logger back the handlers that it had."""
-    handlers = logging.root.handlers[:]
+    """Undo what the command changes in the logging of this process, and dlt with it.
+
+    dlt gives its JSON formatter to every handler, those of pytest included. From Python 3.12 on
+    that formatter warns with each record, which is an error in the tests that follow.
+    """
+    handlers = {handler: handler.formatter for handler in logging.root.handlers}
+    default = vars(logging)["_defaultFormatter"]
     yield
+    # the fixture that ends next sets up dlt's logging again
+    os.environ.pop("RUNTIME__LOG_FORMAT", None)
     logging.root.handlers[:] = handlers
+    for handler, formatter in handlers.items():
+        handler.setFormatter(formatter)
+    vars(logging)["_defaultFormatter"] = default
     logging.captureWarnings(False)
     log_complaints(False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,23 @@ def delta_lab(lake: Path) -> Iterator[Lab]:
     with open_lab(small_project(), open_pipeline("delta")) as lab:
         lab.overrides = {"anchor_date": FIRST}
         yield lab
+
+
+@contextmanager
+def open_connections() -> Iterator[list[Any]]:
+    """Collect the connections that SQLAlchemy opens, without those that it closes again."""
+    from sqlalchemy import Pool, event  # noqa: PLC0415 - only where pyiceberg is installed
+
+    connections: list[Any] = []
+    changes = {
+        "connect": lambda connection, _record: connections.append(connection),
+        "close": lambda connection, _record: connections.remove(connection),
+    }
+    for name, change in changes.items():
+        event.listen(Pool, name, change)
+    yield connections
+    for name, change in changes.items():
+        event.remove(Pool, name, change)
 
 
 def test_delta_tables_are_read_without_us(delta_lab: Lab, lake: Path) -> None:
@@ -192,10 +210,12 @@ def test_small_tables_stay_few_files(delta_lab: Lab, monkeypatch: pytest.MonkeyP
 
 
 def test_iceberg_tables_are_read_without_us(delta_lab: Lab, lake: Path) -> None:
-    """By pyiceberg, through the catalog beside the datasets."""
+    """By pyiceberg, through the catalog beside the datasets, which nobody holds open any more."""
     catalogs = pytest.importorskip("pyiceberg.catalog.sql")
     delta_lab.pipeline = open_pipeline("iceberg")
-    assert delta_lab.sync("export").failures == {}
+    with open_connections() as connections:
+        assert delta_lab.sync("export").failures == {}
+    assert connections == []
     catalog = catalogs.SqlCatalog("mixpanel", uri=f"sqlite:///{lake}/catalog.db")
     table = catalog.load_table("mixpanel.export")
     rows = table.scan(row_filter=f"event_date = '{FIRST}'").to_arrow()

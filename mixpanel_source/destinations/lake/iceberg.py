@@ -59,6 +59,13 @@ class IcebergTables(LakeTables):
         self._open.clear()
 
     @override
+    def close(self) -> None:
+        super().close()
+        # closing a catalog that was never opened would open it
+        if "_catalog" in vars(self):
+            self._catalog.close()
+
+    @override
     def names(self) -> list[str]:
         if not self._has_catalog:
             return []

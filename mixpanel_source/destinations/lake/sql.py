@@ -90,6 +90,7 @@ class LakeSqlClient(DuckDbSqlClient):
         if self._conn is not None:
             self._conn.close()
             self._conn = None  # type: ignore[assignment] # as dlt has it
+        self.tables.close()
         if self._spill is not None:
             self._spill.cleanup()
             self._spill = None

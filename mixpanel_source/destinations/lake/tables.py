@@ -94,6 +94,10 @@ class LakeTables(ABC):
     def refresh(self) -> None:
         """Forget what is known, because others may have written meanwhile."""
 
+    def close(self) -> None:
+        """Forget what is known, and close connections; the next use opens them again."""
+        self.refresh()
+
     def names(self) -> list[str]:
         """The directories that may be tables."""
         return self.place.directories()
