@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -140,11 +139,12 @@ def test_programs_get_the_file(loaded: Path, run: Any, monkeypatch: pytest.Monke
     """The notebook and Harlequin open the file that is loaded into, the latter for reading only."""
     started: list[tuple[list[str], dict[str, str]]] = []
 
-    def start(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        started.append((command, options.get("env", {})))
-        return subprocess.CompletedProcess(command, 0)
+    def start(command: list[str], env: dict[str, str] | None = None) -> int:
+        started.append((command, env or {}))
+        return cli.DONE
 
-    monkeypatch.setattr(subprocess, "run", start)
+    monkeypatch.setattr(notebook, "run_in_foreground", start)
+    monkeypatch.setattr(sql, "run_in_foreground", start)
     monkeypatch.setattr(sql, "find_spec", lambda _: True)
     assert run("open", "--port", "4321", "--headless")[0] == cli.DONE
     assert run("sql", "--harlequin")[0] == cli.DONE

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 from ....errors import ConfigError
-from ...exit_codes import DONE
+from ...exit_codes import DONE, INTERRUPTED
 from ...options import add_target
 from ...parser import Commands, add_command
 from ...startup import fast_imports
+from .foreground import run_in_foreground
 
 NOTEBOOK = Path("pipelines", "local_analysis.py")
 """In the package, if it was installed from a wheel, or beside it in a clone."""
@@ -55,13 +55,9 @@ def run(options: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "marimo", "edit" if options.edit else "run", str(_path())]
     command += ["--port", str(options.port)] if options.port else []
     command += ["--headless"] if options.headless else []
-    try:
-        done = subprocess.run(  # noqa: S603 - a fixed program
-            command, check=False, env={**os.environ, **source}
-        )
-    except KeyboardInterrupt:
-        return DONE
-    return done.returncode
+    code = run_in_foreground(command, env={**os.environ, **source})
+    # Ctrl-C is how one closes it
+    return DONE if code == INTERRUPTED else code
 
 
 def _path() -> Path:

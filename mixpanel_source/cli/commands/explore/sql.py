@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from ...output import complain, print_errors
 from ...parser import Commands, add_command
 from ...rows import FORMATS, print_rows
 from ...startup import fast_imports
+from .foreground import run_in_foreground
 
 if TYPE_CHECKING:
     from ....destinations.queries import Queries, QueryLimits
@@ -140,4 +140,4 @@ def _run_harlequin(options: argparse.Namespace) -> int:
         raise ConfigError("Harlequin is not installed: pip install harlequin.")
     file = find_file(options.destination, dataset=options.dataset, name=options.pipeline)
     command = [sys.executable, "-m", "harlequin", "--adapter", "duckdb", "--read-only", str(file)]
-    return subprocess.run(command, check=False).returncode  # noqa: S603 - a fixed program
+    return run_in_foreground(command)
