@@ -10,7 +10,6 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -101,6 +100,8 @@ def repair_value(text: bytes, repairs: Repairs) -> Any:  # noqa: ANN401 - any JS
         TooDeepError: it has more levels than `MAX_DEPTH`.
         ValueError: it is not JSON.
     """
+    if is_too_deep(text):
+        raise TooDeepError("nested too deeply")
     return _load(repair_utf8(text, repairs), repairs)
 
 
@@ -115,20 +116,12 @@ def repair_utf8(text: bytes, repairs: Repairs) -> str:
     return decoded
 
 
-def load_json(
-    text: str,
-    *,
-    max_depth: int = MAX_DEPTH,
-    parse_int: Callable[[str], Any] | None = None,
-    parse_float: Callable[[str], Any] | None = None,
-) -> Any:  # noqa: ANN401 - any JSON value
+def load_json(text: str, *, max_depth: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - any JSON value
     """Read a JSON value with Python's own reader, which takes NaN and control characters too.
 
     Args:
         text: JSON text.
         max_depth: maximum lists and objects inside each other; Python reads about 900.
-        parse_int: makes a value of the digits of an integer; `int` by default.
-        parse_float: makes a value of another number; `float` by default.
 
     Raises:
         TooDeepError: it has more levels than `max_depth`.
@@ -136,7 +129,7 @@ def load_json(
     """
     if is_too_deep(text.encode("utf-8", "surrogatepass"), max_depth):
         raise TooDeepError("nested too deeply")
-    return json.loads(text, strict=False, parse_int=parse_int, parse_float=parse_float)
+    return json.loads(text, strict=False)
 
 
 def is_whole_json(text: bytes) -> bool:
@@ -231,7 +224,7 @@ def _load(text: str, repairs: Repairs) -> Any:  # noqa: ANN401 - any JSON value
             repairs["integer"] += 1
             return literal
 
-    read = load_json(text, parse_float=parse_float, parse_int=parse_int)
+    read = json.loads(text, strict=False, parse_float=parse_float, parse_int=parse_int)
     return _repair(read, repairs)
 
 
