@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 Params = dict[str, str]
 
 _READS_PARAMS_FROM_BODY = ("/api/query/", "/api/2.0/")
-# Mixpanel's name; from Python 3.13 on HTTPStatus has that of RFC 9110, "Content Too Large"
+# Mixpanel's name of the only status sent here that Python 3.13 renamed, to "Content Too Large"
 _REASONS = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Request Entity Too Large"}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from threading import current_thread, main_thread
 from types import FrameType
 
 from ...exit_codes import INTERRUPTED
@@ -17,10 +16,10 @@ _SIGNALLED = 128
 
 
 def run_in_foreground(command: Sequence[str], env: Mapping[str, str] | None = None) -> int:
-    """Run a program until it ends; it does not outlive this process.
+    """Run a program until it ends.
 
     SIGTERM, as a service manager sends it, is passed on. After Ctrl-C the program has a few seconds
-    to end by itself.
+    to end by itself. Only for the main thread, which alone may set handlers.
 
     Args:
         command: the program and its arguments.
@@ -34,9 +33,7 @@ def run_in_foreground(command: Sequence[str], env: Mapping[str, str] | None = No
     def terminate(_number: int, _frame: FrameType | None) -> None:
         process.terminate()
 
-    # only the main thread may set handlers
-    is_main = current_thread() is main_thread()
-    before = signal.signal(signal.SIGTERM, terminate) if is_main else None
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         code = process.wait()
     except KeyboardInterrupt:
@@ -46,7 +43,6 @@ def run_in_foreground(command: Sequence[str], env: Mapping[str, str] | None = No
             process.terminate()
         return INTERRUPTED
     finally:
-        if is_main:
-            signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before)
         process.wait()
     return code if code >= 0 else _SIGNALLED - code
