@@ -117,6 +117,10 @@ KEPT_BYTES: Final = 160 * 1024 * 1024
 
 Of a window that needs more, half as much is kept and the rest is decoded again from disk.
 """
+COMPARED_PROFILES_MIN: Final = 10_000
+"""Minimum profiles of a dump that is compared with the table; fewer are always written."""
+COMPARED_PROFILES_MAX: Final = 3_000_000
+"""Maximum profiles of such a dump: it takes up to 100 bytes of memory for each."""
 INDEX_ROWS: Final = 250_000
 """Rows of a window whose keys are held in memory, 30 bytes each; those of more go to a file."""
 BLOCK_ROWS: Final = 10_000

@@ -53,6 +53,11 @@ class LoadTarget:
         return self.directory / "spool"
 
     @property
+    def profile_keys_file(self) -> Path:
+        """The keys of the profiles that were loaded last; for tables that are compared."""
+        return self.directory / "profile-keys"
+
+    @property
     def lock_file(self) -> Path:
         """The file that a running job holds locked."""
         return self.directory / "lock"

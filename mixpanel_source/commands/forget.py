@@ -16,7 +16,7 @@ from ..config.masking import hash_text
 from ..config.projects import project_of
 from ..config.providers import load_mask
 from ..decode.masking import HASH, ID, Mask
-from ..destinations.registry import destination_of, find_names
+from ..destinations.registry import destination_of, find_names, target_of
 from ..errors import ConfigError, MixpanelError
 from ..jobs.dlt_errors import destination_errors
 from ..jobs.lock import dataset_lock
@@ -72,6 +72,7 @@ def forget(
         _check_destination(pipeline)
         # what is on disk here goes first: if the deletion fails, it is only fetched again
         clear_spool(pipeline)
+        target_of(pipeline).profile_keys_file.unlink(missing_ok=True)
         # includes the load packages, which keep their files after they are loaded
         reset_local_state(pipeline)
         return _forget(pipeline, persons, datetime.fromtimestamp(clock.time(), timezone.utc))

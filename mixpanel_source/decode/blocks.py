@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import constants
 from .framing import join_torn_rows
 from .index.identity import Identities, Identity, RowIdentifier
-from .json_values import is_too_deep
+from .json_values import DIGEST_BYTES, is_too_deep
 from .masking import NO_MASK, Mask
 from .parallel import map_ahead
 from .row_shape import reject_line
@@ -44,6 +46,9 @@ class ReadBlock:
     """The values of the plain rows; None for a block kept as lines."""
     odd: list[tuple[int, bytes]]
     """Number in the block, from 0, and line of each row that is not on the tape."""
+    digests: NDArray[np.uint8] | None = None
+    """Shape (rows, `DIGEST_BYTES`): of the bytes of each row's line; None unless the reader
+    digests lines."""
 
     def line(self, number: int) -> bytes:
         """The line of a row by its number in the block, from 0."""
@@ -117,6 +122,8 @@ class BlockReader:
     """Threads used by `read_all`."""
     mask: Mask = NO_MASK
     """If it masks anything, keys of rows do not confirm a guess of their values."""
+    digests_lines: bool = False
+    """Whether to find `ReadBlock.digests`."""
 
     def read_all(self, blocks: Iterable[bytes]) -> Iterator[IdentifiedBlock]:
         """Read blocks on as many threads as there are workers, and yield them in their order.
@@ -140,6 +147,8 @@ class BlockReader:
             self._identify_tape(read.tape, identities)
         if self.mask:
             identities.keys[:] = self.mask.rekey(identities.keys)
+        if self.digests_lines:
+            read = replace(read, digests=_digest_lines(read))
         return IdentifiedBlock(read, identities)
 
     def _identify_tape(self, tape: Tape, identities: Identities) -> None:
@@ -155,6 +164,18 @@ class BlockReader:
             with suppress(ValueError):
                 return self.identifier.of_line(line)
         return self.identifier.of_rejected(reject_line(line, self.identifier.kind).value)
+
+
+def _digest_lines(block: ReadBlock) -> NDArray[np.uint8]:
+    digests = np.empty((block.row_count, DIGEST_BYTES), np.uint8)
+    for number, line in block.odd:
+        digest = blake2b(line, digest_size=DIGEST_BYTES).digest()
+        digests[number] = np.frombuffer(digest, np.uint8)
+    if block.tape is not None:
+        from .scan.line_digests import line_digests  # noqa: PLC0415 - as slow to load as the scanner
+
+        digests[block.tape.lines] = line_digests(block.tape)
+    return digests
 
 
 def _keep_lines(block: bytes) -> ReadBlock:

@@ -57,6 +57,11 @@ class ForgottenIds:
     def __bool__(self) -> bool:
         return bool(self._by_salt)
 
+    def digest(self) -> str:
+        """A digest that differs for other persons."""
+        hashes = sorted(digest for digests in self._by_salt.values() for digest in digests)
+        return blake2b("".join(hashes).encode(), digest_size=16).hexdigest()
+
     def find(self, ids: Iterable[str]) -> set[str]:
         """The ids that belong to forgotten persons."""
         salted = self._by_salt.items()

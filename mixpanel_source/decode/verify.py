@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .. import constants
 from .blocks import BlockReader, ReadBlock
 from .index.row_index import RowIndex
@@ -25,6 +28,8 @@ class VerifiedWindow:
     """Uncompressed bytes of the lines."""
     blocks: list[ReadBlock] = field(default_factory=list)
     """All blocks, if they take at most `constants.KEPT_BYTES` of memory; else the first few."""
+    digests: list[NDArray[np.uint8]] = field(default_factory=list)
+    """`ReadBlock.digests` of each block, if the reader digests lines."""
 
 
 def verify(
@@ -70,6 +75,8 @@ def read_part(
     for block, identities in reader.read_all(row_blocks):
         verified.index.extend(identities)
         verified.lines_bytes += block.lines_bytes
+        if block.digests is not None:
+            verified.digests.append(block.digests)
         fitted = free_bytes >= 0
         free_bytes -= block.nbytes
         if free_bytes >= 0:

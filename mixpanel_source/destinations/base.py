@@ -52,6 +52,8 @@ class Destination:
     """Text of a member of a JSON object, `name` being the member's name as a SQL text."""
     reads_our_files: ClassVar[bool] = False
     """Whether it reads any parquet file, not only those with the properties that dlt chooses."""
+    updates_rows: ClassVar[bool] = False
+    """Whether it changes a few rows anywhere in a table faster than it replaces all rows."""
     shares_files: ClassVar[bool] = False
     """Whether an engine of several processes may load it."""
     comments_query: ClassVar[str | None] = None

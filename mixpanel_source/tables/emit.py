@@ -33,7 +33,7 @@ from .dlt_items import rows_for, with_hints, with_schema
 from .load_log import COLUMNS_TABLE, LOADS_KEY, LOADS_TABLE, WindowLoad, describe_rejected
 from .masked_columns import build_mask, describe_columns, is_recorded
 from .package import LoadPackage
-from .spool.files import Spooled, SpooledParts
+from .spool.files import RowSource
 
 logger = logging.getLogger("mixpanel_source")
 
@@ -45,9 +45,12 @@ TOLD_STATE = "columns_told"
 Lay = Callable[[Decoded], Layout]
 
 
-def build_reader(config: Config, identifier: RowIdentifier) -> BlockReader:
+def build_reader(
+    config: Config, identifier: RowIdentifier, *, digests_lines: bool = False
+) -> BlockReader:
     """The reader that verifies rows of the identifier's kind."""
-    return BlockReader(identifier, workers=count_workers(config), mask=build_mask(config))
+    mask = build_mask(config)
+    return BlockReader(identifier, count_workers(config), mask, digests_lines=digests_lines)
 
 
 def build_decoder(
@@ -79,7 +82,7 @@ class VerifiedRows(Protocol):
     """Rows on disk that were read once and are complete."""
 
     @property
-    def spooled(self) -> Spooled | SpooledParts:
+    def spooled(self) -> RowSource:
         """The file."""
 
     @property
@@ -138,7 +141,7 @@ def iter_items(
 
 
 def iter_tables(
-    spooled: Spooled | SpooledParts,
+    spooled: RowSource,
     verified: VerifiedWindow,
     decoder: BlockDecoder,
     lay: Lay,
@@ -201,7 +204,7 @@ def iter_rejected(rows: VerifiedRows, decoder: BlockDecoder) -> Iterator[bytes]:
 
 
 def _iter_parts(
-    spooled: Spooled | SpooledParts,
+    spooled: RowSource,
     verified: VerifiedWindow,
     decoder: BlockDecoder,
     *,
@@ -219,7 +222,7 @@ def _iter_parts(
 
 
 def _iter_blocks(
-    spooled: Spooled | SpooledParts,
+    spooled: RowSource,
     verified: VerifiedWindow,
     decoder: BlockDecoder,
     *,

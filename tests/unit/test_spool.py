@@ -10,15 +10,18 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pytest
 
+from mixpanel_source import constants
 from mixpanel_source.decode.blocks import BlockReader
 from mixpanel_source.decode.framing import inflate, iter_row_blocks
 from mixpanel_source.decode.index.identity import EventIdentifier
 from mixpanel_source.decode.verify import verify
 from mixpanel_source.errors import ConfigError, TruncatedError
 from mixpanel_source.tables.spool.cipher import SpoolCipher
+from mixpanel_source.tables.spool.files import SelectedRows
 from mixpanel_source.tables.spool.spool import Spool
 from mixpanel_source.tables.spool.windows import SpooledWindow, find_verified
 
@@ -199,6 +202,20 @@ def test_file_that_changes_while_it_is_used(tmp_path: Path) -> None:
     found.spooled.path.write_bytes(zeroed_within_a_text(found.spooled.path.read_bytes()))
     with pytest.raises(TruncatedError, match="changed on disk"):
         list(found.spooled.row_blocks())
+
+
+@pytest.mark.parametrize("block_bytes", [1, 60, constants.BLOCK_BYTES])
+def test_selected_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int) -> None:
+    """Rows are found by their positions, whatever the size of a block."""
+    monkeypatch.setattr(constants, "BLOCK_BYTES", block_bytes)
+    spool_window(Spool(tmp_path), LINES, gzipped=False)
+    found = find(Spool(tmp_path))
+    assert found is not None
+    for positions in ([], [0], [len(LINES) - 1], [0, 2], [*range(len(LINES))]):
+        selected = SelectedRows(found.spooled, np.array(positions, np.int64), len(LINES))
+        assert b"".join(selected.row_blocks()) == b"".join(LINES[n] + b"\n" for n in positions)
+    with pytest.raises(TruncatedError, match="changed on disk"):
+        list(SelectedRows(found.spooled, np.array([0]), len(LINES) + 1).row_blocks())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")

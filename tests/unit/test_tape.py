@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mixpanel_source import constants
 from mixpanel_source.decode.blocks import BlockReader, read_block, read_blocks
 from mixpanel_source.decode.decoded import Decoded, Selection
 from mixpanel_source.decode.decoder import BlockDecoder
@@ -127,6 +128,23 @@ def assert_identified(lines: list[bytes], identifier: RowIdentifier) -> None:
         identity = identifier.of_line(text[:-1])
         assert bytes(found.keys[row]) == identity.key
         assert (found.numbered[row], found.days[row], found.ranks[row]) == identity[1:4]
+
+
+@pytest.mark.parametrize("small", [0, constants.SMALL_BLOCK_BYTES])
+def test_digests_of_lines(small: int) -> None:
+    """A line has the same digest on a tape, whatever its length, and beside it."""
+    lines = [
+        orjson.dumps({"$distinct_id": "u", "$properties": {"a": "x" * size}})
+        for size in [*range(300), 8_000, 8_191, 8_192, 8_193, 30_000]
+    ]
+    # not plain
+    lines[7] = b'{"$distinct_id": 7, "$properties": {"a": 1, "a": 2}}'
+    reader = BlockReader(ProfileIdentifier(), digests_lines=True)
+    block, _ = reader.read(b"".join(line + b"\n" for line in lines), small=small)
+    assert (block.tape is None) == (small > 0)
+    assert block.digests is not None
+    for text, digest in zip(lines, block.digests, strict=True):
+        assert digest.tobytes() == blake2b(text, digest_size=16).digest()
 
 
 def test_a_plain_event_is_hashed_as_documented() -> None:

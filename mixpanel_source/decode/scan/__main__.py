@@ -50,10 +50,13 @@ def compile_scanner() -> None:
 
 def _use(lines: bytes, kind: RowKind, identifier: RowIdentifier) -> None:
     """Call all that is compiled, which compiles it."""
-    from .tape import scan  # noqa: PLC0415 - not if there is nothing to compile
+    # not if there is nothing to compile
+    from .line_digests import line_digests  # noqa: PLC0415
+    from .tape import scan  # noqa: PLC0415
 
     tape = scan(lines, kind)
     identifier.of_tape(tape)
+    line_digests(tape)
     block = ReadBlock(len(tape.lines), len(lines), tape, [])
     BlockDecoder(kind, Selection(raw=True, digest=True)).decode(block, start=0)
 

@@ -56,6 +56,7 @@ class DuckDb(DuckDbSql):
 
     credentials_example = "/data/mixpanel.duckdb"
     reads_our_files = True
+    updates_rows = True
 
     @classmethod
     def build(cls, name: str) -> TDestinationReferenceArg:  # noqa: ARG003 - there is only one

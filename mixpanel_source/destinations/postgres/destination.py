@@ -59,6 +59,7 @@ class Postgres(Destination):
     takes_views = True
     deletes_rows = True
     reads_our_files = True
+    updates_rows = True
     comments_query = (
         "SELECT c.relname, a.attname, col_description(a.attrelid, a.attnum) "
         "FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid "

@@ -10,7 +10,7 @@ Source: https://developer.mixpanel.com/reference/engage-query.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dlt.common.typing import TDataItems
@@ -115,6 +115,7 @@ def take_dump(
     *,
     after: float,
     spool: Spool | None = None,
+    digests_lines: bool = False,
 ) -> ProfileDump:
     """A dump from an archive, or that an earlier run left in the spool, or fetched now.
 
@@ -124,13 +125,14 @@ def take_dump(
         query: which profiles.
         after: seconds since the epoch; a dump fetched then or before is fetched again.
         spool: that of the running pipeline if not given.
+        digests_lines: whether the lines are to be compared with others.
 
     Raises:
         TruncatedError: every try was incomplete.
     """
     spool, name = spool or context.open_spool(), query.spool_name(context.config)
     after = max(after, context.time() - MAX_SPOOL_AGE_S)
-    reader = build_reader(context.config, ProfileIdentifier())
+    reader = build_reader(context.config, ProfileIdentifier(), digests_lines=digests_lines)
     archived = context.from_archive and context.from_archive.newest(query.table)
     if context.from_archive is not None and archived:
         taken = take_file(context.from_archive, archived, spool, reader)
@@ -149,6 +151,7 @@ def iter_dump(
     forgotten: ForgottenIds,
     *,
     replaces: Replacement = REPLACE_PART,
+    iter_rows: Callable[[ProfileDump, TableFormat, WindowLoad], Iterator[TDataItems]] = iter_items,
 ) -> Iterator[TDataItems]:
     """Yields the profiles of a dump as items for dlt: those set aside, then the others.
 
@@ -158,11 +161,12 @@ def iter_dump(
         load: the entry of the load log; receives the counts.
         forgotten: persons whose rows are not stored.
         replaces: which of the profiles set aside before are replaced.
+        iter_rows: yields the others.
     """
     decoder = table_format.decoder
     writer = RejectedWriter(load, forgotten, replaces, mask=decoder.mask)
     yield from writer.iter_items(find_rejected(dump, decoder))
-    yield from iter_items(dump, table_format, load)
+    yield from iter_rows(dump, table_format, load)
 
 
 def _fetch(

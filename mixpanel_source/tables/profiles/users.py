@@ -1,5 +1,7 @@
 """User profiles: the table `engage`, replaced as a whole in one transaction or not at all.
 
+Rows that would be replaced by equal ones stay, where the destination makes that faster: `changes`.
+
 With `engage_full_days` a sync requests only the profiles updated since the last one, and these
 replace their rows. What that cannot see (profiles deleted or merged into others, and updates sent
 with `$ignore_time`) comes with the next full read.
@@ -27,6 +29,7 @@ from ..context import LoadContext
 from ..emit import TableFormat, build_decoder, closing_items, column_items, stored_columns
 from ..masked_columns import is_recorded
 from ..rejected import REPLACE_PART, REPLACE_ROWS
+from .changes import ProfileWriter
 from .dump import ProfileQuery, iter_dump, take_dump
 
 logger = logging.getLogger("mixpanel_source")
@@ -64,7 +67,9 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
         since = _updated_since(state, config, filters, now)
     decoder = build_decoder(config, PROFILE, forgotten=context.forgotten)
     query = ProfileQuery(NAME, _form(config, since, now))
-    dump = take_dump(context, package, query, after=state.get(READ_AT, 0.0))
+    read_at: float | None = state.get(READ_AT)
+    writer = ProfileWriter(context, package, state, read_at=read_at)
+    dump = take_dump(context, package, query, after=read_at or 0.0, digests_lines=writer.compares)
     if since is None and context.archive is not None:
         dump.keep_in(context.archive)
     state[READ_AT] = dump.spooled.fetched_at
@@ -74,7 +79,14 @@ def iter_profiles(context: LoadContext) -> Iterator[TDataItems]:
     with stored_columns(state, ENGAGE_COLUMNS, config) as columns:
         table_format = TableFormat(decoder, engage_layout, ENGAGE_SCHEMA, columns)
         replaces = REPLACE_PART if since is None else REPLACE_ROWS
-        yield from iter_dump(dump, table_format, load, context.forgotten, replaces=replaces)
+        yield from iter_dump(
+            dump,
+            table_format,
+            load,
+            context.forgotten,
+            replaces=replaces,
+            iter_rows=writer.iter_items,
+        )
     if since is None:
         state[READ_ALL_AT] = dump.spooled.fetched_at
         if config.engage_full_days or not load.rows:

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+import numpy as np
 from isal import isal_zlib
+from numpy.typing import NDArray
 
+from ... import constants
 from ...decode.framing import inflate, iter_row_blocks
 from ...errors import TruncatedError
 from .cipher import Seal, SpoolCipher
@@ -30,6 +33,17 @@ class Fingerprint(NamedTuple):
     def extended(self, chunk: bytes) -> Fingerprint:
         """The fingerprint of the file with another chunk at its end."""
         return Fingerprint(self.size + len(chunk), isal_zlib.crc32(chunk, self.checksum))
+
+
+class RowSource(Protocol):
+    """Where the rows of a verified window are."""
+
+    @property
+    def path(self) -> Path:
+        """The file, or the first one."""
+
+    def row_blocks(self) -> Iterator[bytes]:
+        """Blocks of rows in the order Mixpanel sent them, see `framing.iter_row_blocks`."""
 
 
 @dataclass(frozen=True)
@@ -123,3 +137,47 @@ class SpooledParts:
         """Blocks of rows, file by file."""
         for file in self.files:
             yield from file.row_blocks()
+
+
+@dataclass(frozen=True)
+class SelectedRows:
+    """Some rows of a verified window that has one row on each line."""
+
+    spooled: Spooled
+    """All rows."""
+    positions: NDArray[np.int64]
+    """Of the selected ones, ascending."""
+    row_count: int
+    """Number of all rows."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.spooled.path
+
+    def row_blocks(self) -> Iterator[bytes]:
+        """Blocks of the selected rows.
+
+        Raises:
+            TruncatedError: at the end, if the file does not have its rows.
+        """
+        gathered: list[bytes] = []
+        size = start = 0
+        for block in self.spooled.row_blocks():
+            end = start + block.count(b"\n")
+            first, last = np.searchsorted(self.positions, (start, end))
+            if first < last:
+                lines = block.split(b"\n")
+                chosen = [lines[number] for number in self.positions[first:last] - start]
+                gathered += chosen
+                size += sum(map(len, chosen))
+            if size >= constants.BLOCK_BYTES:
+                yield b"\n".join([*gathered, b""])
+                gathered, size = [], 0
+            start = end
+        if gathered:
+            yield b"\n".join([*gathered, b""])
+        if start != self.row_count:
+            raise TruncatedError(
+                f"{self.path.name} changed on disk after it was verified. Run again."
+            )
