@@ -20,9 +20,11 @@ from mixpanel_source.destinations.ducklake.extensions import load_extensions, ne
 from tests.support.postgres import execute
 
 from .data import Manifest
+from .server import CHANGED
 
 ROOT = Path(__file__).parent.parent
 BINARIES = Path(sys.executable).parent
+BASE_URL = "SOURCES__MIXPANEL__BASE_URL"
 DUCKDB_FILE = "bench.duckdb"
 LAKES = {"delta": "Delta", "iceberg": "Iceberg", "parquet": "Parquet"}
 """Destination -> its label."""
@@ -208,15 +210,27 @@ def plan_ours(
     return Plan([*program, *command], count, env, size=size)
 
 
-def plan_our_profiles(setup: Setup, *, again: bool = False) -> Plan:
-    """Plan `mixpanel-source sync` of the profiles, a first time or, if `again`, a second time."""
+def plan_our_profiles(setup: Setup, *, again: str | None = None, destination: str) -> Plan:
+    """Plan `mixpanel-source sync` of the profiles.
+
+    Args:
+        setup: Inputs of the run.
+        again: Not the first sync, but a second one, which reads from this path of the server.
+        destination: dlt's name of it.
+    """
     command: list[str | Path] = [BINARIES / "mixpanel-source", "sync", "--tables", "engage"]
-    return Plan(
-        command,
-        partial(count_duckdb, setup.directory / DUCKDB_FILE, "mixpanel.engage"),
-        _our_env(setup),
-        before=(command,) if again else (),
-    )
+    command += ["--destination", destination]
+    env = _our_env(setup)
+    if destination == "postgres":
+        url = _new_database(setup)
+        env["DESTINATION__POSTGRES__CREDENTIALS"] = url
+        count = partial(count_postgres, url, "mixpanel.engage")
+    else:
+        count = partial(count_duckdb, setup.directory / DUCKDB_FILE, "mixpanel.engage")
+    if again is None:
+        return Plan(command, count, env)
+    second: list[str | Path] = ["env", f"{BASE_URL}={setup.url}{again}", *command]
+    return Plan(second, count, env, before=(command,))
 
 
 def plan_plain_dlt(setup: Setup) -> Plan:
@@ -291,17 +305,19 @@ OURS = (
         "HTTP -> DuckDB table, merged by day; without compiled code, workers = 2",
         partial(plan_ours, workers=2, compiled=False),
     ),
-    Contender(
-        "us-engage",
-        "profiles, HTTP -> DuckDB table, first sync",
-        plan_our_profiles,
-        profiles=True,
-    ),
-    Contender(
-        "us-engage-again",
-        "profiles, HTTP -> DuckDB table, second sync: all replaced",
-        partial(plan_our_profiles, again=True),
-        profiles=True,
+    *(
+        Contender(
+            f"us-engage-{destination}-{name}",
+            f"profiles, HTTP -> {label} table, {what}",
+            partial(plan_our_profiles, again=again, destination=destination),
+            profiles=True,
+        )
+        for destination, label in (("duckdb", "DuckDB"), ("postgres", "Postgres"))
+        for name, what, again in (
+            ("first", "first sync", None),
+            ("same", "second sync: no profile has changed", ""),
+            ("changed", "second sync: 1 % of the profiles have changed", CHANGED),
+        )
     ),
 )
 PLAIN_DLT = Contender(

@@ -1,8 +1,9 @@
 """Data sets of any size, on disk in the form the server sends them.
 
 `python -m benchmarks.data --events 1000000 --days 10 DIR` writes a gzip file per day to
-`DIR/export/`, and with `--profiles N` pages of profiles to `DIR/engage/`. `DIR/manifest.json`
-describes them; an existing data set with the same numbers is reused.
+`DIR/export/`, and with `--profiles N` pages of profiles to `DIR/engage/`, and the same
+profiles, of which 1 % have changed, to `DIR/engage-changed/`. `DIR/manifest.json` describes them;
+an existing data set with the same numbers is reused.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from pathlib import Path
 
 from mixpanel_sandbox import Project
 
-from .generator import make_events, make_profiles
+from .generator import change_profiles, make_events, make_profiles
 
-FORMAT = 1
+FORMAT = 2
 """Incremented whenever the generated data changes, which invalidates existing data sets."""
 GZIP_LEVEL = 6
 PAGE_ROWS = 1_000
@@ -117,7 +118,7 @@ def make_data(directory: Path, *, events: int, days: list[date], profiles: int =
     rows = spread(events, days)
     if existing and existing.matches(rows, profiles):
         return existing
-    for name in ("export", "engage"):
+    for name in ("export", "engage", "engage-changed"):
         (directory / name).mkdir(parents=True, exist_ok=True)
     starts = range(0, profiles, PAGE_ROWS * PAGES_PER_TASK)
     counts = [min(PAGE_ROWS * PAGES_PER_TASK, profiles - start) for start in starts]
@@ -152,9 +153,15 @@ def day_path(directory: Path, day: str) -> Path:
     return directory / "export" / f"{day}.jsonl.gz"
 
 
-def page_path(directory: Path, page: int) -> Path:
-    """Return the path of a page of profiles: the elements of `results`, as a gzip member."""
-    return directory / "engage" / f"{page:06d}.json.gz"
+def page_path(directory: Path, page: int, *, changed: bool = False) -> Path:
+    """Return the path of a page of profiles: the elements of `results`, as a gzip member.
+
+    Args:
+        directory: Of the data set.
+        page: Its number, from 0.
+        changed: Whether 1 % of the profiles have changed.
+    """
+    return directory / ("engage-changed" if changed else "engage") / f"{page:06d}.json.gz"
 
 
 def wide_project(*, days: int, events_per_day: int, last_day: date, seed: int = 1) -> Project:
@@ -186,9 +193,11 @@ def _write_day(directory: Path, day: str, events: int) -> DayFile:
 
 def _write_pages(directory: Path, first: int, profiles: int) -> None:
     rows = make_profiles(first, profiles, seed=f"profiles {first}")
-    for start in range(0, profiles, PAGE_ROWS):
-        page = gzip.compress(b",".join(rows[start : start + PAGE_ROWS]), GZIP_LEVEL)
-        page_path(directory, (first + start) // PAGE_ROWS).write_bytes(page)
+    for changed, served in ((False, rows), (True, change_profiles(rows))):
+        for start in range(0, profiles, PAGE_ROWS):
+            page = gzip.compress(b",".join(served[start : start + PAGE_ROWS]), GZIP_LEVEL)
+            path = page_path(directory, (first + start) // PAGE_ROWS, changed=changed)
+            path.write_bytes(page)
 
 
 def _midnight(day: date) -> int:

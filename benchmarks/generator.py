@@ -112,6 +112,14 @@ def make_profiles(first: int, profiles: int, *, seed: str) -> list[bytes]:
     return [_profile(rng, slots, first + number) for number in range(profiles)]
 
 
+def change_profiles(rows: list[bytes]) -> list[bytes]:
+    """The same profiles, every hundredth with another name."""
+    return [
+        row if number % 100 else row.replace(b'"$name":"Person', b'"$name":"Renamed', 1)
+        for number, row in enumerate(rows)
+    ]
+
+
 def _property_type(number: int) -> PropertyType:
     return _DRIFTING_TYPE if number == DRIFTING else _PROPERTY_TYPES.get(number % 10, _TEXT)
 

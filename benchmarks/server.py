@@ -25,6 +25,8 @@ from .data import PAGE_ROWS, Manifest, day_path, page_path, read_manifest
 from .generator import property_types
 
 READ_BYTES = 1024 * 1024
+CHANGED = "/changed"
+"""Path of a base URL whose profiles have changed since they were served without it."""
 HOSTS = [
     prefix + "mixpanel.com"
     for prefix in ("", "data.", "eu.", "data-eu.", "in.", "data-in.", "api.", "*.")
@@ -90,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         if route.endswith("/export"):
             self._send(self._days(params), content_type="text/plain")
         elif route.endswith("/engage"):
-            self._send(self._profiles(params))
+            self._send(self._profiles(params, changed=route.startswith(CHANGED)))
         elif route.endswith("/cohorts/list"):
             self._send(_json(COHORTS))
         elif route.endswith("/events/properties/top"):
@@ -124,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
                     while piece := file.read(READ_BYTES):
                         yield piece
 
-    def _profiles(self, params: dict[str, str]) -> Iterator[bytes]:
+    def _profiles(self, params: dict[str, str], *, changed: bool) -> Iterator[bytes]:
         """Yield a page, whose size is fixed."""
         number = int(params.get("page") or 0)
         head = json.dumps(
@@ -138,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         )
         yield gzip.compress(f'{head[:-1]},"results":['.encode())
         if number * PAGE_ROWS < self.manifest.profiles:
-            yield page_path(self.directory, number).read_bytes()
+            yield page_path(self.directory, number, changed=changed).read_bytes()
         yield gzip.compress(b"]}")
 
     def _send(self, pieces: Iterator[bytes], *, content_type: str = "application/json") -> None:
