@@ -132,10 +132,11 @@ FILE_ROWS: Final = 100_000
 one statement."""
 LOAD_WORKERS: Final = 2
 """Files loaded in parallel, unless dlt is configured otherwise; each takes memory."""
-DUCKDB_BYTES_MAX: Final = 300_000_000
+DUCKDB_BYTES_MAX: Final = 250_000_000
 """Maximum of DuckDB's `memory_limit` during a load, unless another is configured.
 
-More hardly makes it faster; without a limit it may take most of the machine's memory.
+More hardly makes it faster; without a limit it may take most of the machine's memory. A load that
+needs more gets more.
 """
 
 MAX_IDENTIFIER_BYTES: Final = 63

@@ -5,12 +5,10 @@ Pure. Threads help where the work leaves Python: compiled code, arrow, decompres
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from threading import Event, Thread
 from typing import Generic, TypeVar
 
@@ -117,12 +115,3 @@ class Prefetch(Generic[Work, Result]):
     def _check(self) -> None:
         if self._cancelled.is_set():
             raise CancelledError
-
-
-def release_memory() -> None:
-    """Return freed memory, which the allocators of arrow and C keep, to the system."""
-    import pyarrow as pa  # noqa: PLC0415 - the rest of this module does without
-
-    pa.default_memory_pool().release_unused()
-    with suppress(OSError, AttributeError):  # no glibc
-        ctypes.CDLL(None).malloc_trim(0)

@@ -14,9 +14,9 @@ from dlt.extract import DltResource
 from ..api.request import Request
 from ..catalog.tables import TABLES, Table
 from ..config.model import Config
-from ..decode.parallel import release_memory
 from ..destinations.registry import destination_of
 from ..destinations.replacement import Replacement
+from ..memory import release_memory
 from .context import LoadContext
 from .dlt_items import growing_tables, iter_without_tombstones
 from .events import loading as events

@@ -23,9 +23,9 @@ def files(tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("processors", "gigabytes", "limits"),
     [
-        (8, 64.0, ("300000000B", 2)),
-        (1, 64.0, ("300000000B", 1)),
-        (8, 1.0, ("268435456B", 2)),
+        (8, 64.0, ("250000000B", 2)),
+        (1, 64.0, ("250000000B", 1)),
+        (8, 0.9, ("241591910B", 2)),
         (8, 0.25, ("134217728B", 1)),
     ],
 )
@@ -46,7 +46,7 @@ def test_resources_follow_the_machine(
 def test_wide_tables_get_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory follows the number of columns, up to half of the machine's."""
     monkeypatch.setattr(resources, "machine_bytes", lambda: 3 * 1024**3)
-    assert resources.resources_for([], columns=700) == ("1400000000B", 1)
+    assert resources.resources_for([], columns=700) == ("1120000000B", 1)
     assert resources.resources_for([], columns=2_000) == (f"{3 * 1024**3 // 2}B", 1)
 
 
@@ -70,5 +70,5 @@ def test_limits_end_with_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     with pipeline.sql_client() as client:
         [before] = client.execute_sql(query) or ()
         with resources.limited_resources(client, [], columns=9):
-            assert client.execute_sql(query) == [(3, "286.1 MiB")]
+            assert client.execute_sql(query) == [(3, "238.4 MiB")]
         assert client.execute_sql(query) == [before]

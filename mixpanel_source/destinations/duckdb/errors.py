@@ -97,6 +97,11 @@ def is_busy(error: BaseException) -> bool:
     return re.search(_BUSY, _text(error), re.IGNORECASE) is not None
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a statement needed more memory than DuckDB may take."""
+    return re.search(r"out of memory", _text(error), re.IGNORECASE) is not None
+
+
 def _text(error: BaseException) -> str:
     return "\n".join(map(str, _iter_causes(error)))
 

@@ -11,6 +11,7 @@ with the extension `.sql`, replaces the rows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,11 +25,21 @@ from dlt.common.destination.client import (
 )
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.storages.load_package import PackageStorage, ParsedLoadJobFileName
+from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.job_impl import FollowupJobRequestImpl
 
 from ..conditions import Conditions, conditions_of
+from .errors import is_out_of_memory
 from .resources import limited_resources
+
+logger = logging.getLogger("mixpanel_source")
+
+_MEMORY_FACTORS = (1, 4, 16)
+"""How many times the usual memory rows get, until it suffices; within a share of the machine's.
+
+How much they need is not known before DuckDB fails: it depends on the length of their texts, too.
+"""
 
 
 class ReplacingClient(DuckDbClient):
@@ -94,23 +105,39 @@ class ReplaceJob(RunnableLoadJob):
         self._conditions = conditions
 
     def run(self) -> None:
-        """Replace the rows."""
+        """Replace the rows; with more memory if the usual limit is too low for them."""
+        for memory_factor in _MEMORY_FACTORS:
+            try:
+                self._replace(memory_factor=memory_factor)
+            except DatabaseException as error:
+                if memory_factor == _MEMORY_FACTORS[-1] or not is_out_of_memory(error):
+                    raise
+            else:
+                return
+            logger.info("%s: DuckDB ran out of memory, and gets more.", self._load_table["name"])
+
+    def _replace(self, *, memory_factor: int) -> None:
         job_client: Any = self._job_client
         client: Any = job_client.sql_client
         table: Any = self._load_table
         name = client.make_qualified_table_name(table["name"])
         files = staged_files(self._file_path, table["name"])
         scope = self._conditions.scope.format(table=name, staging_table=rows_of(files))
-        with self._limited(files), client.begin_transaction():
+        with self._limited(files, memory_factor), client.begin_transaction():
             client.execute_sql(f"DELETE FROM {name} WHERE {scope}")  # noqa: S608 - our own names
             for rows in self._rows(files):
                 client.execute_sql(f"INSERT INTO {name} BY NAME {rows}")
 
-    def _limited(self, files: Sequence[str]) -> AbstractContextManager[None]:
+    def _limited(self, files: Sequence[str], memory_factor: int) -> AbstractContextManager[None]:
         """Limits what DuckDB takes while the rows of files are inserted."""
         job_client: Any = self._job_client
         table: Any = self._load_table
-        return limited_resources(job_client.sql_client, files, columns=len(table["columns"]))
+        return limited_resources(
+            job_client.sql_client,
+            files,
+            columns=len(table["columns"]),
+            memory_factor=memory_factor,
+        )
 
     def _rows(self, files: Sequence[str]) -> Iterable[str]:
         """The queries whose rows are inserted, one after the other."""

@@ -23,9 +23,9 @@ _SHARE = 4
 """DuckDB gets this fraction of the memory; the rest is for decoding and for other programs."""
 _WIDE_SHARE = 2
 """The same for a table with hundreds of columns."""
-_COLUMN_BYTES = 2_000_000
+_COLUMN_BYTES = 1_600_000
 """Memory for each column of a table: DuckDB builds groups of 122,880 rows in memory."""
-_THREAD_BYTES = 128 * 1024 * 1024
+_THREAD_BYTES = 120_000_000
 """Memory for each thread; with less, DuckDB fails on wide tables."""
 _THREAD_ROWS = 3 * 122_880
 """Minimum rows that a thread inserts: several of DuckDB's row groups.

@@ -39,9 +39,9 @@ _MEMORY_FACTOR = 2
 class ReplaceDaysJob(ReplaceJob):
     """The replacement of days, which inserts a few thousand rows, or one day, at a time."""
 
-    def _limited(self, files: Sequence[str]) -> AbstractContextManager[None]:
+    def _limited(self, files: Sequence[str], memory_factor: int) -> AbstractContextManager[None]:
         job_client: Any = self._job_client
-        return _limited(job_client.sql_client, self._load_table, files)
+        return _limited(job_client.sql_client, self._load_table, files, memory_factor)
 
     def _rows(self, files: Sequence[str]) -> Iterator[str]:
         (all_rows,) = super()._rows(files)
@@ -107,7 +107,12 @@ def group_days(days: Iterable[tuple[date, int]], *, rows_max: int) -> Iterator[t
         yield group[0], group[-1]
 
 
-def _limited(client: Any, table: Any, files: Sequence[str]) -> AbstractContextManager[None]:  # noqa: ANN401 - dlt's
+def _limited(
+    client: Any,  # noqa: ANN401 - dlt's
+    table: Any,  # noqa: ANN401 - as above
+    files: Sequence[str],
+    memory_factor: int = 1,
+) -> AbstractContextManager[None]:
     """Limits what DuckDB takes while the rows of files are inserted into a table."""
     _limit_row_groups(client, table)
     columns = len(table["columns"])
@@ -116,7 +121,7 @@ def _limited(client: Any, table: Any, files: Sequence[str]) -> AbstractContextMa
         client,
         files,
         columns=columns,
-        memory_factor=_MEMORY_FACTOR,
+        memory_factor=_MEMORY_FACTOR * memory_factor,
         threads=1,
         partitioned_write_flush_threshold=row_group_rows(columns),
     )

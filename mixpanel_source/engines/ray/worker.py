@@ -25,10 +25,10 @@ from ...decode.columns import ColumnMap, StoredColumn
 from ...decode.forgotten import ForgottenIds
 from ...decode.index.row_index import SavedIndex
 from ...decode.layout import EXPORT_COLUMNS, EXPORT_IDENTITY, EXPORT_SCHEMA, export_layout
-from ...decode.parallel import release_memory
 from ...decode.value_types import EVENT
 from ...errors import ConfigError, MixpanelError
 from ...files import make_private
+from ...memory import release_memory
 from ...tables.context import LoadContext
 from ...tables.emit import TableFormat, build_decoder, iter_items
 from ...tables.events.fetching import FetchedWindow, WindowFetch
