@@ -14,7 +14,6 @@ from threading import Event
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..errors import CancelledError, ConfigError, MixpanelError
-from ..memory import limit_arenas
 from .exit_codes import INTERRUPTED
 from .job_output import PROJECT_COLUMNS, print_result, project_cells, summarize_result
 from .options import (
@@ -208,8 +207,6 @@ def run_shown(
     board = None
     if options.progress == "auto" and options.log_format == "text" and sys.stderr.isatty():
         board = Board(tables, now=time.time, forecast=forecast_of(config))
-
-    limit_arenas()
 
     def run(cancelled: Event) -> AnyResult:
         context = LoadContext(

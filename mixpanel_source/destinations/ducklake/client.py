@@ -28,8 +28,9 @@ from duckdb import DuckDBPyConnection
 
 from ...sql import quote_text
 from ..conditions import Conditions, conditions_of
-from ..duckdb.replace import KeepFileJob, ReplacingClient
+from ..duckdb.replace import ReplacingClient
 from ..missing_tables import CreatesMissingTables
+from ..package_files import KeepFileJob
 from .engine import EnginePool
 from .extensions import needed_extensions
 from .jobs import PARTITION, ReplaceDaysJob, StagedMergeJob

@@ -18,8 +18,9 @@ from typing import Any
 from dlt.destinations.job_client_impl import SqlLoadJob
 
 from ...sql import quote_text
-from ..duckdb.replace import ReplaceJob, rows_of, staged_files
+from ..duckdb.replace import ReplaceJob, rows_of
 from ..duckdb.resources import limited_resources
+from ..package_files import staged_files
 
 PARTITION = "event_date"
 """Column by whose values the rows of a table are kept in files of their own."""

@@ -22,8 +22,9 @@ from dlt.destinations.insert_job_client import InsertValuesJobClient
 from typing_extensions import override
 
 from ..missing_tables import CreatesMissingTables
+from ..package_files import KeepFileJob
 from .factory import LakeConfiguration, open_tables
-from .jobs import CommitJob, CommitRequest, KeepFileJob
+from .jobs import CommitJob, CommitRequest
 from .sql import LakeSqlClient
 
 

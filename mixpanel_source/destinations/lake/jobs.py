@@ -6,43 +6,29 @@ from datetime import timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dlt.common.destination.client import HasFollowupJobs, RunnableLoadJob
+from dlt.common.destination.client import RunnableLoadJob
 from dlt.common.destination.typing import PreparedTableSchema
-from dlt.common.storages.load_package import (
-    PackageStorage,
-    ParsedLoadJobFileName,
-    load_package_state,
-)
+from dlt.common.storages.load_package import load_package_state
 from dlt.common.time import ensure_datetime_in_tz
-from dlt.destinations.job_impl import FollowupJobRequestImpl
 
 from ...sql import quote_name, quote_text
 from ..conditions import Conditions
+from ..package_files import TableRequest, staged_files
 from .arrow import PARTITION, Days
 from .changes import STAGED, STORED, History, history_of, replaced_rows, selects_days
 from .sql import LakeSqlClient
 from .tables import MAX_FILES
 
 
-class KeepFileJob(RunnableLoadJob, HasFollowupJobs):
-    """Completes a file without touching it; `CommitJob` reads the completed files."""
-
-    def run(self) -> None:
-        """Do nothing."""
-
-
-class CommitRequest(FollowupJobRequestImpl):
+class CommitRequest(TableRequest):
     """Has dlt run a `CommitJob` for a table."""
 
     def __init__(self, table: PreparedTableSchema) -> None:
-        file_id = ParsedLoadJobFileName.new_file_id()
-        name = ParsedLoadJobFileName(str(table["name"]), file_id, 0, "sql")
-        super().__init__(name.file_name())
         # only the loader knows the package; the job gets the time from which its rows are valid
         began: Any = (
             table.get("x-boundary-timestamp") or load_package_state()["state"]["created_at"]
         )
-        self._save_text_file(ensure_datetime_in_tz(began, timezone.utc).isoformat())
+        super().__init__(table, ensure_datetime_in_tz(began, timezone.utc).isoformat())
 
 
 class _Change(NamedTuple):
@@ -62,7 +48,7 @@ class CommitJob(RunnableLoadJob):
         job_client: Any = self._job_client
         client: LakeSqlClient = job_client.sql_client
         table: Any = self._load_table
-        client.show_files(STAGED, self._files(table["name"]))
+        client.show_files(STAGED, staged_files(self._file_path, table["name"]))
         client.commit(lambda: self._commit(client, table))
 
     def _commit(self, client: LakeSqlClient, table: Any) -> None:  # noqa: ANN401 - a table schema of dlt
@@ -100,12 +86,6 @@ class CommitJob(RunnableLoadJob):
             f"SELECT {', '.join(columns)}, {at} AS {begins} FROM {STAGED} WHERE {is_new}",
             None,
         )
-
-    def _files(self, table: str) -> list[str]:
-        # completed_jobs/ is beside started_jobs/, where the file of this job is
-        package = Path(self._file_path).parents[1]
-        completed = package / PackageStorage.COMPLETED_JOBS_FOLDER
-        return sorted(str(path) for path in completed.glob(f"{table}.*.parquet"))
 
 
 def _find_replaced(client: LakeSqlClient, name: str, conditions: Conditions) -> _Change | None:

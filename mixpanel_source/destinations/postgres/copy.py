@@ -1,9 +1,10 @@
 """The client of PostgreSQL, which takes each file of a load package exactly once.
 
-dlt copies files into a staging dataset, and merges from there. A merge can be repeated; a COPY
-cannot. If the connection is lost at its COMMIT, nobody knows whether the rows are there, and dlt
-copies the file again. Here each COPY leaves a receipt in the same transaction. A file that has one
-is there already, and is not copied again.
+Where a `Replacement` is declared, the rows of all files are replaced in one transaction, see
+`replace`. The files of other tables dlt copies into a staging dataset, and merges from there. A
+merge can be repeated; a COPY cannot. If the connection is lost at its COMMIT, nobody knows whether
+the rows are there, and dlt copies the file again. Here each COPY leaves a receipt in the same
+transaction. A file that has one is there already, and is not copied again.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from dlt.destinations.insert_job_client import InsertValuesLoadJob
 from psycopg2.errors import UniqueViolation
 
 from ...sql import quote_text
+from ..conditions import Conditions
 from ..missing_tables import CreatesMissingTables
+from ..package_files import ReplacesFromFiles
 from .destination import ENCODING
+from .replace import ReplaceJob, replaceable
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
@@ -34,8 +38,8 @@ RECEIPTS_TABLE = "_mixpanel_receipts"
 """Table of the staging dataset, with a row for each file of the package that was copied."""
 
 
-class CopyingClient(CreatesMissingTables, PostgresClient):
-    """dlt's client, with UTF-8 on the wire and with receipts for copied files."""
+class CopyingClient(ReplacesFromFiles, CreatesMissingTables, PostgresClient):
+    """dlt's client, with UTF-8 on the wire, and with jobs that take each file once."""
 
     def __init__(
         self,
@@ -61,12 +65,19 @@ class CopyingClient(CreatesMissingTables, PostgresClient):
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
         """The job that loads a file."""
-        file_format = ParsedLoadJobFileName.parse(file_path).file_format
-        if file_format == "parquet":
-            return _CopyJob(file_path)
-        if file_format == "insert_values":
-            return _InsertJob(file_path)
+        if self._conditions(table) is None:
+            file_format = ParsedLoadJobFileName.parse(file_path).file_format
+            if file_format == "parquet":
+                return _CopyJob(file_path)
+            if file_format == "insert_values":
+                return _InsertJob(file_path)
         return super().create_load_job(table, file_path, load_id, restore)
+
+    def _conditions(self, table: PreparedTableSchema) -> Conditions | None:
+        return replaceable(table)
+
+    def _create_replace_job(self, file_path: str, conditions: Conditions) -> LoadJob:
+        return ReplaceJob(file_path, conditions)
 
 
 class _InsertJob(InsertValuesLoadJob):
