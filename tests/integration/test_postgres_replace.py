@@ -14,7 +14,7 @@ from mixpanel_source import open_pipeline
 from mixpanel_source.tables.package import TablePart
 from tests.support.lab import Lab, open_lab
 from tests.support.postgres import execute
-from tests.support.projects import YESTERDAY
+from tests.support.projects import YESTERDAY, add_event
 
 RELOAD = f"{YESTERDAY},{YESTERDAY}"
 
@@ -40,6 +40,8 @@ def tables_like(url: str, pattern: str) -> list[str]:
 
 def test_nothing_is_staged(lab: Lab, postgres: str) -> None:
     """Events and profiles are copied once, and the table that selects rows to delete is gone."""
+    # columns with the names of placeholders
+    add_event(lab.project, YESTERDAY, 77, staging_table="a", table="b")
     lab.backfill(RELOAD)
     lab.assert_events_kept()
     lab.assert_profiles_kept()

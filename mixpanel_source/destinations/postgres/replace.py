@@ -92,7 +92,8 @@ class ReplaceJob(RunnableLoadJob):
         """Delete the rows that the files replace."""
         scope = self._conditions.scope
         load_table: Any = self._load_table
-        columns = [name for name in load_table["columns"] if re.search(rf"\b{name}\b", scope)]
+        named = {*re.findall(r"\w+", scope.format(table="", staging_table=""))}
+        columns = [name for name in load_table["columns"] if name in named]
         if not columns:
             cursor.execute(f"DELETE FROM {table} WHERE {scope}")  # noqa: S608 - our own names
             return
