@@ -114,6 +114,13 @@ def test_rows_added_by_hand_go(many_in_duckdb: Lab) -> None:
     assert sync(lab) == PROFILES
 
 
+@pytest.mark.parametrize("key", ["NULL", "''", "'0123'", f"'{'x' * 32}'", f"'{'0' * 64}'"])
+def test_rows_without_a_key_go(many: Lab, key: str) -> None:
+    """A row that was added by hand with anything else as its key makes all rows be replaced."""
+    execute(many, f"INSERT INTO {{table}} (distinct_id, profile_key) VALUES ('x', {key})")
+    assert sync(many) == PROFILES
+
+
 def test_many_changes_replace_all(many_in_duckdb: Lab) -> None:
     """Beyond a tenth it is faster to replace all rows."""
     for profile in range(PROFILES // 10):

@@ -37,6 +37,15 @@ def test_hexadecimal_text(values: list[bytes]) -> None:
     assert (parse_digests(to_hex(digests)) == digests).all()
 
 
+@pytest.mark.parametrize(
+    "texts", [[""], ["00" * 15], ["00" * 17], ["00" * 15, "00" * 17], ["x" * 32], ["0" * 31 + " "]]
+)
+def test_text_that_is_no_digest(texts: list[str]) -> None:
+    """Only texts of 32 hexadecimal digits are digests, each on its own."""
+    with pytest.raises(ValueError, match=r"digest|hexadecimal"):
+        parse_digests(texts)
+
+
 @given(values=DIGESTS, others=DIGESTS)
 def test_found_where_they_are(values: list[bytes], others: list[bytes]) -> None:
     """A digest is found at its place, and one that is not there is not."""

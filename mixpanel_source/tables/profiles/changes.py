@@ -13,11 +13,10 @@ the lines as Mixpanel sent them. Without the file all profiles are written.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -164,8 +163,12 @@ class ProfileWriter:
         known = KnownKeys.read(self._file)
         if known is None:
             return None
-        stored = sort_digests(_read_stored_keys(self._pipeline))
-        # a row was copied by hand: only a replacement of all rows makes it go
+        try:
+            stored = sort_digests(_read_stored_keys(self._pipeline))
+        except ValueError:
+            # a row was added by hand: only a replacement of all rows makes it go
+            return None
+        # or copied
         if has_repeats(stored):
             return None
         present = dump.verified.index.present()
@@ -259,13 +262,17 @@ def _describe_format(config: Config, forgotten: ForgottenIds) -> str:
 
 
 def _read_stored_keys(pipeline: dlt.Pipeline) -> Digests:
-    """The keys of all rows of the table."""
+    """The keys of all rows of the table.
+
+    Raises:
+        ValueError: a row has none.
+    """
     chunks: list[Digests] = []
     with destination_of(pipeline).connect() as job_client:
         client: Any = job_client.sql_client if job_client else None
         name = client.make_qualified_table_name("engage")
         with client.execute_query(f"SELECT {KEY} FROM {name}") as cursor:  # noqa: S608 - our own names
             while rows := cursor.fetchmany(_KEYS_AT_ONCE):
-                keys: Sequence[str] = [*chain.from_iterable(rows)]
-                chunks.append(parse_digests(keys))
+                # null is no key
+                chunks.append(parse_digests([key or "" for (key,) in rows]))
     return np.concatenate([np.empty((0, 2), np.uint64), *chunks])

@@ -6,7 +6,7 @@ words each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,7 @@ Digests = NDArray[np.uint64]
 _FORMAT = b"mixpanel-source keys 1\n"
 _CHECKSUM_BYTES = 4
 _ABSENT = -1
+_HEX_DIGITS = 2 * DIGEST_BYTES
 
 
 def as_digests(rows: NDArray[np.uint8]) -> Digests:
@@ -31,20 +32,22 @@ def as_digests(rows: NDArray[np.uint8]) -> Digests:
     return np.ascontiguousarray(rows).view(np.uint64).reshape(-1, 2)
 
 
-def parse_digests(texts: Iterable[str]) -> Digests:
+def parse_digests(texts: Sequence[str]) -> Digests:
     """Digests from hexadecimal text.
 
     Raises:
         ValueError: a text is not a digest.
     """
     content = bytes.fromhex("".join(texts))
+    if any(len(text) != _HEX_DIGITS for text in texts):
+        raise ValueError("a digest is too long or too short")
     return as_digests(np.frombuffer(content, np.uint8).reshape(-1, DIGEST_BYTES))
 
 
 def to_hex(digests: Digests) -> list[str]:
     """Digests as hexadecimal text."""
-    text, width = digests.tobytes().hex(), 2 * DIGEST_BYTES
-    return [text[start : start + width] for start in range(0, len(text), width)]
+    text = digests.tobytes().hex()
+    return [text[start : start + _HEX_DIGITS] for start in range(0, len(text), _HEX_DIGITS)]
 
 
 def sort_digests(digests: Digests) -> Digests:
